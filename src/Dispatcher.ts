@@ -1,0 +1,296 @@
+/**
+ * What this process holds and executes: the Runner's state, the workflows that are registered, the
+ * runs in memory and the steps in flight. The layer below both the engine (which asks it to execute
+ * steps) and the Runner (which fills and drains it), so that HTTP can show all of it from before
+ * the Runner starts until after it has stopped.
+ */
+import type { DurableDeferred, Workflow } from "@effect/workflow"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as Scope from "effect/Scope"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { ActiveRun, Halt, Registration } from "./engine/ActiveRun.js"
+import * as Active from "./engine/ActiveRuns.js"
+import * as Persist from "./engine/Persist.js"
+import * as Results from "./engine/Results.js"
+import * as Slots from "./engine/Slots.js"
+import * as Steps from "./engine/Steps.js"
+import * as RunnerConfig from "./RunnerConfig.js"
+import type { RunnerState } from "./RunnerState.js"
+import {
+  type Change,
+  type ClaimedRun,
+  type Json,
+  type NewRun,
+  type Run,
+  RunStore,
+  type RunStoreError
+} from "./RunStore.js"
+import { Signals } from "./Signals.js"
+
+/** A step whose effect is executing, or whose outcome is being recorded. */
+export interface StepInFlight {
+  /** `runId/name/attempt` */
+  readonly key: string
+  readonly runId: string
+  readonly workflow: string
+  readonly name: string
+  readonly attempt: number
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+}
+
+export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher")<
+  Dispatcher,
+  {
+    readonly state: SubscriptionRef.SubscriptionRef<RunnerState>
+
+    /** The workflows registered in this process. */
+    readonly workflows: Effect.Effect<ReadonlyArray<Workflow.Any>>
+
+    /**
+     * The deferred of that name, when the workflow has awaited it in this process or declares it
+     * with the `Signals` annotation.
+     */
+    readonly deferred: (workflow: string, name: string) => Option.Option<DurableDeferred.Any>
+
+    /** The steps in flight in this process, oldest first. */
+    readonly inFlight: Effect.Effect<ReadonlyArray<StepInFlight>>
+
+    /**
+     * Stores a run, and begins it at once where this process has room and the workflow. Durable
+     * when it succeeds, in every state. A run with the same `runId` is left as it is.
+     */
+    readonly start: (run: NewRun) => Effect.Effect<Run, RunStoreError>
+
+    /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
+    readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
+
+    /** Starts a run and waits for its end. */
+    readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunStoreError>
+
+    /**
+     * Registers a workflow for as long as the scope is open. Its release waits for the steps of
+     * that workflow which are in flight, as a drain does, and gives its runs back.
+     * @internal
+     */
+    readonly register: (registration: Registration) => Effect.Effect<void, never, Scope.Scope>
+
+    /** @internal */
+    readonly steps: Steps.Steps
+    /** @internal */
+    readonly runs: Active.ActiveRuns
+    /** The workflow has awaited this deferred. @internal */
+    readonly noteDeferred: (workflow: string, deferred: DurableDeferred.Any) => void
+    /** Runs of this workflow take no new work in this process. @internal */
+    readonly isDraining: (run: ActiveRun) => boolean
+    /** Cuts the run's present pass. @internal */
+    readonly halt: (run: ActiveRun, halt: Halt) => void
+
+    /** The id under which this process holds runs, while it does. @internal */
+    readonly setExecutor: (id: number | undefined) => void
+    /** How many more runs there is room for. @internal */
+    readonly room: () => number
+    /** The registered workflows whose runs may be claimed. @internal */
+    readonly claimable: () => ReadonlyArray<string>
+    /** Begins runs that were claimed; gives back those that must not begin any more. @internal */
+    readonly begin: (runs: ReadonlyArray<ClaimedRun>) => Effect.Effect<void>
+    /** Opened whenever there may be something to claim. @internal */
+    readonly wanted: Effect.Latch
+    /** Refuses every step from now on. @internal */
+    readonly closeSlots: Effect.Effect<void>
+    /** When a drain that begins now has to be over. @internal */
+    readonly deadline: Effect.Effect<number>
+    /** Ends what this process holds, as a drain does; see `ActiveRuns.retire`. @internal */
+    readonly retire: (deadline: number) => Effect.Effect<Active.Retired>
+  }
+>() {}
+
+export const make: Effect.Effect<
+  Dispatcher["Type"],
+  never,
+  RunStore | RunnerConfig.RunnerConfig | Scope.Scope
+> = Effect.gen(function* () {
+  const store = yield* RunStore
+  const config = yield* RunnerConfig.RunnerConfig
+  const state = yield* SubscriptionRef.make<RunnerState>("idle")
+  const runtime = yield* Effect.runtime()
+  const slots = Slots.make(config.maxConcurrentSteps)
+  const { giveUp, persist } = yield* Persist.make
+  const wanted = yield* Effect.makeLatch(false)
+
+  const registrations = new Map<string, Registration>()
+  const deferreds = new Map<string, DurableDeferred.Any>()
+  /** Workflows whose registration is being released. */
+  const retiring = new Set<string>()
+  /** When the releases of registrations began that are under way or have just been. */
+  let releasingSince: number | undefined
+  let executor: number | undefined
+  let stopping = false
+  /** Room kept for runs that are being stored. */
+  let reserved = 0
+
+  const isDraining = (run: ActiveRun) => stopping || retiring.has(run.workflowName)
+
+  const steps = yield* Steps.make({
+    store,
+    slots,
+    persist,
+    refuses: isDraining,
+    onLost: (run) => runs.halt(run, { _tag: "lost" }),
+    onLanded: () => runs.poke()
+  })
+
+  const runs = Active.make({
+    store,
+    persist,
+    giveUp,
+    steps,
+    isDraining,
+    fork: Runtime.runFork(runtime),
+    grace: config.stopGrace,
+    onRoom: () => wanted.unsafeOpen()
+  })
+
+  const results = yield* Results.make(store)
+  yield* watch(store, (change) => react(change))
+
+  const react = (change: Change) => {
+    if (change.pending || change.foreign) wanted.unsafeOpen()
+    for (const { exit, runId } of change.finished) {
+      results.tell(runId, exit)
+      runs.childFinished(runId, exit)
+    }
+    for (const signal of change.signals) runs.signal(signal)
+    for (const runId of change.interrupts) runs.interrupt(runId)
+    if (!change.foreign) return Effect.void
+    return Effect.zipRight(
+      results.look(runs.childrenAwaited()),
+      executor === undefined ? Effect.void : runs.refresh(executor)
+    ).pipe(Effect.catchAll((error) => Effect.logWarning("store could not be read", error)))
+  }
+
+  const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
+
+  const begin = (claimed: ReadonlyArray<ClaimedRun>) =>
+    Effect.gen(function* () {
+      for (const run of claimed) {
+        const registration = registrations.get(run.workflow)
+        if (registration === undefined || stopping || retiring.has(run.workflow)) {
+          yield* Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
+        } else {
+          runs.begin(registration, run)
+        }
+      }
+    })
+
+  const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
+    Effect.suspend(() => {
+      const claimFor =
+        room() > 0 && registrations.has(run.workflow) && !retiring.has(run.workflow)
+          ? executor
+          : undefined
+      if (claimFor === undefined) return Effect.map(store.create(run), ({ run }) => run)
+      reserved++
+      return store.create(run, claimFor).pipe(
+        Effect.ensuring(Effect.sync(() => reserved--)),
+        Effect.tap(({ claimed }) => (claimed === undefined ? Effect.void : begin([claimed]))),
+        Effect.map(({ run }) => run),
+        // a run that is claimed is also begun, or given back
+        Effect.uninterruptible
+      )
+    })
+
+  const deadline = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const budget = Duration.toMillis(config.stopTimeout)
+    const since =
+      releasingSince !== undefined && now < releasingSince + budget ? releasingSince : now
+    return since + budget
+  })
+
+  /** Waits for the steps of one workflow, while no step of any other starts. */
+  const unregister = (registration: Registration) =>
+    Effect.gen(function* () {
+      const { name } = registration.workflow
+      if (registrations.get(name) !== registration) return
+      registrations.delete(name)
+      const until = yield* deadline
+      releasingSince ??= yield* Clock.currentTimeMillis
+      retiring.add(name)
+      slots.pause()
+      const retired = yield* runs.retire((run) => run.registration === registration, until)
+      yield* Active.logCut(retired)
+      slots.resume()
+      retiring.delete(name)
+    })
+
+  return Dispatcher.of({
+    state,
+    workflows: Effect.sync(() => Array.from(registrations.values(), ({ workflow }) => workflow)),
+    deferred: (workflow, name) =>
+      Option.fromNullable(
+        deferreds.get(`${workflow}/${name}`) ?? declared(registrations.get(workflow), name)
+      ),
+    inFlight: Effect.sync(steps.list),
+    start,
+    result: (runId) =>
+      results.of(
+        runId,
+        Effect.map(store.find(runId), (run) => Option.getOrUndefined(run))
+      ),
+    startAndAwait: (run) => results.of(run.runId, start(run)),
+    register: (registration) =>
+      Effect.zipRight(
+        Effect.sync(() => {
+          registrations.set(registration.workflow.name, registration)
+          releasingSince = undefined
+          wanted.unsafeOpen()
+        }),
+        Effect.addFinalizer(() => unregister(registration))
+      ),
+    steps,
+    runs,
+    noteDeferred: (workflow, deferred) => {
+      deferreds.set(`${workflow}/${deferred.name}`, deferred)
+    },
+    isDraining,
+    halt: runs.halt,
+    setExecutor: (id) => {
+      executor = id
+    },
+    room,
+    claimable: () => [...registrations.keys()],
+    begin,
+    wanted,
+    closeSlots: Effect.sync(() => {
+      stopping = true
+      slots.close()
+    }),
+    deadline,
+    retire: (until) => runs.retire(() => true, until)
+  })
+})
+
+export const layer: Layer.Layer<Dispatcher, never, RunStore | RunnerConfig.RunnerConfig> =
+  Layer.scoped(Dispatcher, make)
+
+const declared = (registration: Registration | undefined, name: string) =>
+  registration === undefined
+    ? undefined
+    : Context.get(registration.workflow.annotations, Signals).find(
+        (deferred) => deferred.name === name
+      )
+
+/** Handles what commits change, in the background. */
+const watch = (store: RunStore["Type"], react: (change: Change) => Effect.Effect<void>) =>
+  Effect.gen(function* () {
+    const changes = yield* store.changes
+    yield* changes.take.pipe(Effect.flatMap(react), Effect.forever, Effect.forkScoped)
+  })
+

@@ -1,0 +1,180 @@
+/**
+ * The front door: an executor, whole, as a Layer.
+ *
+ * - `layer`: on a SQLite file, with its HTTP API. `layerMemory`: the same, in memory.
+ * - `layerCore`: for apps that bring their own SqlClient, HTTP server or config.
+ * - `layerTest`: for tests under TestClock.
+ *
+ * Each composes from the bottom up, so that it is released from the top down: the Runner drains,
+ * then the workflows' resources, HTTP, the engine, the store and the database go.
+ */
+import type { HttpServer } from "@effect/platform"
+import type { WorkflowEngine } from "@effect/workflow"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { boundedRelease } from "./BoundedRelease.js"
+import * as Dispatcher from "./Dispatcher.js"
+import * as Engine from "./Engine.js"
+import * as Authorization from "./http/Authorization.js"
+import * as Http from "./http/Http.js"
+import * as Runner from "./Runner.js"
+import * as RunnerConfig from "./RunnerConfig.js"
+import * as Runs from "./Runs.js"
+import type { RunStore, RunStoreError } from "./RunStore.js"
+import * as SqlRunStore from "./SqlRunStore.js"
+
+/** What every executor provides. */
+export type Services =
+  | WorkflowEngine.WorkflowEngine
+  | Runner.Runner
+  | Runs.Runs
+  | Dispatcher.Dispatcher
+
+/** The services that workflows, and what serves HTTP, may ask an executor for. */
+type Below = Exclude<Services, Runner.Runner>
+
+/** The engine and what it executes on, over a RunStore. Executes nothing until a Runner starts. */
+export const layerEngine: Layer.Layer<Below, never, RunStore | RunnerConfig.RunnerConfig> =
+  Layer.merge(Engine.layer, Runs.layer).pipe(Layer.provideMerge(Dispatcher.layer))
+
+/**
+ * An executor over the RunStore and the config of the app.
+ *
+ * @param options.workflows the registrations (`Workflow.toLayer`), with all they need
+ * @param options.http what answers HTTP requests: acquired before the workflows and released after
+ * them, so that it answers all through the drain
+ *
+ * @example
+ * Executor.layerCore({ workflows: OrdersLive }).pipe(
+ *   Layer.provide(SqlRunStore.layer),
+ *   Layer.provide(RunnerConfig.layer({ stopTimeout: "1 minute" })),
+ *   Layer.provide(MySqlClientLive)
+ * )
+ */
+export const layerCore = <WA, WE, WR, HA = never, HE = never, HR = never>(options: {
+  readonly workflows: Layer.Layer<WA, WE, WR>
+  readonly http?: Layer.Layer<HA, HE, HR> | undefined
+}) => {
+  const workflows = Layer.unwrapEffect(
+    Effect.map(RunnerConfig.RunnerConfig, ({ closeTimeout }) =>
+      boundedRelease("the workflows' resources", closeTimeout)(options.workflows)
+    )
+  )
+  // without one, its type parameters are `never`, and so is all that it could provide
+  const http = (options.http ?? Layer.empty) as Layer.Layer<HA, HE, HR>
+  return Runner.layer.pipe(
+    Layer.provideMerge(workflows),
+    Layer.provideMerge(http),
+    Layer.provideMerge(layerEngine)
+  )
+}
+
+export interface HttpOptions extends Http.Options {
+  /**
+   * Key of the bearer tokens (HS256); at least 32 bytes are advised. Without one a random key is
+   * made, on a loopback address only, and a token to use is printed.
+   */
+  readonly authSecret?: Redacted.Redacted | undefined
+}
+
+export interface Options<WA, WE, WR> extends Partial<RunnerConfig.RunnerOptions> {
+  /** The registrations (`Workflow.toLayer`), with all they need. */
+  readonly workflows: Layer.Layer<WA, WE, WR>
+  /** The HTTP API; `false` for none. Default: on 127.0.0.1, port 3400. */
+  readonly http?: HttpOptions | false | undefined
+}
+
+/** An executor that other machines could reach needs a key of its own. */
+export class AuthSecretMissing extends Data.TaggedError("AuthSecretMissing")<{
+  readonly host: string
+}> {
+  override get message() {
+    return `AUTH_SECRET is not set, which is allowed on a loopback address only, and HOST is ${this.host}: set AUTH_SECRET to a secret of 32 bytes or more`
+  }
+}
+
+const complete = <WA, WE, WR>(
+  options: Options<WA, WE, WR>,
+  store: Layer.Layer<RunStore, RunStoreError>
+) => {
+  const http =
+    options.http === false
+      ? // nobody asks for a server that is not there: its type is that of the general case
+        (Layer.empty as Layer.Layer<never> as Layer.Layer<HttpServer.HttpServer>)
+      : layerHttp(options.http ?? {})
+  return layerCore({ workflows: options.workflows, http }).pipe(
+    Layer.provideMerge(store),
+    Layer.provide(RunnerConfig.layer(options))
+  )
+}
+
+/** The HTTP API on a server of its own, for those who have a token. */
+export const layerHttp = (options: HttpOptions) =>
+  Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
+
+/**
+ * A complete executor on a SQLite file.
+ *
+ * @param options.database the file; it and its folder are made. Default: `data/executor.db`
+ *
+ * @example
+ * Executor.layer({ workflows: OrdersLive }).pipe(Layer.launch, NodeRuntime.runMain)
+ */
+export const layer = <WA, WE, WR>(
+  options: Options<WA, WE, WR> & { readonly database?: string | undefined }
+) =>
+  complete(options, SqlRunStore.layerFile({ filename: options.database ?? "data/executor.db" }))
+
+/** A complete executor in memory: its runs end with it. */
+export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>) =>
+  complete(options, SqlRunStore.layerMemory)
+
+const isLoopback = (host: string) =>
+  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
+
+const layerTokens = (
+  options: HttpOptions
+): Layer.Layer<Authorization.Tokens, AuthSecretMissing | Authorization.InvalidAuthSecret> => {
+  const host = options.host ?? "127.0.0.1"
+  if (options.authSecret !== undefined) return Authorization.layerTokens(options.authSecret)
+  return isLoopback(host)
+    ? Layer.tap(Authorization.layerTokensRandom, (context) =>
+        printToken(Context.get(context, Authorization.Tokens))
+      )
+    : Layer.fail(new AuthSecretMissing({ host }))
+}
+
+const printToken = Effect.fnUntraced(function* (tokens: Authorization.Tokens["Type"]) {
+  const token = yield* tokens.sign()
+  yield* Console.log(
+    `AUTH_SECRET is not set. A token for this process, valid for a day:\n${Redacted.value(token)}`
+  )
+})
+
+/**
+ * For tests: everything in memory, all time the test's. Nothing happens by itself but what a
+ * TestClock makes happen, so an adjustment by months costs no more than the timers in it.
+ *
+ * @example
+ * it.effect("ships after a day", () =>
+ *   Effect.gen(function* () {
+ *     const runId = yield* Order.execute({ id: "1" }, { discard: true })
+ *     yield* TestClock.adjust("1 day")
+ *     expect(yield* Order.poll(runId)).toEqual(new Workflow.Complete({ exit: Exit.void }))
+ *   }).pipe(Effect.provide(OrderLive.pipe(Layer.provideMerge(Executor.layerTest())))))
+ */
+export const layerTest = (
+  options: Partial<RunnerConfig.RunnerOptions> = {}
+): Layer.Layer<
+  Services | RunStore | RunnerConfig.RunnerConfig,
+  RunStoreError | Runner.RunnerAlreadyStarted
+> =>
+  layerCore({ workflows: Layer.empty }).pipe(
+    Layer.provideMerge(SqlRunStore.layerMemory),
+    // nobody else can take the runs over: renewing the lease often would only cost time
+    Layer.provideMerge(RunnerConfig.layer({ leaseDuration: "1000 days", ...options }))
+  )

@@ -1,0 +1,408 @@
+/**
+ * What survives: runs, steps, signals, timers and executors.
+ *
+ * A port. The engine and the Runner know this interface only; `SqlRunStore` implements it on
+ * `@effect/sql`. Everything an implementation must guarantee is said here and tested by the shared
+ * conformance suite in `test/store`.
+ *
+ * Values cross this port as JSON text (`Json`), already encoded by the schemas of the workflow:
+ * the store neither knows nor looks into them. Times are milliseconds since the epoch, read from
+ * Effect's Clock.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+
+/** JSON text. */
+export type Json = string
+
+/** Milliseconds since the epoch. */
+export type Millis = number
+
+/**
+ * - `pending`: nobody holds it; the next executor with room takes it.
+ * - `running`: an executor holds it.
+ * - `suspended`: waits for a signal, a timer or a child; costs a row and nothing else.
+ * - `completed`, `failed`, `interrupted`: over, for good.
+ */
+export type RunStatus =
+  | "pending"
+  | "running"
+  | "suspended"
+  | "completed"
+  | "failed"
+  | "interrupted"
+
+export type FinalStatus = "completed" | "failed" | "interrupted"
+
+export const isFinal = (status: RunStatus): status is FinalStatus =>
+  status === "completed" || status === "failed" || status === "interrupted"
+
+/**
+ * - `running`: noted as started; no outcome yet. It is information for people only.
+ * - `completed`, `failed`: recorded; this step never executes again.
+ * - `interrupted`: was cut by an asked-for interrupt or lost a race. Not an outcome: if the
+ *   workflow reaches it again it executes again.
+ */
+export type StepStatus = "running" | "completed" | "failed" | "interrupted"
+
+/**
+ * The right to write to a run: who claimed it last. `claim` grows by one whenever the run is
+ * claimed, released or taken over, so a write with an old `claim` is recognised and refused.
+ */
+export interface Held {
+  readonly runId: string
+  /** The store's own key of the run; opaque to callers. */
+  readonly key: number
+  readonly claim: number
+}
+
+/** A recorded outcome of a step, as a resumed run reads it. */
+export interface RecordedStep {
+  readonly name: string
+  readonly attempt: number
+  /** Encoded `Exit` of the step. */
+  readonly exit: Json
+}
+
+export interface Timer {
+  readonly name: string
+  readonly wakeAt: Millis
+  /** Seen to be due once; stays so even if the clock is set back. */
+  readonly fired: boolean
+}
+
+/** A run this run has started. */
+export interface Child {
+  readonly runId: string
+  /** Encoded `Exit`, once the child is over. */
+  readonly exit: Json | undefined
+}
+
+/** Everything a run has been through; what a resumed run replays from. */
+export interface History {
+  readonly steps: ReadonlyArray<RecordedStep>
+  readonly signals: ReadonlyArray<{ readonly name: string; readonly exit: Json }>
+  readonly timers: ReadonlyArray<Timer>
+  readonly children: ReadonlyArray<Child>
+  readonly interruptRequested: boolean
+  /**
+   * How many wake-ups (signals, finished children, due timers, `wake`, `requestInterrupt`) the run
+   * has had when this history was read. Given back to `suspend`, it makes "is the signal there?"
+   * and "I suspend" one decision.
+   */
+  readonly wakeups: number
+}
+
+export interface ClaimedRun {
+  readonly held: Held
+  readonly workflow: string
+  readonly payload: Json
+  readonly trace: Trace | undefined
+  readonly history: History
+}
+
+/** Where the run's caller was in its trace; W3C ids. */
+export interface Trace {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+}
+
+export interface NewRun {
+  readonly runId: string
+  readonly workflow: string
+  readonly payload: Json
+  readonly trace?: Trace | undefined
+  /** The run that starts this one, and whether it waits to be woken by its end. */
+  readonly parent?: { readonly runId: string; readonly awaits: boolean } | undefined
+}
+
+export interface Run {
+  readonly runId: string
+  readonly workflow: string
+  readonly status: RunStatus
+  readonly payload: Json
+  /** Encoded `Exit`, once the run is over. */
+  readonly exit: Json | undefined
+  /** Encoded `Cause`: why a `suspended` run stopped where no signal or timer will wake it. */
+  readonly cause: Json | undefined
+  /** The executor that holds it. */
+  readonly executor: number | undefined
+  readonly interruptRequested: boolean
+  readonly createdAt: Millis
+  /** When it was first claimed. */
+  readonly startedAt: Millis | undefined
+  readonly completedAt: Millis | undefined
+}
+
+export interface Step {
+  readonly name: string
+  readonly attempt: number
+  readonly status: StepStatus
+  readonly startedAt: Millis
+  readonly completedAt: Millis | undefined
+  /** Encoded `Exit`, once recorded. */
+  readonly exit: Json | undefined
+}
+
+/** A run's timers that are not written yet; they ride along with the run's next write. */
+export type NewTimers = ReadonlyArray<{ readonly name: string; readonly wakeAt: Millis }>
+
+export interface StepOutcome {
+  readonly held: Held
+  readonly name: string
+  readonly attempt: number
+  readonly status: "completed" | "failed"
+  readonly startedAt: Millis
+  readonly completedAt: Millis
+  readonly exit: Json
+  readonly timers: NewTimers
+}
+
+/** A note about a step that is not an outcome. */
+export interface StepNote {
+  readonly held: Held
+  readonly name: string
+  readonly attempt: number
+  readonly status: "running" | "interrupted"
+  readonly startedAt: Millis
+  readonly completedAt: Millis | undefined
+}
+
+export interface Suspension {
+  readonly held: Held
+  /** `History.wakeups` of the history that this pass began with. */
+  readonly wakeups: number
+  readonly timers: NewTimers
+  /** When the earliest timer that the run waits for is due. */
+  readonly wakeAt: Millis | undefined
+  /** Encoded `Cause`, when it suspends because something failed. */
+  readonly cause: Json | undefined
+}
+
+export interface Completion {
+  readonly held: Held
+  readonly status: FinalStatus
+  readonly exit: Json
+}
+
+export interface RunQuery {
+  readonly workflow?: string | undefined
+  readonly status?: ReadonlyArray<RunStatus> | undefined
+  /** At most this many; the caller has bounded it. */
+  readonly limit: number
+  /** `Page.cursor` of the page before. */
+  readonly cursor?: number | undefined
+}
+
+export interface Page {
+  /** Newest first. */
+  readonly runs: ReadonlyArray<Run>
+  /** Where the next page begins; `undefined` when this is the last. */
+  readonly cursor: number | undefined
+}
+
+export interface ExecutorInfo {
+  readonly id: number
+  readonly host: string
+  readonly pid: number
+  readonly state: "running" | "draining"
+  readonly startedAt: Millis
+  readonly leaseUntil: Millis
+  /** How many runs it holds. */
+  readonly runs: number
+}
+
+/**
+ * What a commit changed, for whoever waits in this process. One value per commit. Losing one must
+ * never lose work (the rows are the truth), only time.
+ */
+export interface Change {
+  /** There may be runs to claim. */
+  readonly pending: boolean
+  /** A process other than this one wrote to the store: look again at whatever you wait for. */
+  readonly foreign: boolean
+  /** Runs that are over. */
+  readonly finished: ReadonlyArray<{ readonly runId: string; readonly exit: Json }>
+  /** Signals that were stored. */
+  readonly signals: ReadonlyArray<{
+    readonly runId: string
+    readonly name: string
+    readonly exit: Json
+  }>
+  /** Runs whose interrupt was asked for. */
+  readonly interrupts: ReadonlyArray<string>
+  /** The earliest timer among the runs that this commit suspended. */
+  readonly wakeAt: Millis | undefined
+}
+
+/**
+ * The store did not do what it was asked; nothing of that request was written.
+ *
+ * - `busy`: another process kept the database locked for longer than the store was ready to wait.
+ * - `full`: the disk is full.
+ * - `unavailable`: it cannot be opened, read or written.
+ * - `migration`: its schema could not be brought to this version.
+ * - `closed`: the store has been closed.
+ */
+export class RunStoreError extends Data.TaggedError("RunStoreError")<{
+  readonly reason: "busy" | "full" | "unavailable" | "migration" | "closed"
+  readonly message: string
+  readonly cause?: unknown
+}> {}
+
+/** The run is no longer held by the one who writes: its lease lapsed or it was released. */
+export class RunLost extends Data.TaggedError("RunLost")<{
+  readonly runId: string
+}> {
+  override get message() {
+    return `Run ${this.runId} is held by another executor; this write was refused`
+  }
+}
+
+/** A page of the store as `RunStore` needs it: every write is committed when its effect succeeds. */
+export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
+  RunStore,
+  {
+    /**
+     * Stores a run as `pending`; or, with `claimFor`, as `running` and already claimed by that
+     * executor, for an executor with room to begin it at once; if that one is not registered, or
+     * not any more, as `pending`. A run with the same `runId` is left as it is (`claimed` is then
+     * `undefined`). With a `parent` the link is stored too, also when the run existed. Answers with
+     * the run as it now is.
+     */
+    readonly create: (
+      run: NewRun,
+      claimFor?: number | undefined
+    ) => Effect.Effect<
+      { readonly run: Run; readonly created: boolean; readonly claimed: ClaimedRun | undefined },
+      RunStoreError
+    >
+
+    /**
+     * Claims up to `limit` pending runs of these workflows, oldest first, with their history. An
+     * executor that is not registered, or not any more, claims nothing: nobody would ever take its
+     * runs over.
+     */
+    readonly claim: (options: {
+      readonly executor: number
+      readonly workflows: ReadonlyArray<string>
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<ClaimedRun>, RunStoreError>
+
+    /** Records a step's outcome. An outcome that is already there stays. */
+    readonly recordStep: (step: StepOutcome) => Effect.Effect<void, RunStoreError | RunLost>
+
+    /** Notes a step that is under way or was cut. Never replaces an outcome. */
+    readonly noteStep: (step: StepNote) => Effect.Effect<void, RunStoreError | RunLost>
+
+    /**
+     * Suspends the run; or, when it had a wake-up since its history was read, keeps it claimed and
+     * answers with the new history.
+     */
+    readonly suspend: (
+      suspension: Suspension
+    ) => Effect.Effect<Option.Option<History>, RunStoreError | RunLost>
+
+    /** Ends the run and wakes the runs that wait for it. */
+    readonly complete: (completion: Completion) => Effect.Effect<void, RunStoreError | RunLost>
+
+    /**
+     * Gives runs back: each one still held becomes `pending`. Answers with how many were. New
+     * timers of the runs are stored.
+     */
+    readonly release: (
+      runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
+    ) => Effect.Effect<number, RunStoreError>
+
+    /** The history of a run that is held, read again; `wokenRuns` then leaves it out. */
+    readonly history: (held: Held) => Effect.Effect<History, RunStoreError | RunLost>
+
+    /**
+     * Runs held by this executor that had a wake-up since their history was last read: what another
+     * process told them. For after a `foreign` change.
+     */
+    readonly wokenRuns: (executor: number) => Effect.Effect<ReadonlyArray<Held>, RunStoreError>
+
+    /**
+     * Stores a signal and wakes the run. The first value of a name stays; answers whether this was
+     * it. The run need not exist yet.
+     */
+    readonly signal: (signal: {
+      readonly runId: string
+      readonly name: string
+      readonly exit: Json
+    }) => Effect.Effect<boolean, RunStoreError>
+
+    /** Wakes a run that is suspended. `None` when there is no such run, else its status before. */
+    readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
+
+    /** Asks for a run's interrupt and wakes it; no effect on a run that is over. As `wake`. */
+    readonly requestInterrupt: (
+      runId: string
+    ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
+
+    /** Makes up to `limit` suspended runs whose timer is due `pending`. Answers with how many. */
+    readonly wakeDue: (limit: number) => Effect.Effect<number, RunStoreError>
+
+    /** When the next timer of a suspended run is due. */
+    readonly nextWakeAt: Effect.Effect<Option.Option<Millis>, RunStoreError>
+
+    readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, RunStoreError>
+
+    /** A run with its steps in the order in which they started. */
+    readonly findWithSteps: (
+      runId: string
+    ) => Effect.Effect<
+      Option.Option<{ readonly run: Run; readonly steps: ReadonlyArray<Step> }>,
+      RunStoreError
+    >
+
+    /** Those of these runs that are over. */
+    readonly finished: (
+      runIds: ReadonlyArray<string>
+    ) => Effect.Effect<
+      ReadonlyArray<{ readonly runId: string; readonly exit: Json }>,
+      RunStoreError
+    >
+
+    readonly list: (query: RunQuery) => Effect.Effect<Page, RunStoreError>
+
+    /** Names of workflows that pending runs wait for. */
+    readonly pendingWorkflows: Effect.Effect<ReadonlyArray<string>, RunStoreError>
+
+    /** Adds an executor with a lease of `leaseMillis` from now; answers with its id. */
+    readonly register: (executor: {
+      readonly host: string
+      readonly pid: number
+      readonly leaseMillis: number
+    }) => Effect.Effect<number, RunStoreError>
+
+    /** Renews the lease; `false` when another executor has taken this one's runs over. */
+    readonly renew: (
+      executor: number,
+      lease: { readonly leaseMillis: number; readonly state: "running" | "draining" }
+    ) => Effect.Effect<boolean, RunStoreError>
+
+    /** Releases whatever this executor still holds, at most `limit` runs; answers with how many. */
+    readonly releaseAll: (executor: number, limit: number) => Effect.Effect<number, RunStoreError>
+
+    /** Removes an executor that holds nothing any more; leaves one that does to `takeOver`. */
+    readonly unregister: (executor: number) => Effect.Effect<void, RunStoreError>
+
+    /**
+     * Takes over from executors whose lease has lapsed: up to `limit` of their runs become
+     * `pending`, and an executor with none left is removed. Answers with how many runs that were.
+     */
+    readonly takeOver: (limit: number) => Effect.Effect<number, RunStoreError>
+
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorInfo>, RunStoreError>
+
+    /** A subscription to what commits change, from now on. */
+    readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
+  }
+>() {}

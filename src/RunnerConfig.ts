@@ -1,0 +1,104 @@
+/**
+ * How an executor behaves. Every field has a default; `layerFromEnv` reads the environment.
+ */
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Layer from "effect/Layer"
+
+export interface RunnerOptions {
+  /**
+   * How long a drain may take, counted from its beginning. Steps that are still in flight then are
+   * named in the log and interrupted. Zero cuts them at once. Default: 30 seconds.
+   */
+  readonly stopTimeout: Duration.DurationInput
+  /**
+   * How long the finalizers of steps that were cut at the stop timeout may take. What takes longer
+   * is left behind; its writes are refused. Default: 2 seconds.
+   */
+  readonly stopGrace: Duration.DurationInput
+  /**
+   * How long the resources of the workflows may take to be released after the drain. What takes
+   * longer is left behind, logged, and the stop counts as failed. Default: 10 seconds.
+   */
+  readonly closeTimeout: Duration.DurationInput
+  /**
+   * How long the runs of an executor that died stay with it before another takes them over. A
+   * living one renews its lease three times as often; one that is frozen for longer loses its runs.
+   * At least 1 second. Default: 15 seconds.
+   */
+  readonly leaseDuration: Duration.DurationInput
+  /**
+   * How many runs this executor holds in memory at a time; suspended runs do not count. At least 1.
+   * Default: 1,000.
+   */
+  readonly maxConcurrentRuns: number
+  /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
+  readonly maxConcurrentSteps: number
+}
+
+export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerConfig")<
+  RunnerConfig,
+  {
+    readonly stopTimeout: Duration.Duration
+    readonly stopGrace: Duration.Duration
+    readonly closeTimeout: Duration.Duration
+    readonly leaseDuration: Duration.Duration
+    readonly maxConcurrentRuns: number
+    readonly maxConcurrentSteps: number
+  }
+>() {}
+
+export const defaults: RunnerConfig["Type"] = {
+  stopTimeout: Duration.seconds(30),
+  stopGrace: Duration.seconds(2),
+  closeTimeout: Duration.seconds(10),
+  leaseDuration: Duration.seconds(15),
+  maxConcurrentRuns: 1000,
+  maxConcurrentSteps: 500
+}
+
+/** The defaults, but for what is given. */
+export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"] => ({
+  stopTimeout: Duration.decode(options.stopTimeout ?? defaults.stopTimeout),
+  stopGrace: Duration.decode(options.stopGrace ?? defaults.stopGrace),
+  closeTimeout: Duration.decode(options.closeTimeout ?? defaults.closeTimeout),
+  leaseDuration: Duration.decode(options.leaseDuration ?? defaults.leaseDuration),
+  maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
+  maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps
+})
+
+export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerConfig> =>
+  Layer.sync(RunnerConfig, () => make(options))
+
+const atLeastOne = (name: string, fallback: number) =>
+  Config.integer(name).pipe(
+    Config.validate({
+      message: "expected a whole number of 1 or more",
+      validation: (n) => n >= 1
+    }),
+    Config.withDefault(fallback)
+  )
+
+/**
+ * `STOP_TIMEOUT`, `LEASE_DURATION` (durations such as `30 seconds`), `MAX_CONCURRENT_RUNS` and
+ * `MAX_CONCURRENT_STEPS`.
+ */
+export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
+  stopTimeout: Config.duration("STOP_TIMEOUT").pipe(Config.withDefault(defaults.stopTimeout)),
+  leaseDuration: Config.duration("LEASE_DURATION").pipe(
+    Config.validate({
+      message: "expected a duration of at least 1 second, such as 15 seconds",
+      validation: (duration) => Duration.greaterThanOrEqualTo(duration, "1 second")
+    }),
+    Config.withDefault(defaults.leaseDuration)
+  ),
+  maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
+  maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps)
+}).pipe(Config.map((read) => ({ ...defaults, ...read })))
+
+export const layerFromEnv: Layer.Layer<RunnerConfig, ConfigError> = Layer.effect(
+  RunnerConfig,
+  config
+)

@@ -1,0 +1,173 @@
+/**
+ * The RunStore on SQLite, by `@effect/sql`.
+ *
+ * - Writes that are ready together share one transaction (group commit), and with
+ *   `synchronous = FULL` an acknowledged one survives power loss.
+ * - Several processes may use one file. What others commit is noticed within `pollInterval`.
+ * - A lock that another process holds is waited for up to 10 seconds with the event loop free; then
+ *   the write fails as `busy`.
+ * - A caller that is interrupted while its write waits does not know whether it was written.
+ * - When the layer's scope closes, the writes that wait are committed first.
+ *
+ * It can share a database with the app: its tables begin with `workflow_`. Then the app's client
+ * gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds, because SQLite waits for a lock
+ * with the whole event loop stopped. Do not call the store's writes inside a transaction of that
+ * client: they are refused as `unavailable`.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as Claims from "./internal/store/Claims.js"
+import * as Connect from "./internal/store/Connect.js"
+import { create } from "./internal/store/Creation.js"
+import type { Database } from "./internal/store/Database.js"
+import * as Databases from "./internal/store/Database.js"
+import * as Executors from "./internal/store/Executors.js"
+import * as Failure from "./internal/store/Failure.js"
+import * as ForeignCommits from "./internal/store/ForeignCommits.js"
+import type { GroupCommit } from "./internal/store/GroupCommit.js"
+import * as GroupCommits from "./internal/store/GroupCommit.js"
+import { migrate } from "./internal/store/Migrate.js"
+import { migrations } from "./internal/store/Migrations.js"
+import * as Progress from "./internal/store/Progress.js"
+import * as Queries from "./internal/store/Queries.js"
+import type { Sql } from "./internal/store/Sql.js"
+import { nextTurn } from "./internal/store/Sql.js"
+import * as WakeUps from "./internal/store/WakeUps.js"
+import type { Change, RunStoreError } from "./RunStore.js"
+import { RunStore } from "./RunStore.js"
+
+export interface Options {
+  /**
+   * How often to look whether another process wrote to the database; costs microseconds. 20
+   * milliseconds by default. `Duration.infinity` never looks: for a database of one process.
+   */
+  readonly pollInterval?: Duration.DurationInput | undefined
+  /**
+   * What the first write of a transaction waits for, so that others which are ready join it. By
+   * default one turn of the event loop: Effect's fibers run on microtasks, so all that the last
+   * commit woke have written before it ends.
+   */
+  readonly gather?: Effect.Effect<void> | undefined
+}
+
+/**
+ * Migrates the database and starts the writer. Fails as `migration` when the schema cannot be
+ * brought to this version or is newer, as `busy` when another process holds the lock for longer
+ * than 10 seconds, and as `unavailable` when the database cannot be read or written.
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<RunStore["Type"], RunStoreError, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.gen(function*() {
+    const database = yield* Failure.orRunStoreError("reserve its connection")(
+      Effect.flatMap(SqlClient.SqlClient, Databases.make)
+    )
+    yield* Connect.configure(database)
+    yield* migrate(migrations)
+
+    const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
+    const publish = (change: Change) => PubSub.publish(changes, change)
+    const isClosed = yield* closedFlag
+    const writer = yield* GroupCommits.make({ database, publish, gather: options.gather ?? nextTurn })
+    const pollInterval = Duration.decode(options.pollInterval ?? Duration.millis(20))
+    if (Duration.isFinite(pollInterval)) {
+      yield* ForeignCommits.watch({ database, pollInterval, publish })
+    }
+    return RunStore.of({
+      ...writes(writer),
+      ...reads(database, isClosed),
+      changes: PubSub.subscribe(changes)
+    })
+  })
+
+/** Released after the writer, whose last writes are still to be read. */
+const closedFlag = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => ({ closed: false })),
+    (state) =>
+      Effect.sync(() => {
+        state.closed = true
+      })
+  ),
+  (state) => () => state.closed
+)
+
+const writes = ({ write }: GroupCommit) => ({
+  create: (run, claimFor) => write(create(run, claimFor)),
+  claim: (options) => write(Claims.claim(options)),
+  recordStep: (step) => write(Progress.recordStep(step)),
+  noteStep: (step) => write(Progress.noteStep(step)),
+  suspend: (suspension) => write(Progress.suspend(suspension)),
+  complete: (completion) => write(Progress.complete(completion)),
+  release: (runs) => write(Claims.release(runs)),
+  history: (held) => write(Claims.history(held)),
+  signal: (signal) => write(WakeUps.signal(signal)),
+  wake: (runId) => write(WakeUps.wake(runId)),
+  requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+  wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+  register: (executor) => write(Executors.register(executor)),
+  renew: (executor, lease) => write(Executors.renew(executor, lease)),
+  releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
+  unregister: (executor) => write(Executors.unregister(executor)),
+  takeOver: (limit) => write(Claims.takeOver(limit))
+}) satisfies Partial<RunStore["Type"]>
+
+const reads = (database: Database, isClosed: () => boolean) => {
+  const guarded = <A, E>(effect: Effect.Effect<A, E>) =>
+    Effect.suspend(() =>
+      isClosed() ? Effect.fail(Failure.closed) : Failure.orRunStoreError("read")(effect)
+    )
+  const read = <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
+  return {
+    find: (runId) => read(Queries.find(runId)),
+    findWithSteps: (runId) => read(Queries.findWithSteps(runId)),
+    finished: (runIds) => read(Queries.finished(runIds)),
+    list: (query) => guarded(Queries.list(database, query)),
+    wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
+    nextWakeAt: read(Queries.nextWakeAt),
+    pendingWorkflows: read(Queries.pendingWorkflows),
+    executors: read(Executors.all)
+  } satisfies Partial<RunStore["Type"]>
+}
+
+/** Over the app's own client, with the options' defaults. */
+export const layer: Layer.Layer<RunStore, RunStoreError, SqlClient.SqlClient> = Layer.scoped(
+  RunStore,
+  make()
+)
+
+/** Over the app's own client. */
+export const layerWith = (
+  options: Options
+): Layer.Layer<RunStore, RunStoreError, SqlClient.SqlClient> =>
+  Layer.scoped(RunStore, make(options))
+
+/**
+ * Over a file of its own, in WAL mode. The file and its folder are made when they are missing. A
+ * file that cannot be opened, made or written, or that is not a database, fails as `unavailable`,
+ * with its name and the reason.
+ *
+ * @example
+ * const Store = SqlRunStore.layerFile({ filename: "data/executor.db" })
+ */
+export const layerFile = (
+  options: Options & { readonly filename: string }
+): Layer.Layer<RunStore, RunStoreError> =>
+  layerWith(options).pipe(
+    Layer.provide(Connect.layerFile(options.filename)),
+    Layer.mapError((error) => Failure.named(options.filename, error))
+  )
+
+/**
+ * In memory: for tests, and for runs that need not outlive the process. A commit costs next to
+ * nothing here, so writes do not wait for each other, and all that a TestClock sets off has
+ * happened when the event loop turns.
+ */
+export const layerMemory: Layer.Layer<RunStore, RunStoreError> = layerWith({
+  pollInterval: Duration.infinity,
+  gather: Effect.yieldNow()
+}).pipe(Layer.provide(Connect.layerFile(":memory:")))

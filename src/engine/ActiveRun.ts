@@ -1,0 +1,151 @@
+/**
+ * A run that this process holds, in memory: what it has been through, and how its present pass is
+ * to end. A pass is one execution of the workflow's function from its beginning, over the recorded
+ * history, as far as it goes.
+ */
+import type { Workflow, WorkflowEngine } from "@effect/workflow"
+import type * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { ClaimedRun, Held, History, Json, NewTimers } from "../RunStore.js"
+
+/** A workflow and its function, as registered in this process. */
+export interface Registration {
+  readonly workflow: Workflow.Any
+  readonly execute: (
+    payload: object,
+    executionId: string
+  ) => Effect.Effect<
+    unknown,
+    unknown,
+    WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
+  >
+}
+
+/**
+ * Why a pass is cut from outside, weakest first. None of them is a failure of the run: no
+ * compensation runs and nothing is recorded as failed.
+ *
+ * - `interrupt`: its interrupt was asked for. The next pass replays what is recorded, so that
+ *   compensations of all finished steps are in place, and is interrupted where the record ends.
+ * - `park`: this process drains; the run becomes pending.
+ * - `block`: what is recorded cannot be read; the run waits, suspended, for somebody to resume it.
+ * - `lost`: another executor holds the run now.
+ */
+export type Halt =
+  | { readonly _tag: "interrupt" }
+  | { readonly _tag: "park" }
+  | { readonly _tag: "block"; readonly cause: Json }
+  | { readonly _tag: "lost" }
+
+const strength: Record<Halt["_tag"], number> = { interrupt: 0, park: 1, block: 2, lost: 3 }
+
+/** Which of two reasons to cut a pass decides how it ends. */
+export const strongerHalt = (a: Halt | undefined, b: Halt): Halt =>
+  a !== undefined && strength[a._tag] >= strength[b._tag] ? a : b
+
+export interface ActiveTimer {
+  readonly wakeAt: number
+  fired: boolean
+  saved: boolean
+}
+
+export const stepKey = (name: string, attempt: number): string => `${name}/${attempt}`
+
+export class ActiveRun {
+  readonly held: Held
+  readonly steps = new Map<string, Json>()
+  readonly signals = new Map<string, Json>()
+  readonly timers = new Map<string, ActiveTimer>()
+  /** Linked children; `undefined` while one is not over. */
+  readonly children = new Map<string, Json | undefined>()
+  /** `History.wakeups` that the present pass began with. */
+  wakeups = 0
+  /** This pass ends where the record ends, in an interrupt. */
+  interrupting = false
+
+  // --- of the present pass
+  halt: Halt | undefined = undefined
+  /** A step or a wait was refused because this process drains. */
+  refused = false
+  /** The workflow is over; its compensations and finalizers are running. */
+  closing = false
+  instance: WorkflowEngine.WorkflowInstance["Type"] | undefined = undefined
+  fiber: Fiber.RuntimeFiber<unknown> | undefined = undefined
+  /** It was given back, for another executor to go on with. */
+  handedOver = false
+  /** Steps in flight of this run. */
+  stepsInFlight = 0
+  /** Grows with everything that a wait in this pass may wait for. */
+  version = 0
+  /** Call when something a wait in this pass may wait for has changed. */
+  readonly waits = new Set<() => void>()
+
+  constructor(
+    readonly registration: Registration,
+    readonly claimed: ClaimedRun
+  ) {
+    this.held = claimed.held
+    this.load(claimed.history)
+  }
+
+  get runId(): string {
+    return this.held.runId
+  }
+
+  get workflowName(): string {
+    return this.claimed.workflow
+  }
+
+  /** Takes in a history as read from the store; it only ever grows. */
+  load(history: History): void {
+    for (const step of history.steps) this.steps.set(stepKey(step.name, step.attempt), step.exit)
+    for (const signal of history.signals) this.signals.set(signal.name, signal.exit)
+    for (const timer of history.timers) {
+      this.timers.set(timer.name, { wakeAt: timer.wakeAt, fired: timer.fired, saved: true })
+    }
+    for (const child of history.children) this.children.set(child.runId, child.exit)
+    this.wakeups = history.wakeups
+    if (history.interruptRequested) this.interrupting = true
+  }
+
+  beginPass(instance: WorkflowEngine.WorkflowInstance["Type"]): void {
+    this.halt = undefined
+    this.refused = false
+    this.closing = false
+    this.instance = instance
+  }
+
+  /** Tells every wait in this pass to look again. */
+  changed(): void {
+    this.version++
+    for (const wake of [...this.waits]) wake()
+  }
+
+  /** Timers that the store does not have yet; they ride along with the next write. */
+  takeNewTimers(): NewTimers {
+    const timers: Array<NewTimers[number]> = []
+    for (const [name, timer] of this.timers) {
+      if (timer.saved) continue
+      timer.saved = true
+      timers.push({ name, wakeAt: timer.wakeAt })
+    }
+    return timers
+  }
+
+  /** After a write that did not happen: its timers are to be written with the next. */
+  returnTimers(timers: NewTimers): void {
+    for (const { name } of timers) {
+      const timer = this.timers.get(name)
+      if (timer !== undefined) timer.saved = false
+    }
+  }
+
+  /** When the earliest timer that has not fired is due. */
+  nextWakeAt(): number | undefined {
+    let next: number | undefined
+    for (const timer of this.timers.values()) {
+      if (!timer.fired && (next === undefined || timer.wakeAt < next)) next = timer.wakeAt
+    }
+    return next
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * What a Runner does all the time: claims runs, keeps its lease, wakes runs whose timer is due.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import { Dispatcher } from "../Dispatcher.js"
+import { RunnerConfig } from "../RunnerConfig.js"
+import { RunStore, type RunStoreError } from "../RunStore.js"
+
+/** At most so many runs are claimed, woken or taken over in one transaction. */
+const batch = 200
+
+/** setTimeout's limit. */
+const maxSleepMillis = 2 ** 31 - 1
+
+const onError = (what: string) => (error: RunStoreError) =>
+  Effect.zipRight(Effect.logWarning(`${what} failed; trying again`, error), Effect.sleep("1 second"))
+
+/** Claims runs whenever there is something to claim and room for it. */
+export const claims = (executor: () => number) =>
+  Effect.gen(function* () {
+    const dispatcher = yield* Dispatcher
+    const store = yield* RunStore
+    while (true) {
+      yield* dispatcher.wanted.await
+      dispatcher.wanted.unsafeClose()
+      const limit = Math.min(dispatcher.room(), batch)
+      const workflows = dispatcher.claimable()
+      if (limit <= 0 || workflows.length === 0) continue
+      yield* store.claim({ executor: executor(), workflows, limit }).pipe(
+        Effect.tap((claimed) => {
+          if (claimed.length === limit) dispatcher.wanted.unsafeOpen()
+          return dispatcher.begin(claimed)
+        }),
+        // claimed is begun, or given back
+        Effect.uninterruptible,
+        Effect.tapError(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
+        Effect.catchAll(onError("claiming runs"))
+      )
+    }
+  })
+
+/** Keeps this executor's lease, and takes over from those whose lease has lapsed. */
+export const leases = (options: {
+  readonly executor: () => number
+  /** What to do when this executor's lease has lapsed and another has taken over. */
+  readonly reregister: Effect.Effect<void, RunStoreError>
+  readonly timers: Effect.Latch
+}) =>
+  Effect.gen(function* () {
+    const dispatcher = yield* Dispatcher
+    const store = yield* RunStore
+    const { leaseDuration } = yield* RunnerConfig
+    const leaseMillis = Duration.toMillis(leaseDuration)
+    const warnOfUnknown = yield* warnOfUnknownWorkflows
+    const tick = Effect.gen(function* () {
+      const state = yield* SubscriptionRef.get(dispatcher.state)
+      const held = yield* store.renew(options.executor(), {
+        leaseMillis,
+        state: state === "draining" ? "draining" : "running"
+      })
+      if (!held) yield* options.reregister
+      while (true) {
+        const taken = yield* store.takeOver(batch)
+        if (taken > 0) {
+          yield* Effect.logWarning("took over from an executor whose lease had lapsed").pipe(
+            Effect.annotateLogs({ runs: taken })
+          )
+        }
+        if (taken < batch) break
+      }
+      // the clock may have been moved: look at the timers again
+      options.timers.unsafeOpen()
+    })
+    while (true) {
+      yield* Effect.catchAll(tick, onError("renewing the lease"))
+      yield* Effect.catchAll(warnOfUnknown, onError("looking at pending runs"))
+      yield* Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis)))
+    }
+  })
+
+/** Wakes runs whose timer is due. One fiber for all of them: sleeping runs are rows. */
+export const timers = (latch: Effect.Latch) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    const round = Effect.gen(function* () {
+      latch.unsafeClose()
+      const next = Option.getOrUndefined(yield* store.nextWakeAt)
+      if (next === undefined) return yield* latch.await
+      const remaining = next - (yield* Clock.currentTimeMillis)
+      if (remaining <= 0) return yield* store.wakeDue(batch)
+      const sleep = Effect.sleep(Duration.millis(Math.min(remaining, maxSleepMillis)))
+      yield* Effect.raceFirst(sleep, latch.await)
+    })
+    yield* Effect.forever(Effect.catchAll(round, onError("waking runs")))
+  })
+
+/** Tells the timer loop of timers that are earlier than the one it sleeps for. */
+export const nudges = (latch: Effect.Latch) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    const changes = yield* store.changes
+    yield* Effect.forever(
+      Effect.map(changes.take, (change) => {
+        if (change.foreign || change.wakeAt !== undefined) latch.unsafeOpen()
+      })
+    )
+  }).pipe(Effect.scoped)
+
+/**
+ * Pending runs of workflows that nobody registers here are left alone, and said so: once for each
+ * workflow, and not at once, since workflows may be registered after the Runner has started.
+ */
+const warnOfUnknownWorkflows = Effect.gen(function* () {
+  const dispatcher = yield* Dispatcher
+  const store = yield* RunStore
+  const told = new Set<string>()
+  let first = true
+  return Effect.gen(function* () {
+    if (first) {
+      first = false
+      return
+    }
+    const known = new Set(dispatcher.claimable())
+    const pending = yield* store.pendingWorkflows
+    const unknown = pending.filter((name) => !known.has(name) && !told.has(name))
+    if (unknown.length === 0) return
+    for (const name of unknown) told.add(name)
+    yield* Effect.logWarning("pending runs wait for workflows that are not registered here").pipe(
+      Effect.annotateLogs({ workflows: unknown })
+    )
+  })
+})

@@ -1,0 +1,57 @@
+/**
+ * Writes that a run cannot go on without. A store that is busy or full is waited for, as long as
+ * anybody may wait; a run whose lease is lost is told so.
+ */
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { RunLost, RunStoreError } from "../RunStore.js"
+
+/** The write was not done when the executor's time to stop was up, or its store was closed. */
+export class GivenUp extends Data.TaggedError("GivenUp")<{ readonly message: string }> {}
+
+const schedule = Schedule.exponential("50 millis", 2).pipe(
+  Schedule.modifyDelay((_, delay) => Duration.min(delay, "1 second"))
+)
+
+export interface Persist {
+  readonly persist: <A>(
+    write: Effect.Effect<A, RunStoreError | RunLost>
+  ) => Effect.Effect<A, RunLost | GivenUp>
+  /** Nothing is waited for any more. */
+  readonly giveUp: Effect.Effect<void>
+}
+
+export const make: Effect.Effect<Persist> = Effect.gen(function* () {
+  const over = yield* Deferred.make<never, GivenUp>()
+
+  const persist = <A>(
+    write: Effect.Effect<A, RunStoreError | RunLost>
+  ): Effect.Effect<A, RunLost | GivenUp> =>
+    Effect.catchTag(write, "RunStoreError", (error) =>
+      Effect.logWarning("store write failed; trying again", error).pipe(
+        Effect.zipRight(retrying(write)),
+        Effect.raceFirst(Deferred.await(over)),
+        Effect.interruptible
+      )
+    )
+
+  return {
+    persist,
+    giveUp: Effect.asVoid(
+      Deferred.fail(over, new GivenUp({ message: "the executor's time to stop was up" }))
+    )
+  }
+})
+
+const retrying = <A>(write: Effect.Effect<A, RunStoreError | RunLost>) =>
+  write.pipe(
+    Effect.delay("50 millis"),
+    Effect.retry({
+      while: (error) => error._tag === "RunStoreError" && error.reason !== "closed",
+      schedule
+    }),
+    Effect.catchTag("RunStoreError", (error) => Effect.fail(new GivenUp({ message: error.message })))
+  )

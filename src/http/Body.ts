@@ -1,0 +1,137 @@
+/**
+ * Reading a request's JSON body up to a limit.
+ *
+ * The platform's own reading destroys the connection when its limit is passed, so that the client
+ * sees a reset instead of an answer, and buffers what it read until then. Here the rest of a body
+ * that is too large is thrown away unread, within bounds, so that the answer arrives and the
+ * connection can go on.
+ */
+
+import { IncomingMessage } from "node:http"
+import type { HttpServerError, HttpServerRequest } from "@effect/platform"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { InvalidJson, PayloadTooLarge, UnsupportedMediaType } from "./Api.js"
+
+/** Bytes of a request body; 1 MiB. */
+export const defaultMaxBodySize = 1024 * 1024
+
+/** Bytes of a body that is too large that are thrown away before the connection is cut; 16 MiB. */
+export const discardLimit = 16 * 1024 * 1024
+
+const tooLarge = (limit: number) =>
+  new PayloadTooLarge({ limit, message: `The body is larger than ${limit} bytes` })
+
+/** Lets the rest of a body pass, so that the client gets to read the answer. */
+const discard = (source: IncomingMessage) => {
+  let left = discardLimit
+  source.on("data", (chunk: Buffer) => {
+    left -= chunk.length
+    if (left < 0) source.socket.destroy()
+  })
+  source.resume()
+}
+
+const readNode = (source: IncomingMessage, limit: number) =>
+  Effect.async<Uint8Array, PayloadTooLarge>((resume) => {
+    const chunks: Array<Buffer> = []
+    let size = 0
+    const onData = (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= limit) {
+        chunks.push(chunk)
+        return
+      }
+      stop()
+      discard(source)
+      resume(Effect.fail(tooLarge(limit)))
+    }
+    const onEnd = () => {
+      stop()
+      resume(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)))
+    }
+    // the client went away: nobody is left to answer
+    const onClose = () => {
+      stop()
+      resume(Effect.interrupt)
+    }
+    const stop = () => {
+      source.off("data", onData)
+      source.off("end", onEnd)
+      source.off("close", onClose)
+    }
+    source.on("data", onData)
+    source.on("end", onEnd)
+    source.on("close", onClose)
+    return Effect.sync(stop)
+  })
+
+const readStream = (
+  stream: Stream.Stream<Uint8Array, HttpServerError.RequestError>,
+  limit: number
+) =>
+  stream.pipe(
+    Stream.mapAccumEffect(0, (size, chunk) =>
+      size + chunk.length > limit
+        ? Effect.fail(tooLarge(limit))
+        : Effect.succeed([size + chunk.length, chunk] as const)
+    ),
+    Stream.runCollect,
+    Effect.map((chunks) => Buffer.concat(Chunk.toReadonlyArray(chunks)))
+  )
+
+const read = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
+  Effect.suspend((): Effect.Effect<Uint8Array, PayloadTooLarge | HttpServerError.RequestError> => {
+    const { source } = request
+    const isNode = source instanceof IncomingMessage
+    if (Number(request.headers["content-length"] ?? 0) > limit) {
+      if (isNode) discard(source)
+      return Effect.fail(tooLarge(limit))
+    }
+    return isNode ? readNode(source, limit) : readStream(request.stream, limit)
+  })
+
+const isJson = /^application\/json *(;|$)/i
+
+const parse = (bytes: Uint8Array) =>
+  Effect.try({
+    try: (): unknown => {
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+      return text.trim() === "" ? {} : JSON.parse(text)
+    },
+    catch: (cause) =>
+      new InvalidJson({
+        message: `The body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+
+const unsupported = Effect.die(
+  new UnsupportedMediaType({
+    message: "The body must be JSON; send it with `Content-Type: application/json`"
+  })
+)
+
+/**
+ * A request whose body is read as JSON, up to `limit` bytes; an empty one is an empty object.
+ *
+ * The platform takes what goes wrong with a body for a defect and looks a defect up among the API's
+ * errors, so that is how these are raised: they end as the answers that `Api` defines for them.
+ */
+export const limited =
+  (limit: number) =>
+  (request: HttpServerRequest.HttpServerRequest): HttpServerRequest.HttpServerRequest => {
+    const json = Effect.suspend(() => {
+      const type = request.headers["content-type"]
+      return type === undefined || isJson.test(type)
+        ? Effect.orDie(Effect.flatMap(read(request, limit), parse))
+        : unsupported
+    })
+    return Object.create(request, {
+      json: { value: json },
+      text: { value: unsupported },
+      urlParamsBody: { value: unsupported },
+      arrayBuffer: { value: unsupported },
+      multipart: { value: unsupported }
+    })
+  }

@@ -1,0 +1,176 @@
+/**
+ * Serves the API.
+ */
+import {
+  FileSystem,
+  HttpApiBuilder,
+  HttpIncomingMessage,
+  HttpMiddleware,
+  HttpRouter,
+  HttpServer,
+  type HttpServerRequest,
+  HttpServerResponse,
+  HttpTraceContext
+} from "@effect/platform"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as Tracer from "effect/Tracer"
+import { Dispatcher } from "../Dispatcher.js"
+import type { RunnerState } from "../RunnerState.js"
+import { RunStoreError, type Trace } from "../RunStore.js"
+import { Runs } from "../Runs.js"
+import * as Answers from "./Answers.js"
+import { Api, NotAvailable, StoreNotAvailable } from "./Api.js"
+import * as Authorization from "./Authorization.js"
+import { defaultMaxBodySize } from "./Body.js"
+import * as Server from "./Server.js"
+
+/** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
+const probe = (
+  ...available: ReadonlyArray<RunnerState>
+): Effect.Effect<{ readonly state: RunnerState }, NotAvailable, Dispatcher> =>
+  Effect.gen(function* () {
+    const state = yield* SubscriptionRef.get((yield* Dispatcher).state)
+    return available.includes(state)
+      ? { state }
+      : yield* new NotAvailable({ state, message: `The executor is ${state}` })
+  })
+
+const ProbesLive = HttpApiBuilder.group(Api, "probes", (handlers) =>
+  handlers
+    .handle("health", () => probe("running", "draining"))
+    .handle("ready", () => probe("running"))
+)
+
+const isStoreError = (error: unknown): error is RunStoreError => error instanceof RunStoreError
+
+/** What went wrong in the store is for the log; it is none of the client's business. */
+const orNotAvailable = <A, E, R>(effect: Effect.Effect<A, E | RunStoreError, R>) =>
+  Effect.catchIf(effect, isStoreError, (error) =>
+    Effect.zipRight(
+      Effect.logError("The run store failed", error),
+      new StoreNotAvailable({ message: "The run store is not available; try again" })
+    )
+  )
+
+/** Where the caller is in its trace: the request's own span, else what its headers say. */
+const traceOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Trace | undefined> =>
+  Effect.currentSpan.pipe(
+    Effect.option,
+    Effect.map((current) =>
+      current.pipe(
+        Option.filter((span) => span.kind === "server"),
+        Option.orElse(() => HttpTraceContext.fromHeaders(request.headers)),
+        Option.map(({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled })),
+        Option.getOrUndefined
+      )
+    )
+  )
+
+const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
+  Effect.gen(function* () {
+    const runs = yield* Runs
+    return handlers
+      .handle("workflows", () => Effect.map(runs.workflows, (workflows) => ({ workflows })))
+      .handle("start", ({ payload, request }) =>
+        traceOf(request).pipe(
+          Effect.flatMap((trace) => runs.start({ ...payload, trace })),
+          Effect.map(({ runId }) =>
+            HttpServerResponse.unsafeJson(
+              { runId },
+              { status: 202, headers: { location: `/runs/${encodeURIComponent(runId)}` } }
+            )
+          ),
+          orNotAvailable
+        )
+      )
+      .handle("list", ({ urlParams }) => orNotAvailable(runs.list(urlParams)))
+      .handle("get", ({ path }) => orNotAvailable(runs.get(path.runId)))
+      .handle("interrupt", ({ path: { runId } }) =>
+        orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
+      )
+      .handle("resume", ({ path: { runId } }) =>
+        orNotAvailable(Effect.as(runs.resume(runId), { runId }))
+      )
+      .handle("signal", ({ path: { name, runId }, payload: { value } }) =>
+        orNotAvailable(Effect.as(runs.signal({ runId, name, value }), { runId }))
+      )
+  })
+)
+
+const ApiLive = HttpApiBuilder.api(Api).pipe(Layer.provide([ProbesLive, RunsLive]))
+
+/** Names of signals and ids of runs may be longer than the router's own 100 characters. */
+const routerConfig = { maxParamLength: 1024 }
+
+/**
+ * The API as an app, for those who mount it in a router of their own.
+ *
+ * Request bodies are taken up to the platform's `MaxBodySize`; where that is not set, up to 1 MiB.
+ */
+export const app = Effect.gen(function* () {
+  const maxBodySize = Option.match(yield* HttpIncomingMessage.MaxBodySize, {
+    onNone: () => defaultMaxBodySize,
+    onSome: Number
+  })
+  const api = yield* HttpRouter.withRouterConfig(HttpApiBuilder.httpApp, routerConfig)
+  return Answers.complete(api, maxBodySize)
+}).pipe(
+  Effect.provide(
+    Layer.mergeAll(ApiLive, HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer)
+  )
+)
+
+/** No spans where nobody looks at them, and none for probes. */
+const untraced = Effect.map(Effect.tracer, (tracer) => {
+  const isDefault = tracer === Context.get(DefaultServices.liveServices, Tracer.Tracer)
+  return (request: HttpServerRequest.HttpServerRequest) =>
+    isDefault || request.url === "/health" || request.url === "/ready"
+})
+
+/**
+ * Serves the API over the app's own `HttpServer`, and lets in whom its `Authorization` lets in.
+ *
+ * How the server is released is then the app's business: see `Server`.
+ */
+export const layer: Layer.Layer<
+  never,
+  never,
+  HttpServer.HttpServer | Authorization.Authorization | Runs | Dispatcher
+> = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    return HttpMiddleware.withTracerDisabledWhen(HttpServer.serve(yield* app), yield* untraced)
+  })
+).pipe(Layer.provide(HttpServer.layerContext))
+
+export interface Options extends Server.ServerOptions {
+  /** Bytes that a request's body may have. Default: 1 MiB. */
+  readonly maxBodySize?: number | undefined
+}
+
+/**
+ * The complete server: listens, serves the API to those with a token, and is released in bounded
+ * time. Provides the `HttpServer`, for its address.
+ */
+export const layerServer = (
+  options: Options = {}
+): Layer.Layer<
+  HttpServer.HttpServer,
+  Server.HttpListenError,
+  Authorization.Tokens | Runs | Dispatcher
+> =>
+  Server.layerClose.pipe(
+    Layer.provide(layer),
+    Layer.provide(Authorization.layer),
+    Layer.provideMerge(Server.layer(options)),
+    Layer.provide(
+      Layer.succeed(
+        HttpIncomingMessage.MaxBodySize,
+        Option.some(FileSystem.Size(options.maxBodySize ?? defaultMaxBodySize))
+      )
+    )
+  )

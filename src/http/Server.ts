@@ -1,0 +1,212 @@
+/**
+ * An HTTP server whose release is bounded.
+ *
+ * `NodeHttpServer` alone releases the request handler first and then waits, without bound, for the
+ * last connection to go: an idle keep-alive connection, a slow reader or half a request holds it for
+ * as long as the client likes. Here `layerClose`, acquired after the handlers, closes before they
+ * go.
+ */
+
+import * as Http from "node:http"
+import type { Socket } from "node:net"
+import { HttpServer } from "@effect/platform"
+import { NodeHttpServer } from "@effect/platform-node"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
+
+export interface ServerOptions {
+  /** Name or address to listen on. Default: `127.0.0.1`, this machine only. */
+  readonly host?: string | undefined
+  /** 0 to 65535; 0 takes a free one. Default: 3400. */
+  readonly port?: number | undefined
+  /**
+   * How long a connection that is in use may stay when the server closes, before it is cut.
+   * Default: 1 second.
+   */
+  readonly closeTimeout?: Duration.DurationInput | undefined
+}
+
+/** The server could not listen. */
+export class HttpListenError extends Data.TaggedError("HttpListenError")<{
+  readonly host: string
+  readonly port: number
+  readonly reason: string
+  readonly cause?: unknown
+}> {
+  override get message() {
+    return `Cannot listen on ${this.host}:${this.port}: ${this.reason}`
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use",
+  EACCES: "not permitted",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "no such host"
+}
+
+const reasonOf = (cause: unknown): string => {
+  if (Predicate.hasProperty(cause, "code") && typeof cause.code === "string") {
+    const reason = reasons[cause.code]
+    return reason === undefined ? cause.code : `${reason} (${cause.code})`
+  }
+  return String(cause)
+}
+
+/** How an open server is closed. */
+export class Listener extends Context.Tag("effect-workflow-executor/http/Listener")<
+  Listener,
+  {
+    /**
+     * Stops listening, lets requests that are under way be answered for `closeTimeout`, then cuts
+     * what is still open. Dies when the server could not be closed, after everything else is.
+     * Happens once.
+     */
+    readonly close: Effect.Effect<void>
+  }
+>() {}
+
+/**
+ * Milliseconds that a client has, by Node's own timers: a request that is only half there must not
+ * hold its connection for ever.
+ */
+const patience = {
+  /** For the head of a request. */
+  headersTimeout: 15_000,
+  /** For a whole request, body included. */
+  requestTimeout: 60_000,
+  /** Between two requests; longer than what the usual proxies keep connections for. */
+  keepAliveTimeout: 65_000,
+  /** How often the first two are looked at. */
+  connectionsCheckingInterval: 5_000
+}
+
+/** Milliseconds without a byte either way after which a connection is closed; 2 minutes. */
+const silence = 120_000
+
+/** A server that knows its connections, and says goodbye to them once it is closing. */
+const makeServer = () => {
+  const server = Http.createServer(patience)
+  server.setTimeout(silence)
+  const sockets = new Set<Socket>()
+  const responses = new Set<Http.ServerResponse>()
+  let closing = false
+
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+  })
+
+  // the first listener: the app's handler, which comes with `serve`, runs after it
+  server.on("request", (_request, response) => {
+    if (closing) response.shouldKeepAlive = false
+    if (server.listenerCount("request") === 1) {
+      const body = `{"_tag":"NotAvailable","message":"The server is starting or stopping"}`
+      response.writeHead(503, { "content-type": "application/json", connection: "close" })
+      response.end(body)
+      return
+    }
+    responses.add(response)
+    response.once("close", () => responses.delete(response))
+  })
+
+  /** From now on every answer is the last one on its connection. */
+  const lastAnswers = () => {
+    closing = true
+    for (const response of responses) {
+      if (!response.headersSent) {
+        response.shouldKeepAlive = false
+      } else {
+        const socket = response.socket
+        response.once("finish", () => socket?.end())
+      }
+    }
+  }
+
+  /** Connections that have not said a word. */
+  const cutSilent = () => {
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+  }
+
+  /** Cuts what is still open, upgraded connections too; answers with how many that were. */
+  const cutAll = () => {
+    const open = sockets.size
+    for (const socket of sockets) socket.destroy()
+    return open
+  }
+
+  return { server, lastAnswers, cutSilent, cutAll }
+}
+
+/** Lets what has already arrived be read. */
+const turn = Effect.async<void>((resume) => {
+  setImmediate(() => setImmediate(() => resume(Effect.void)))
+})
+
+const makeClose = (
+  { cutAll, cutSilent, lastAnswers, server }: ReturnType<typeof makeServer>,
+  closeTimeout: Duration.DurationInput
+) =>
+  Effect.gen(function* () {
+    const closed = yield* Deferred.make<void, Error>()
+    lastAnswers()
+    yield* turn
+    server.close((error) =>
+      Deferred.unsafeDone(closed, error === undefined ? Effect.void : Effect.fail(error))
+    )
+    cutSilent()
+    yield* Deferred.await(closed).pipe(
+      Effect.ignore,
+      // a finalizer is uninterruptible, and so would be the wait that the timeout has to cut
+      Effect.interruptible,
+      Effect.timeoutOption(closeTimeout)
+    )
+    const cut = cutAll()
+    if (cut > 0) yield* Effect.logInfo(`HTTP connections that were still open were closed: ${cut}`)
+    yield* Deferred.await(closed).pipe(
+      Effect.tapError((error) => Effect.logError("The HTTP server did not close properly", error)),
+      Effect.orDie
+    )
+  })
+
+const make = Effect.fnUntraced(function* (options: ServerOptions) {
+  const host = options.host ?? "127.0.0.1"
+  const port = options.port ?? 3400
+  const failed = (reason: string, cause?: unknown) =>
+    new HttpListenError({ host, port, reason, cause })
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    return yield* failed("a port is a whole number from 0 to 65535")
+  }
+  const connections = makeServer()
+  const { server } = connections
+  const httpServer = yield* NodeHttpServer.make(() => server, { host, port }).pipe(
+    Effect.mapError(({ cause }) => failed(reasonOf(cause), cause))
+  )
+  const runFork = Runtime.runFork(yield* Effect.runtime())
+  // such as no file descriptor being left for another connection; unheard it would end the process
+  server.on("error", (error) => runFork(Effect.logWarning("HTTP server error", error)))
+  const close = yield* Effect.once(makeClose(connections, options.closeTimeout ?? "1 second"))
+  // for a start that fails after this; otherwise `layerClose` has been here first
+  yield* Effect.addFinalizer(() => close)
+  return Context.make(HttpServer.HttpServer, httpServer).pipe(Context.add(Listener, { close }))
+})
+
+/** Listens at once; until something is served, requests are answered with 503. */
+export const layer = (
+  options: ServerOptions = {}
+): Layer.Layer<HttpServer.HttpServer | Listener, HttpListenError> =>
+  Layer.scopedContext(make(options))
+
+/**
+ * Closes the server when it is released. Acquire it after the handlers, so that they are still
+ * there to answer what is under way.
+ */
+export const layerClose: Layer.Layer<never, never, Listener> = Layer.scopedDiscard(
+  Effect.flatMap(Listener, ({ close }) => Effect.addFinalizer(() => close))
+)

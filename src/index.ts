@@ -1,0 +1,13 @@
+/**
+ * A durable workflow executor for Effect.
+ */
+export * as Executor from "./Executor.js"
+export * as Runner from "./Runner.js"
+export * as RunnerConfig from "./RunnerConfig.js"
+export type { RunnerState } from "./RunnerState.js"
+export * as Runs from "./Runs.js"
+export * as RunStore from "./RunStore.js"
+export { Signals } from "./Signals.js"
+export * as SqlRunStore from "./SqlRunStore.js"
+export * as Authorization from "./http/Authorization.js"
+export * as Http from "./http/Http.js"

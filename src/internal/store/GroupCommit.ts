@@ -1,0 +1,227 @@
+/**
+ * The one place that writes. Writes wait in a queue; whatever is ready in one turn of the event
+ * loop shares one transaction, and so one sync of the disk. Nobody hears of a write before its
+ * COMMIT.
+ */
+import { SqlError } from "@effect/sql/SqlError"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { Change, Millis, RunLost } from "../../RunStore.js"
+import { RunStoreError } from "../../RunStore.js"
+import { retryWhileBusy } from "./Busy.js"
+import { ChangeLog } from "./ChangeLog.js"
+import { closed, fromCause, ignoreAll } from "./Failure.js"
+import type { Database } from "./Database.js"
+import type { Sql } from "./Sql.js"
+import { nextTurn } from "./Sql.js"
+
+/** What an operation works with inside the transaction. */
+export interface Transaction extends Sql {
+  readonly now: Millis
+  readonly log: ChangeLog
+}
+
+/**
+ * A write. It may run more than once, each time in a new transaction. `RunLost` is an answer: an
+ * operation that ends with it has written nothing.
+ */
+export type Operation<A, E extends RunLost = never> = (
+  transaction: Transaction
+) => Effect.Effect<A, E | SqlError>
+
+export interface GroupCommit {
+  /** Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. */
+  readonly write: <A, E extends RunLost = never>(
+    operation: Operation<A, E>
+  ) => Effect.Effect<A, E | RunStoreError>
+}
+
+/** Bounds how long one transaction keeps the event loop and other processes waiting. */
+const largestBatch = 1_000
+
+const closeTimeout = Duration.seconds(10)
+
+/** Flushes the queue when the scope closes; then every write fails with `closed`. */
+export const make = (options: {
+  readonly database: Database
+  readonly publish: (change: Change) => Effect.Effect<unknown>
+  /** Lets the writes that are ready join the first. */
+  readonly gather: Effect.Effect<void>
+}): Effect.Effect<GroupCommit, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const queue = yield* Mailbox.make<Write>()
+    const closing = yield* Deferred.make<void>()
+    const commit = committer({ ...options, hurry: Deferred.await(closing) })
+
+    yield* Effect.acquireRelease(
+      Effect.forkDaemon(Effect.interruptible(drainQueue(queue, options.gather, commit))),
+      (writer) =>
+        Deferred.succeed(closing, undefined).pipe(
+          Effect.zipRight(queue.end),
+          Effect.zipRight(queueFlushed(writer)),
+          Effect.zipRight(Fiber.interrupt(writer))
+        )
+    )
+
+    const write: GroupCommit["write"] = <A, E extends RunLost>(operation: Operation<A, E>) =>
+      Effect.zipRight(
+        refuseInsideTransaction(options.database),
+        Effect.flatMap(Deferred.make<A, E | RunStoreError>(), (answer) =>
+          queue.unsafeOffer(makeWrite(operation, answer))
+            ? Deferred.await(answer)
+            : Effect.fail(closed)
+        )
+      )
+    return { write }
+  })
+
+/** Interruptible, for a finalizer is not, and a timeout would wait for what it gave up. */
+const queueFlushed = (writer: Fiber.Fiber<void>) =>
+  Effect.timeoutOption(Effect.interruptible(Fiber.await(writer)), closeTimeout)
+
+const drainQueue = (
+  queue: Mailbox.Mailbox<Write>,
+  gather: Effect.Effect<void>,
+  commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    while (true) {
+      const [first, done] = yield* queue.takeAll
+      if (first.length === 0 && done) return
+      yield* gather
+      const writes = [...first, ...(yield* queue.clear)]
+      for (let i = 0; i < writes.length; i += largestBatch) {
+        if (i > 0) yield* nextTurn
+        yield* commit(writes.slice(i, i + largestBatch))
+      }
+    }
+  }).pipe(Effect.onInterrupt(() => Effect.map(queue.clear, failAll(closed))))
+
+/** Commits writes together and answers their callers. Never fails: the callers have the error. */
+const committer = (options: {
+  readonly database: Database
+  readonly publish: (change: Change) => Effect.Effect<unknown>
+  readonly hurry: Effect.Effect<void>
+}) => {
+  const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
+    retryWhileBusy(transact(options.database, writes), {
+      isBusy: ({ error }) => error.reason === "busy",
+      hurry: options.hurry
+    }).pipe(
+      Effect.matchCauseEffect({
+        onSuccess: (change) => {
+          for (const write of writes) write.settle()
+          return change === undefined ? Effect.void : options.publish(change)
+        },
+        onFailure: (cause) => {
+          const failed = Cause.failureOption(cause)
+          return Option.isSome(failed) && failed.value.inOperation && writes.length > 1
+            ? oneByOne(writes)
+            : Effect.sync(() =>
+              failAll(Option.isSome(failed) ? failed.value.error : fromCause(cause, "write"))(writes)
+            )
+        }
+      }),
+      Effect.onInterrupt(() => Effect.sync(() => failAll(closed)(writes)))
+    )
+
+  /** So that the write which cannot be done fails alone. */
+  const oneByOne = (writes: ReadonlyArray<Write>) =>
+    Effect.forEach(writes, (write) => Effect.zipRight(nextTurn, commit([write])), { discard: true })
+
+  return commit
+}
+
+class TransactionFailed extends Data.TaggedError("TransactionFailed")<{
+  readonly error: RunStoreError
+  /** Of an operation; else of the transaction as such. */
+  readonly inOperation: boolean
+}> {}
+
+const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
+  Effect.fail(new TransactionFailed({ inOperation, error: fromCause(cause, "write") }))
+
+/** Holds the write lock from the first statement to the last, and for one turn only. */
+const transact = (
+  database: Database,
+  writes: ReadonlyArray<Write>
+): Effect.Effect<Change | undefined, TransactionFailed> =>
+  database.reserved((sql) =>
+    Effect.gen(function*() {
+      yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
+      const transaction = { ...sql, now: yield* Clock.currentTimeMillis, log: new ChangeLog() }
+      yield* runAll(writes, transaction).pipe(
+        Effect.catchAllCause(failure(true)),
+        Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
+        // SQLite has rolled back by itself after some errors; then this one fails.
+        Effect.tapErrorCause(() => ignoreAll(sql.rows("ROLLBACK")))
+      )
+      return transaction.log.toChange()
+    })
+  ).pipe(
+    Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error)))
+  )
+
+const runAll = (writes: ReadonlyArray<Write>, transaction: Transaction) =>
+  Effect.gen(function*() {
+    for (const write of writes) yield* write.attempt(transaction)
+  })
+
+/** An operation and its caller. */
+interface Write {
+  readonly attempt: (transaction: Transaction) => Effect.Effect<void, SqlError>
+  /** Gives the caller the answer of the last attempt. */
+  readonly settle: () => void
+  readonly fail: (error: RunStoreError) => void
+}
+
+const makeWrite = <A, E extends RunLost>(
+  operation: Operation<A, E>,
+  answer: Deferred.Deferred<A, E | RunStoreError>
+): Write => {
+  let result: Exit.Exit<A, E> | undefined
+  const keep = (exit: Exit.Exit<A, E>) => {
+    result = exit
+    return Effect.void
+  }
+  return {
+    attempt: (transaction) =>
+      Effect.matchEffect(Effect.suspend(() => operation(transaction)), {
+        onSuccess: (value) => keep(Exit.succeed(value)),
+        onFailure: (error) =>
+          error instanceof SqlError ? Effect.fail(error) : keep(Exit.fail(error))
+      }),
+    settle: () => {
+      if (result !== undefined) Deferred.unsafeDone(answer, result)
+    },
+    fail: (error) => Deferred.unsafeDone(answer, Effect.fail(error))
+  }
+}
+
+const failAll = (error: RunStoreError) => (writes: Iterable<Write>) => {
+  for (const write of writes) write.fail(error)
+}
+
+/**
+ * The writer waits for the connection that the caller's own transaction holds, and the caller for
+ * the writer: without this check both wait for ever.
+ */
+const refuseInsideTransaction = (database: Database) =>
+  Effect.flatMap(database.insideTransaction, (inside) =>
+    inside ? Effect.fail(insideTransaction) : Effect.void
+  )
+
+const insideTransaction = new RunStoreError({
+  reason: "unavailable",
+  message:
+    "The run store cannot write inside a transaction of its own SQL client: commit first, then call it"
+})

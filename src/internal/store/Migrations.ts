@@ -1,0 +1,89 @@
+/**
+ * The schema's history. Append-only: a released migration never changes, a new one is added.
+ *
+ * Indexes cover unfinished work only: a finished run leaves its primary key and its `run_id`.
+ * In every table the small columns come first, for SQLite reads past what is before a column and
+ * long JSON lies on pages of its own.
+ */
+
+const initial = [
+  // `wakeups` counts wake-ups; `seen_wakeups` how many the holder knows of.
+  `CREATE TABLE workflow_runs (
+    id INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (
+      status IN ('pending', 'running', 'suspended', 'completed', 'failed', 'interrupted')
+    ),
+    executor INTEGER,
+    claim INTEGER NOT NULL,
+    wakeups INTEGER NOT NULL DEFAULT 0,
+    seen_wakeups INTEGER NOT NULL DEFAULT 0,
+    wake_at INTEGER,
+    interrupt_requested INTEGER NOT NULL DEFAULT 0,
+    trace_id TEXT,
+    span_id TEXT,
+    sampled INTEGER,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    completed_at INTEGER,
+    payload TEXT NOT NULL,
+    exit TEXT,
+    cause TEXT
+  ) STRICT`,
+  `CREATE INDEX workflow_runs_pending ON workflow_runs (workflow, id)
+    WHERE status = 'pending'`,
+  `CREATE INDEX workflow_runs_timers ON workflow_runs (wake_at)
+    WHERE status = 'suspended' AND wake_at IS NOT NULL`,
+  `CREATE INDEX workflow_runs_held ON workflow_runs (executor)
+    WHERE status = 'running'`,
+  // `position` orders steps that started in the same millisecond.
+  `CREATE TABLE workflow_steps (
+    run INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('running', 'completed', 'failed', 'interrupted')),
+    started_at INTEGER NOT NULL,
+    completed_at INTEGER,
+    exit TEXT,
+    PRIMARY KEY (run, name, attempt)
+  ) STRICT, WITHOUT ROWID`,
+  // By `run_id`: a signal may come before its run.
+  `CREATE TABLE workflow_signals (
+    run_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    exit TEXT NOT NULL,
+    PRIMARY KEY (run_id, name)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE workflow_timers (
+    run INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    wake_at INTEGER NOT NULL,
+    fired INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (run, name)
+  ) STRICT, WITHOUT ROWID`,
+  // `awaits` goes back to 0 once the parent was woken, so that the index forgets the pair.
+  `CREATE TABLE workflow_children (
+    parent INTEGER NOT NULL,
+    child INTEGER NOT NULL,
+    awaits INTEGER NOT NULL,
+    PRIMARY KEY (parent, child)
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX workflow_children_awaited ON workflow_children (child)
+    WHERE awaits = 1`,
+  // AUTOINCREMENT: an id is the right to hold runs and is never given to a second executor.
+  `CREATE TABLE workflow_executors (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'draining')),
+    started_at INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL
+  ) STRICT`
+]
+
+/** Name, beginning with its number, to the statements. */
+export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "0001_initial": initial
+}

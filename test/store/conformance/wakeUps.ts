@@ -1,0 +1,175 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import type { RunStoreError } from "../../../src/RunStore.js"
+import { RunStore } from "../../../src/RunStore.js"
+import { aRun, begin, claimOne, orMissing, register, statusOf, suspend } from "../support.js"
+
+export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
+  describe("a signal", () => {
+    it.effect("keeps the first value of its name; the second wakes nobody", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const executor = yield* register
+        const run = yield* begin(executor, "a")
+        expect(yield* store.signal({ runId: "a", name: "paid", exit: "1" })).toBe(true)
+        const history = yield* store.history(run.held)
+        yield* suspend({ ...run, history })
+        expect(yield* store.signal({ runId: "a", name: "paid", exit: "2" })).toBe(false)
+        expect(yield* statusOf("a")).toBe("suspended")
+        expect(yield* store.signal({ runId: "a", name: "shipped", exit: "3" })).toBe(true)
+        expect((yield* claimOne(executor)).history.signals).toEqual([
+          { name: "paid", exit: "1" },
+          { name: "shipped", exit: "3" }
+        ])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("leaves a run that is over as it is", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const { held } = yield* begin(yield* register, "a")
+        yield* store.complete({ held, status: "completed", exit: "1" })
+        const before = yield* store.find("a")
+        yield* store.signal({ runId: "a", name: "paid", exit: "1" })
+        expect(yield* store.find("a")).toEqual(before)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  for (const name of ["wake", "requestInterrupt"] as const) {
+    describe(name, () => {
+      it.effect("answers with the status before, and makes a suspended run pending", () =>
+        Effect.gen(function*() {
+          const store = yield* RunStore
+          const executor = yield* register
+          const interruptRequested = name === "requestInterrupt"
+          expect(yield* store[name]("a")).toEqual(Option.none())
+
+          yield* store.create(aRun("a"))
+          expect(yield* store[name]("a")).toEqual(Option.some("pending"))
+          const run = yield* claimOne(executor)
+          expect(run.history.interruptRequested).toBe(interruptRequested)
+
+          expect(yield* store[name]("a")).toEqual(Option.some("running"))
+          expect(yield* statusOf("a")).toBe("running")
+          const history = yield* Effect.flatMap(suspend(run), orMissing("a"))
+
+          yield* suspend({ ...run, history }, { wakeAt: 100, cause: "1" })
+          expect(yield* store[name]("a")).toEqual(Option.some("suspended"))
+          const woken = yield* Effect.flatMap(store.find("a"), orMissing("a"))
+          expect(woken).toMatchObject({ status: "pending", cause: undefined, interruptRequested })
+          expect(yield* store.nextWakeAt).toEqual(Option.none())
+
+          const { held } = yield* claimOne(executor)
+          yield* store.complete({ held, status: "completed", exit: "1" })
+          expect(yield* store[name]("a")).toEqual(Option.some("completed"))
+          expect(yield* statusOf("a")).toBe("completed")
+        }).pipe(Effect.provide(layer)))
+    })
+  }
+
+  it.effect("an interrupt asked for when the run is over leaves no trace", () =>
+    Effect.gen(function*() {
+      const store = yield* RunStore
+      const { held } = yield* begin(yield* register, "a")
+      yield* store.complete({ held, status: "completed", exit: "1" })
+      yield* store.requestInterrupt("a")
+      const run = yield* Effect.flatMap(store.find("a"), orMissing("a"))
+      expect(run.interruptRequested).toBe(false)
+    }).pipe(Effect.provide(layer)))
+
+  describe("timers", () => {
+    it.effect("wake the runs that are due, the earliest first, and mark what fired", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const executor = yield* register
+        for (const [runId, wakeAt] of [
+          ["late", 300],
+          ["second", 200],
+          ["first", 100]
+        ] as const) {
+          const run = yield* begin(executor, runId)
+          const timers = [
+            { name: "t", wakeAt },
+            { name: "far", wakeAt: 9_000 }
+          ]
+          yield* suspend(run, { wakeAt, timers })
+        }
+        expect(yield* store.wakeDue(9)).toBe(0)
+        expect(yield* store.nextWakeAt).toEqual(Option.some(100))
+        yield* TestClock.setTime(200)
+        expect(yield* store.wakeDue(1)).toBe(1)
+        expect(yield* statusOf("first")).toBe("pending")
+        expect(yield* store.wakeDue(9)).toBe(1)
+        expect(yield* store.wakeDue(9)).toBe(0)
+        expect(yield* store.nextWakeAt).toEqual(Option.some(300))
+        expect(yield* statusOf("late")).toBe("suspended")
+        const { history } = yield* claimOne(executor)
+        expect(history.timers).toEqual([
+          { name: "far", wakeAt: 9_000, fired: false },
+          { name: "t", wakeAt: 200, fired: true }
+        ])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("that have fired stay so when the clock is set back", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const executor = yield* register
+        const timers = [{ name: "t", wakeAt: 100 }]
+        yield* suspend(yield* begin(executor, "a"), { wakeAt: 100, timers })
+        yield* TestClock.setTime(100)
+        yield* store.wakeDue(9)
+        yield* TestClock.setTime(50)
+        const run = yield* claimOne(executor)
+        yield* suspend(run, { timers: [{ name: "t", wakeAt: 150 }] })
+        yield* store.wake("a")
+        expect((yield* claimOne(executor)).history.timers).toEqual([
+          { name: "t", wakeAt: 100, fired: true }
+        ])
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("of a run that is over are gone", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const executor = yield* register
+        const timers = [{ name: "t", wakeAt: 100 }]
+        yield* suspend(yield* begin(executor, "a"), { wakeAt: 100, timers })
+        yield* store.wake("a")
+        const { held } = yield* claimOne(executor)
+        yield* store.complete({ held, status: "completed", exit: "1" })
+        yield* TestClock.setTime(1_000)
+        expect(yield* store.wakeDue(9)).toBe(0)
+        expect(yield* store.nextWakeAt).toEqual(Option.none())
+      }).pipe(Effect.provide(layer)))
+
+    it.effect("take a time that never comes", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const run = yield* begin(yield* register, "a")
+        const wakeAt = Number.POSITIVE_INFINITY
+        yield* suspend(run, { wakeAt, timers: [{ name: "t", wakeAt }] })
+        expect(yield* statusOf("a")).toBe("suspended")
+        expect(yield* store.wakeDue(9)).toBe(0)
+      }).pipe(Effect.provide(layer)))
+  })
+
+  describe("runs that were woken while held", () => {
+    it.effect("are listed until their history is read again", () =>
+      Effect.gen(function*() {
+        const store = yield* RunStore
+        const executor = yield* register
+        const a = yield* begin(executor, "a")
+        const b = yield* begin(executor, "b")
+        expect(yield* store.wokenRuns(executor)).toEqual([])
+        yield* store.wake("a")
+        yield* store.signal({ runId: "b", name: "paid", exit: "1" })
+        expect(yield* store.wokenRuns(executor)).toEqual([a.held, b.held])
+        expect(yield* store.wokenRuns(yield* register)).toEqual([])
+        yield* store.history(a.held)
+        expect(yield* store.wokenRuns(executor)).toEqual([b.held])
+        yield* suspend(b)
+        expect(yield* store.wokenRuns(executor)).toEqual([])
+      }).pipe(Effect.provide(layer)))
+  })
+}
