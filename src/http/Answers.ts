@@ -37,7 +37,8 @@ const answer = (status: number, _tag: string, message: string) =>
 
 const noRoute = (request: HttpServerRequest.HttpServerRequest) => {
   const methods = methodsOf(request.url)
-  return methods.length === 0
+  // a path of the API that the router could not read, such as /runs/%zz, is nothing either
+  return methods.length === 0 || methods.includes(request.method)
     ? answer(404, "RouteNotFound", "There is nothing at this path")
     : HttpServerResponse.setHeader(
         answer(405, "MethodNotAllowed", `This path takes ${methods.join(", ")}`),

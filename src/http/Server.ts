@@ -7,10 +7,8 @@
  * go.
  */
 
-import * as Http from "node:http"
-import type { Socket } from "node:net"
 import { HttpServer } from "@effect/platform"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -19,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
+import * as Connections from "./Connections.js"
 
 export interface ServerOptions {
   /** Name or address to listen on. Default: `127.0.0.1`, this machine only. */
@@ -72,103 +71,30 @@ export class Listener extends Context.Tag("effect-workflow-executor/http/Listene
   }
 >() {}
 
-/**
- * Milliseconds that a client has, by Node's own timers: a request that is only half there must not
- * hold its connection for ever.
- */
-const patience = {
-  /** For the head of a request. */
-  headersTimeout: 15_000,
-  /** For a whole request, body included. */
-  requestTimeout: 60_000,
-  /** Between two requests; longer than what the usual proxies keep connections for. */
-  keepAliveTimeout: 65_000,
-  /** How often the first two are looked at. */
-  connectionsCheckingInterval: 5_000
-}
-
-/** Milliseconds without a byte either way after which a connection is closed; 2 minutes. */
-const silence = 120_000
-
-/** A server that knows its connections, and says goodbye to them once it is closing. */
-const makeServer = () => {
-  const server = Http.createServer(patience)
-  server.setTimeout(silence)
-  const sockets = new Set<Socket>()
-  const responses = new Set<Http.ServerResponse>()
-  let closing = false
-
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket)
-    socket.once("close", () => sockets.delete(socket))
-  })
-
-  // the first listener: the app's handler, which comes with `serve`, runs after it
-  server.on("request", (_request, response) => {
-    if (closing) response.shouldKeepAlive = false
-    if (server.listenerCount("request") === 1) {
-      const body = `{"_tag":"NotAvailable","message":"The server is starting or stopping"}`
-      response.writeHead(503, { "content-type": "application/json", connection: "close" })
-      response.end(body)
-      return
-    }
-    responses.add(response)
-    response.once("close", () => responses.delete(response))
-  })
-
-  /** From now on every answer is the last one on its connection. */
-  const lastAnswers = () => {
-    closing = true
-    for (const response of responses) {
-      if (!response.headersSent) {
-        response.shouldKeepAlive = false
-      } else {
-        const socket = response.socket
-        response.once("finish", () => socket?.end())
-      }
-    }
-  }
-
-  /** Connections that have not said a word. */
-  const cutSilent = () => {
-    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
-  }
-
-  /** Cuts what is still open, upgraded connections too; answers with how many that were. */
-  const cutAll = () => {
-    const open = sockets.size
-    for (const socket of sockets) socket.destroy()
-    return open
-  }
-
-  return { server, lastAnswers, cutSilent, cutAll }
-}
-
 /** Lets what has already arrived be read. */
 const turn = Effect.async<void>((resume) => {
   setImmediate(() => setImmediate(() => resume(Effect.void)))
 })
 
 const makeClose = (
-  { cutAll, cutSilent, lastAnswers, server }: ReturnType<typeof makeServer>,
+  { close, cut, lastAnswers }: Connections.Connections,
   closeTimeout: Duration.DurationInput
 ) =>
   Effect.gen(function* () {
     const closed = yield* Deferred.make<void, Error>()
     lastAnswers()
     yield* turn
-    server.close((error) =>
+    close((error) =>
       Deferred.unsafeDone(closed, error === undefined ? Effect.void : Effect.fail(error))
     )
-    cutSilent()
     yield* Deferred.await(closed).pipe(
       Effect.ignore,
       // a finalizer is uninterruptible, and so would be the wait that the timeout has to cut
       Effect.interruptible,
       Effect.timeoutOption(closeTimeout)
     )
-    const cut = cutAll()
-    if (cut > 0) yield* Effect.logInfo(`HTTP connections that were still open were closed: ${cut}`)
+    const open = cut()
+    if (open > 0) yield* Effect.logInfo(`HTTP connections that were still open were cut: ${open}`)
     yield* Deferred.await(closed).pipe(
       Effect.tapError((error) => Effect.logError("The HTTP server did not close properly", error)),
       Effect.orDie
@@ -183,7 +109,7 @@ const make = Effect.fnUntraced(function* (options: ServerOptions) {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     return yield* failed("a port is a whole number from 0 to 65535")
   }
-  const connections = makeServer()
+  const connections = Connections.make()
   const { server } = connections
   const httpServer = yield* NodeHttpServer.make(() => server, { host, port }).pipe(
     Effect.mapError(({ cause }) => failed(reasonOf(cause), cause))

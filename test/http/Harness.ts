@@ -200,12 +200,17 @@ export class Client {
 
   constructor(readonly socket: Net.Socket) {
     const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()))
-    this.closed = Effect.promise(() => closed)
+    this.closed = Effect.promise(() => {
+      // a connection on which nobody reads does not see its end
+      this.listen()
+      return closed
+    })
   }
 
+  /** Never returns on a connection that is closed: race it with `closed`. */
   send(text: string): Effect.Effect<void> {
     return Effect.async((resume) => {
-      this.socket.write(text, () => resume(Effect.void))
+      this.socket.write(text, (error) => resume(error ? Effect.never : Effect.void))
     })
   }
 

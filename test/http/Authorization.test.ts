@@ -1,0 +1,156 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/TestClock"
+import { type JWTHeaderParameters, type JWTPayload, SignJWT, UnsecuredJWT } from "jose"
+import * as Authorization from "../../src/http/Authorization.js"
+import { connect, secret, serve } from "./Harness.js"
+
+const signed = (
+  options: {
+    readonly key?: string
+    readonly header?: JWTHeaderParameters
+    readonly claims?: JWTPayload
+  } = {}
+) =>
+  Effect.promise(() =>
+    new SignJWT(options.claims)
+      .setProtectedHeader(options.header ?? { alg: "HS256" })
+      .sign(new TextEncoder().encode(options.key ?? secret))
+  )
+
+describe("a request with a token", () => {
+  it.scoped("of the secret is let in, with or without an end", () =>
+    Effect.gen(function* () {
+      const { get, token } = yield* serve()
+      assert.strictEqual((yield* get("/runs", { token })).status, 200)
+      assert.strictEqual((yield* get("/runs", { token: yield* signed() })).status, 200)
+      const headers = { authorization: `bearer ${token}` }
+      assert.strictEqual((yield* get("/runs", { token: null, headers })).status, 200)
+    })
+  )
+
+  const refused: ReadonlyArray<
+    readonly [name: string, reason: string, token: Effect.Effect<string | null>]
+  > = [
+    ["that is missing", "token missing", Effect.succeed(null)],
+    ["that is garbage", "token invalid", Effect.succeed("garbage")],
+    ["that is empty", "token invalid", Effect.succeed("")],
+    ["of another secret", "token invalid", signed({ key: `${secret}x` })],
+    ["of no algorithm", "token invalid", Effect.sync(() => new UnsecuredJWT({}).encode())],
+    [
+      "of the secret with HS512",
+      "token invalid",
+      signed({ header: { alg: "HS512" }, key: secret.repeat(2) })
+    ],
+    ["whose end is not a time", "token invalid", signed({ claims: { exp: "never" as never } })],
+    [
+      "that is changed",
+      "token invalid",
+      Effect.map(signed(), (token) => `${token.slice(0, -4)}AAAA`)
+    ]
+  ]
+  for (const [name, reason, token] of refused) {
+    it.scoped(`${name} is refused`, () =>
+      Effect.gen(function* () {
+        const { get, logs } = yield* serve()
+        const sent = yield* token
+        const { body, headers, status, text } = yield* get("/runs", { token: sent })
+        assert.strictEqual(status, 401)
+        assert.deepStrictEqual(body, { _tag: "Unauthorized", message: reason })
+        assert.strictEqual(headers.get("www-authenticate"), "Bearer")
+        if (sent) assert.notInclude(text + logs.join(), sent)
+        assert.notInclude(logs.join(), secret)
+      })
+    )
+  }
+
+  it.scoped("of another scheme is refused", () =>
+    Effect.gen(function* () {
+      const { get, token } = yield* serve()
+      for (const authorization of [`XXXXXX ${token}`, token, "Bearer", "Bearer  "]) {
+        const { body, status } = yield* get("/runs", { token: null, headers: { authorization } })
+        assert.strictEqual(status, 401)
+        assert.strictEqual(body.message, "token invalid")
+      }
+    })
+  )
+
+  it.scoped("is refused from the second of its end", () =>
+    Effect.gen(function* () {
+      const { get } = yield* serve()
+      const token = yield* signed({ claims: { exp: 60 } })
+      yield* TestClock.adjust("59 seconds")
+      assert.strictEqual((yield* get("/runs", { token })).status, 200)
+      yield* TestClock.adjust("1 second")
+      const { body, status } = yield* get("/runs", { token })
+      assert.strictEqual(status, 401)
+      assert.strictEqual(body.message, "token expired")
+    })
+  )
+
+  it.scoped("is refused before its beginning", () =>
+    Effect.gen(function* () {
+      const { get, tokens } = yield* serve()
+      const token = Redacted.value(yield* tokens.sign({ notBefore: "1 minute" }))
+      yield* TestClock.adjust("59 seconds")
+      const { body, status } = yield* get("/runs", { token })
+      assert.strictEqual(status, 401)
+      assert.strictEqual(body.message, "token not yet valid")
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* get("/runs", { token })).status, 200)
+    })
+  )
+
+  it.scoped("is asked for by everything but the probes", () =>
+    Effect.gen(function* () {
+      const { request } = yield* serve()
+      for (const [method, path] of [
+        ["GET", "/workflows"],
+        ["GET", "/runs"],
+        ["POST", "/runs"],
+        ["GET", "/runs/x"],
+        ["POST", "/runs/x/interrupt"],
+        ["POST", "/runs/x/resume"],
+        ["POST", "/runs/x/signals/y"]
+      ] as const) {
+        assert.strictEqual((yield* request(method, path, { token: null })).status, 401)
+      }
+      assert.strictEqual((yield* request("GET", "/health", { token: null })).status, 200)
+    })
+  )
+
+  it.scoped("is checked before the body is read", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve()
+      const client = yield* connect(port)
+      yield* client.send("POST /runs HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{")
+      assert.match(yield* client.until(/"\}$/), /^HTTP\/1.1 401 /)
+    })
+  )
+})
+
+describe("a secret", () => {
+  it.effect("that is empty is refused", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(Authorization.makeTokens(Redacted.make("")))
+      assert.isTrue(Exit.isFailure(exit))
+      assert.include(JSON.stringify(exit), "InvalidAuthSecret")
+    })
+  )
+
+  it.effect("made at random signs tokens that no other accepts", () =>
+    Effect.gen(function* () {
+      const random = Effect.provide(
+        Authorization.Tokens,
+        Layer.fresh(Authorization.layerTokensRandom)
+      )
+      const [one, other] = yield* Effect.all([random, random])
+      const token = yield* one.sign()
+      yield* one.verify(token)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(other.verify(token))))
+    })
+  )
+})
