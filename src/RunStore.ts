@@ -28,13 +28,7 @@ export type Millis = number
  * - `suspended`: waits for a signal, a timer or a child; costs a row and nothing else.
  * - `completed`, `failed`, `interrupted`: over, for good.
  */
-export type RunStatus =
-  | "pending"
-  | "running"
-  | "suspended"
-  | "completed"
-  | "failed"
-  | "interrupted"
+export type RunStatus = "pending" | "running" | "suspended" | "completed" | "failed" | "interrupted"
 
 export type FinalStatus = "completed" | "failed" | "interrupted"
 

@@ -62,7 +62,7 @@ export interface Options {
 export const make = (
   options: Options = {}
 ): Effect.Effect<RunStore["Type"], RunStoreError, SqlClient.SqlClient | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const database = yield* Failure.orRunStoreError("reserve its connection")(
       Effect.flatMap(SqlClient.SqlClient, Databases.make)
     )
@@ -70,9 +70,13 @@ export const make = (
     yield* migrate(migrations)
 
     const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
-    const publish = (change: Change) => PubSub.publish(changes, change)
+    const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
-    const writer = yield* GroupCommits.make({ database, publish, gather: options.gather ?? nextTurn })
+    const writer = yield* GroupCommits.make({
+      database,
+      publish,
+      gather: options.gather ?? nextTurn
+    })
     const pollInterval = Duration.decode(options.pollInterval ?? Duration.millis(20))
     if (Duration.isFinite(pollInterval)) {
       yield* ForeignCommits.watch({ database, pollInterval, publish })
@@ -96,25 +100,26 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write }: GroupCommit) => ({
-  create: (run, claimFor) => write(create(run, claimFor)),
-  claim: (options) => write(Claims.claim(options)),
-  recordStep: (step) => write(Progress.recordStep(step)),
-  noteStep: (step) => write(Progress.noteStep(step)),
-  suspend: (suspension) => write(Progress.suspend(suspension)),
-  complete: (completion) => write(Progress.complete(completion)),
-  release: (runs) => write(Claims.release(runs)),
-  history: (held) => write(Claims.history(held)),
-  signal: (signal) => write(WakeUps.signal(signal)),
-  wake: (runId) => write(WakeUps.wake(runId)),
-  requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
-  wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-  register: (executor) => write(Executors.register(executor)),
-  renew: (executor, lease) => write(Executors.renew(executor, lease)),
-  releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
-  unregister: (executor) => write(Executors.unregister(executor)),
-  takeOver: (limit) => write(Claims.takeOver(limit))
-}) satisfies Partial<RunStore["Type"]>
+const writes = ({ write }: GroupCommit) =>
+  ({
+    create: (run, claimFor) => write(create(run, claimFor)),
+    claim: (options) => write(Claims.claim(options)),
+    recordStep: (step) => write(Progress.recordStep(step)),
+    noteStep: (step) => write(Progress.noteStep(step)),
+    suspend: (suspension) => write(Progress.suspend(suspension)),
+    complete: (completion) => write(Progress.complete(completion)),
+    release: (runs) => write(Claims.release(runs)),
+    history: (held) => write(Claims.history(held)),
+    signal: (signal) => write(WakeUps.signal(signal)),
+    wake: (runId) => write(WakeUps.wake(runId)),
+    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    register: (executor) => write(Executors.register(executor)),
+    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
+    unregister: (executor) => write(Executors.unregister(executor)),
+    takeOver: (limit) => write(Claims.takeOver(limit))
+  }) satisfies Partial<RunStore["Type"]>
 
 const reads = (database: Database, isClosed: () => boolean) => {
   const guarded = <A, E>(effect: Effect.Effect<A, E>) =>

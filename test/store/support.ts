@@ -22,7 +22,7 @@ export const begin = (
   runId: string,
   run: Partial<NewRun> = {}
 ): Effect.Effect<ClaimedRun, RunStoreError, RunStore> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* RunStore
     const { claimed } = yield* store.create(aRun(runId, run), executor)
     return claimed ?? (yield* Effect.dieMessage(`Run ${runId} was not claimed`))
@@ -30,7 +30,7 @@ export const begin = (
 
 /** The one pending run of the workflow "Order". */
 export const claimOne = (executor: number): Effect.Effect<ClaimedRun, RunStoreError, RunStore> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* RunStore
     const [claimed] = yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
     return claimed ?? (yield* Effect.dieMessage("There was no pending run"))
@@ -68,14 +68,16 @@ export const suspend = (
   )
 
 export const statusOf = (runId: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = yield* RunStore
     const run = yield* Effect.flatMap(store.find(runId), orMissing(runId))
     return run.status
   })
 
-export const orMissing = (runId: string) => <A>(found: Option.Option<A>): Effect.Effect<A> =>
-  found._tag === "Some" ? Effect.succeed(found.value) : Effect.dieMessage(`No run ${runId}`)
+export const orMissing =
+  (runId: string) =>
+  <A>(found: Option.Option<A>): Effect.Effect<A> =>
+    found._tag === "Some" ? Effect.succeed(found.value) : Effect.dieMessage(`No run ${runId}`)
 
 /** Commits of this test that changed something, so far. */
 export const drain = <A>(queue: { readonly takeAll: Effect.Effect<Iterable<A>> }) =>

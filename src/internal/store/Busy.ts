@@ -35,8 +35,8 @@ export const retryWhileBusy = <A, E, R>(
       !options.isBusy(error) || waited >= patience
         ? Effect.fail(error)
         : Effect.flatMap(pause(next), (millis) =>
-          go(Math.min(next * 2, longestPause), waited + millis)
-        )
+            go(Math.min(next * 2, longestPause), waited + millis)
+          )
     )
   return go(firstPause, 0)
 }

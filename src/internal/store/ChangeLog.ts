@@ -43,12 +43,12 @@ export class ChangeLog {
     return nothing
       ? undefined
       : {
-        pending: this.pending,
-        foreign: false,
-        finished: this.finishedRuns,
-        signals: this.stored,
-        interrupts: this.interrupted,
-        wakeAt: this.wakeAt
-      }
+          pending: this.pending,
+          foreign: false,
+          finished: this.finishedRuns,
+          signals: this.stored,
+          interrupts: this.interrupted,
+          wakeAt: this.wakeAt
+        }
   }
 }

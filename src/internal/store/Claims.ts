@@ -1,5 +1,4 @@
 /** Who holds a run: claiming, giving back, taking over. */
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { ClaimedRun, Held, History, Json, NewTimers } from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
@@ -38,17 +37,26 @@ const oldestPending = `
   )
   SELECT id FROM next WHERE id IS NOT NULL`
 
-const claimRuns = `
+/**
+ * One run a statement, here and wherever several runs are changed: `id IN (...)` becomes a scan of
+ * the whole table when somebody ran ANALYZE while the table was small.
+ */
+const claimRun = `
   UPDATE workflow_runs SET
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
     started_at = coalesce(started_at, ?)
-  WHERE id IN (${oldestPending})
-  RETURNING ${Histories.claimedColumns}, run_id, workflow, payload, trace_id, span_id, sampled`
+  WHERE id = ?
+  RETURNING ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled`
 
-const selectExecutor = "SELECT id FROM workflow_executors WHERE id = ?"
+/**
+ * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
+ * more, for it does not know of those.
+ */
+export const takenOver = -1
+
+const selectExecutor = `SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}`
 
 interface ClaimedRow extends Histories.Claimed, TraceRow {
-  readonly run_id: string
   readonly workflow: string
   readonly payload: Json
 }
@@ -60,29 +68,37 @@ export const claim =
     readonly limit: number
   }): Operation<ReadonlyArray<ClaimedRun>> =>
   (transaction) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       // One that was taken over must not claim: nobody would ever take over from it again.
       const registered = yield* transaction.rows(selectExecutor, [options.executor])
       if (registered.length === 0) return []
-      const claimed = yield* transaction.rows<ClaimedRow>(claimRuns, [
-        options.executor,
-        transaction.now,
+      const oldest = yield* transaction.rows<Key>(oldestPending, [
         JSON.stringify([...new Set(options.workflows)]),
         options.limit
       ])
-      const rows = [...claimed].sort((a, b) => a.id - b.id)
-      const heldBefore = rows.filter((row) => row.claim > 1)
-      const histories = yield* Histories.read(transaction, rows, heldBefore)
-      return Arr.zipWith(rows, histories, toClaimedRun)
+      const claimed: Array<ClaimedRun> = []
+      for (const { id } of oldest) {
+        const [row] = yield* transaction.rows<ClaimedRow>(claimRun, [
+          options.executor,
+          transaction.now,
+          id
+        ])
+        if (row !== undefined) claimed.push(yield* claimedRun(transaction, row))
+      }
+      return claimed
     })
 
-const toClaimedRun = (row: ClaimedRow, history: History): ClaimedRun => ({
-  held: { runId: row.run_id, key: row.id, claim: row.claim },
-  workflow: row.workflow,
-  payload: row.payload,
-  trace: toTrace(row),
-  history
-})
+const claimedRun = (transaction: Transaction, row: ClaimedRow) =>
+  Effect.map(
+    row.claim === 1 ? Histories.readFirst(transaction, row) : Histories.read(transaction, row),
+    (history): ClaimedRun => ({
+      held: { runId: row.run_id, key: row.id, claim: row.claim },
+      workflow: row.workflow,
+      payload: row.payload,
+      trace: toTrace(row),
+      history
+    })
+  )
 
 const refreshRun = `
   UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}
@@ -92,65 +108,64 @@ const refreshRun = `
 export const history =
   (held: Held, timers: NewTimers = []): Operation<History, RunLost> =>
   (transaction) =>
-    Effect.gen(function*() {
-      const rows = yield* transaction.rows<Histories.Claimed>(refreshRun, [held.key, held.claim])
-      if (rows.length === 0) return yield* lost(held)
+    Effect.gen(function* () {
+      const [row] = yield* transaction.rows<Histories.Claimed>(refreshRun, [held.key, held.claim])
+      if (row === undefined) return yield* lost(held)
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
-      const [history] = yield* Histories.read(transaction, rows)
-      return history ?? (yield* lost(held))
+      return yield* Histories.read(transaction, row)
     })
 
 const giveBack = "status = 'pending', executor = NULL, claim = claim + 1"
 
-const releaseRuns = `
-  UPDATE workflow_runs SET ${giveBack}
-  FROM (
-    SELECT value ->> 'key' AS held_key, value ->> 'claim' AS held_claim FROM json_each(?)
-  )
-  WHERE id = held_key AND claim = held_claim AND status = 'running'
-  RETURNING id`
+const releaseHeld = `UPDATE workflow_runs SET ${giveBack} WHERE ${isHeld}`
 
 export const release =
-  (
-    runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
-  ): Operation<number> =>
+  (runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>): Operation<number> =>
   (transaction) =>
-    Effect.gen(function*() {
-      const rows = yield* transaction.rows<{ readonly id: number }>(releaseRuns, [
-        JSON.stringify(runs.map(({ held }) => ({ key: held.key, claim: held.claim })))
-      ])
-      const released = new Set(rows.map(({ id }) => id))
+    Effect.gen(function* () {
+      const released = yield* Effect.filter(runs, ({ held }) =>
+        Effect.map(transaction.changes(releaseHeld, [held.key, held.claim]), (count) => count > 0)
+      )
       yield* Timers.insert(
         transaction,
-        runs
-          .filter(({ held }) => released.has(held.key))
-          .map(({ held, timers }) => ({ key: held.key, timers }))
+        released.map(({ held, timers }) => ({ key: held.key, timers }))
       )
-      return gaveBack(transaction, released.size)
+      return gaveBack(transaction, released.length)
     })
 
-const releaseExecutor = `
-  UPDATE workflow_runs SET ${giveBack}
-  WHERE id IN (
-    SELECT id FROM workflow_runs INDEXED BY workflow_runs_held
-    WHERE executor = ? AND status = 'running' LIMIT ?
-  )`
+const selectHeldBy = `
+  SELECT id FROM workflow_runs INDEXED BY workflow_runs_held
+  WHERE executor = ? AND status = 'running' LIMIT ?`
 
 export const releaseAll =
   (executor: number, limit: number): Operation<number> =>
   (transaction) =>
-    Effect.map(transaction.changes(releaseExecutor, [executor, limit]), (count) =>
-      gaveBack(transaction, count)
+    Effect.flatMap(transaction.rows<Key>(selectHeldBy, [executor, limit]), (runs) =>
+      giveBackAll(transaction, runs)
     )
 
-const takeOverRuns = `
-  UPDATE workflow_runs SET ${giveBack}
-  WHERE id IN (
-    SELECT r.id FROM workflow_executors e
-    CROSS JOIN workflow_runs r INDEXED BY workflow_runs_held
-      ON r.executor = e.id AND r.status = 'running'
-    WHERE e.lease_until < ? LIMIT ?
-  )`
+/** From each holder to the next one; one that is not registered at all has no lease either. */
+const selectLapsed = `
+  WITH RECURSIVE names (executor) AS (
+    SELECT (
+      SELECT executor FROM workflow_runs INDEXED BY workflow_runs_held
+      WHERE status = 'running' AND executor >= 0 ORDER BY executor LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+      SELECT executor FROM workflow_runs INDEXED BY workflow_runs_held
+      WHERE status = 'running' AND executor > names.executor ORDER BY executor LIMIT 1
+    ) FROM names WHERE executor IS NOT NULL
+  )
+  SELECT r.id FROM names
+  LEFT JOIN workflow_executors e ON e.id = names.executor
+  CROSS JOIN workflow_runs r INDEXED BY workflow_runs_held
+    ON r.executor = names.executor AND r.status = 'running'
+  WHERE e.id IS NULL OR e.lease_until < ? LIMIT ?`
+
+const markLapsed = `
+  UPDATE workflow_executors SET lease_until = ${takenOver}
+  WHERE lease_until < ? AND lease_until <> ${takenOver}`
 
 const removeLapsed = `
   DELETE FROM workflow_executors
@@ -162,11 +177,25 @@ const removeLapsed = `
 export const takeOver =
   (limit: number): Operation<number> =>
   (transaction) =>
-    Effect.gen(function*() {
-      const count = yield* transaction.changes(takeOverRuns, [transaction.now, limit])
+    Effect.gen(function* () {
+      const runs = yield* transaction.rows<Key>(selectLapsed, [transaction.now, limit])
+      const count = yield* giveBackAll(transaction, runs)
       yield* transaction.changes(removeLapsed, [transaction.now])
-      return gaveBack(transaction, count)
+      if (runs.length === limit) yield* transaction.changes(markLapsed, [transaction.now])
+      return count
     })
+
+interface Key {
+  readonly id: number
+}
+
+const releaseRun = `UPDATE workflow_runs SET ${giveBack} WHERE id = ?`
+
+const giveBackAll = (transaction: Transaction, runs: ReadonlyArray<Key>) =>
+  Effect.map(
+    Effect.forEach(runs, ({ id }) => transaction.changes(releaseRun, [id]), { discard: true }),
+    () => gaveBack(transaction, runs.length)
+  )
 
 const gaveBack = (transaction: Transaction, count: number): number => {
   if (count > 0) transaction.log.becamePending()

@@ -1,10 +1,10 @@
+import { mkdir } from "node:fs/promises"
+import { dirname } from "node:path"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { mkdir } from "node:fs/promises"
-import { dirname } from "node:path"
 import { RunStoreError } from "../../RunStore.js"
 import { busyTimeoutMillis, retryWhileBusy } from "./Busy.js"
 import type { Database } from "./Database.js"
@@ -16,7 +16,7 @@ import type { Sql } from "./Sql.js"
 export const layerFile = (filename: string): Layer.Layer<SqlClient.SqlClient, RunStoreError> =>
   Layer.scoped(
     SqlClient.SqlClient,
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       if (isPath(filename)) yield* makeFolder(dirname(filename))
       // Left to itself it switches to WAL waiting for locks with the event loop stopped.
       const client = yield* SqliteClient.make({ filename, disableWAL: true })
@@ -36,9 +36,9 @@ const isPath = (filename: string) =>
 const makeFolder = (folder: string) => Effect.tryPromise(() => mkdir(folder, { recursive: true }))
 
 const enableWal = (database: Database) =>
-  database.reserved((sql) =>
-    Effect.zipRight(setBusyTimeout(sql), sql.once("PRAGMA journal_mode = WAL"))
-  ).pipe(Failure.orRunStoreError("open it"))
+  database
+    .reserved((sql) => Effect.zipRight(setBusyTimeout(sql), sql.once("PRAGMA journal_mode = WAL")))
+    .pipe(Failure.orRunStoreError("open it"))
 
 const setBusyTimeout = (sql: Sql) => sql.once(`PRAGMA busy_timeout = ${busyTimeoutMillis}`)
 
@@ -49,14 +49,16 @@ const syncsEveryCommit = 2
  * which loses the last commits.
  */
 export const configure = (database: Database): Effect.Effect<void, RunStoreError> =>
-  database.reserved((sql) =>
-    Effect.gen(function*() {
-      yield* setBusyTimeout(sql)
-      yield* sql.once("PRAGMA synchronous = FULL")
-      const [row] = yield* sql.once<{ readonly synchronous: number }>("PRAGMA synchronous")
-      if (row?.synchronous !== syncsEveryCommit) return yield* notDurable
-    })
-  ).pipe(Failure.orRunStoreError("set up its connection"))
+  database
+    .reserved((sql) =>
+      Effect.gen(function* () {
+        yield* setBusyTimeout(sql)
+        yield* sql.once("PRAGMA synchronous = FULL")
+        const [row] = yield* sql.once<{ readonly synchronous: number }>("PRAGMA synchronous")
+        if (row?.synchronous !== syncsEveryCommit) return yield* notDurable
+      })
+    )
+    .pipe(Failure.orRunStoreError("set up its connection"))
 
 const notDurable = new RunStoreError({
   reason: "unavailable",

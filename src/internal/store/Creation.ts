@@ -1,8 +1,10 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { ClaimedRun, Json, NewRun, Run } from "../../RunStore.js"
+import type { ClaimedRun, NewRun, Run } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
+import { takenOver } from "./Claims.js"
 import type { Operation, Transaction } from "./GroupCommit.js"
+import * as Histories from "./History.js"
 import type { RunRow } from "./Rows.js"
 import { newRun, runColumns, toRun } from "./Rows.js"
 
@@ -20,14 +22,14 @@ const insertRun = `
   )
   SELECT ?, ?, ?, ?, ?, ?, ?,
     e.id, iif(e.id IS NULL, 'pending', 'running'), e.id IS NOT NULL, iif(e.id IS NULL, NULL, ?)
-  FROM (SELECT (SELECT id FROM workflow_executors WHERE id = ?) AS id) e
+  FROM (
+    SELECT (SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}) AS id
+  ) e
   WHERE true
   ON CONFLICT (run_id) DO NOTHING
   RETURNING id, executor`
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
-
-const selectSignals = "SELECT name, exit FROM workflow_signals WHERE run_id = ?"
 
 /** A parent that has once asked to be woken stays to be woken. */
 const insertChild = `
@@ -38,16 +40,17 @@ const insertChild = `
 export const create =
   (run: NewRun, claimFor: number | undefined): Operation<Created> =>
   (transaction) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inserted = yield* insert(transaction, run, claimFor)
       const row = inserted ?? (yield* existing(transaction, run.runId))
       if (run.parent !== undefined) {
         const awaits = run.parent.awaits && !isFinal(row.run.status)
         yield* transaction.changes(insertChild, [row.key, awaits ? 1 : 0, run.parent.runId])
       }
-      const claimed = inserted?.run.status === "running"
-        ? yield* claimedAtOnce(transaction, run, row.key)
-        : undefined
+      const claimed =
+        inserted?.run.status === "running"
+          ? yield* claimedAtOnce(transaction, run, row.key)
+          : undefined
       return { run: row.run, created: inserted !== undefined, claimed }
     })
 
@@ -85,19 +88,18 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
 
 const claimedAtOnce = (transaction: Transaction, run: NewRun, key: number) =>
   Effect.map(
-    transaction.rows<{ readonly name: string; readonly exit: Json }>(selectSignals, [run.runId]),
-    (signals): ClaimedRun => ({
+    Histories.readFirst(transaction, {
+      id: key,
+      run_id: run.runId,
+      claim: 1,
+      wakeups: 0,
+      interrupt_requested: 0
+    }),
+    (history): ClaimedRun => ({
       held: { runId: run.runId, key, claim: 1 },
       workflow: run.workflow,
       payload: run.payload,
       trace: run.trace,
-      history: {
-        steps: [],
-        signals,
-        timers: [],
-        children: [],
-        interruptRequested: false,
-        wakeups: 0
-      }
+      history
     })
   )

@@ -22,7 +22,7 @@ export interface Database {
 }
 
 export const make = (client: SqlClient.SqlClient): Effect.Effect<Database, SqlError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Effect.scoped(client.reserve)
     const insideTransaction = Effect.contextWith((context: Context.Context<never>) =>
       Option.match(Context.getOption(context, SqlClient.TransactionConnection), {

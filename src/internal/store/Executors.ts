@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { ExecutorInfo, Millis } from "../../RunStore.js"
+import { takenOver } from "./Claims.js"
 import type { Operation } from "./GroupCommit.js"
 import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
@@ -10,7 +11,11 @@ const insertExecutor = `
   RETURNING id`
 
 export const register =
-  ({ host, pid, leaseMillis }: {
+  ({
+    host,
+    pid,
+    leaseMillis
+  }: {
     readonly host: string
     readonly pid: number
     readonly leaseMillis: number
@@ -27,7 +32,9 @@ export const register =
         row === undefined ? Effect.dieMessage("An executor got no id") : Effect.succeed(row.id)
     )
 
-const renewLease = "UPDATE workflow_executors SET lease_until = ?, state = ? WHERE id = ?"
+const renewLease = `
+  UPDATE workflow_executors SET lease_until = ?, state = ?
+  WHERE id = ? AND lease_until <> ${takenOver}`
 
 export const renew =
   (

@@ -10,9 +10,8 @@ interface Root {
 }
 
 const rootOf = (error: unknown): Root => {
-  const code = Predicate.hasProperty(error, "code") && Predicate.isString(error.code)
-    ? error.code
-    : undefined
+  const code =
+    Predicate.hasProperty(error, "code") && Predicate.isString(error.code) ? error.code : undefined
   if (code === undefined && Predicate.hasProperty(error, "cause") && error.cause !== undefined) {
     return rootOf(error.cause)
   }
@@ -33,7 +32,7 @@ export const closed = new RunStoreError({
 
 export const describe = (error: unknown): string => {
   const { code, message } = rootOf(error)
-  return code === undefined ? message : `${message} (${code})`
+  return code === undefined || message.includes(code) ? message : `${message} (${code})`
 }
 
 export const fromCause = (cause: Cause.Cause<unknown>, doing: string): RunStoreError => {
@@ -42,10 +41,10 @@ export const fromCause = (cause: Cause.Cause<unknown>, doing: string): RunStoreE
   return error instanceof RunStoreError
     ? error
     : new RunStoreError({
-      reason: reasonOf(rootOf(error)),
-      message: `The run store could not ${doing}: ${describe(error)}`,
-      cause: error
-    })
+        reason: reasonOf(rootOf(error)),
+        message: `The run store could not ${doing}: ${describe(error)}`,
+        cause: error
+      })
 }
 
 /**

@@ -1,4 +1,4 @@
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Change } from "../../RunStore.js"
@@ -20,21 +20,21 @@ const foreignChange: Change = {
 export const watch = (options: {
   readonly database: Database
   readonly pollInterval: Duration.Duration
-  readonly publish: (change: Change) => Effect.Effect<unknown>
+  readonly publish: (change: Change) => void
 }): Effect.Effect<void, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const version = options.database.read((sql) =>
-      sql.rows<{ readonly data_version: number }>("PRAGMA data_version")
-    ).pipe(Effect.map(([row]) => row?.data_version))
+  Effect.gen(function* () {
+    const version = options.database
+      .read((sql) => sql.rows<{ readonly data_version: number }>("PRAGMA data_version"))
+      .pipe(Effect.map(([row]) => row?.data_version))
 
     let healthy = true
     let seen = yield* Effect.orElseSucceed(version, () => undefined)
     const look = version.pipe(
       Effect.tap((current) => {
         healthy = true
-        if (current === seen) return Effect.void
+        if (current !== seen) options.publish(foreignChange)
         seen = current
-        return options.publish(foreignChange)
+        return Effect.void
       }),
       Effect.catchAllCause((cause) => {
         const wasHealthy = healthy

@@ -19,8 +19,8 @@ import type { Change, Millis, RunLost } from "../../RunStore.js"
 import { RunStoreError } from "../../RunStore.js"
 import { retryWhileBusy } from "./Busy.js"
 import { ChangeLog } from "./ChangeLog.js"
-import { closed, fromCause, ignoreAll } from "./Failure.js"
 import type { Database } from "./Database.js"
+import { closed, fromCause, ignoreAll } from "./Failure.js"
 import type { Sql } from "./Sql.js"
 import { nextTurn } from "./Sql.js"
 
@@ -53,11 +53,11 @@ const closeTimeout = Duration.seconds(10)
 /** Flushes the queue when the scope closes; then every write fails with `closed`. */
 export const make = (options: {
   readonly database: Database
-  readonly publish: (change: Change) => Effect.Effect<unknown>
+  readonly publish: (change: Change) => void
   /** Lets the writes that are ready join the first. */
   readonly gather: Effect.Effect<void>
 }): Effect.Effect<GroupCommit, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const queue = yield* Mailbox.make<Write>()
     const closing = yield* Deferred.make<void>()
     const commit = committer({ ...options, hurry: Deferred.await(closing) })
@@ -93,7 +93,7 @@ const drainQueue = (
   gather: Effect.Effect<void>,
   commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     while (true) {
       const [first, done] = yield* queue.takeAll
       if (first.length === 0 && done) return
@@ -109,7 +109,7 @@ const drainQueue = (
 /** Commits writes together and answers their callers. Never fails: the callers have the error. */
 const committer = (options: {
   readonly database: Database
-  readonly publish: (change: Change) => Effect.Effect<unknown>
+  readonly publish: (change: Change) => void
   readonly hurry: Effect.Effect<void>
 }) => {
   const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
@@ -120,15 +120,18 @@ const committer = (options: {
       Effect.matchCauseEffect({
         onSuccess: (change) => {
           for (const write of writes) write.settle()
-          return change === undefined ? Effect.void : options.publish(change)
+          if (change !== undefined) options.publish(change)
+          return Effect.void
         },
         onFailure: (cause) => {
           const failed = Cause.failureOption(cause)
           return Option.isSome(failed) && failed.value.inOperation && writes.length > 1
             ? oneByOne(writes)
             : Effect.sync(() =>
-              failAll(Option.isSome(failed) ? failed.value.error : fromCause(cause, "write"))(writes)
-            )
+                failAll(Option.isSome(failed) ? failed.value.error : fromCause(cause, "write"))(
+                  writes
+                )
+              )
         }
       }),
       Effect.onInterrupt(() => Effect.sync(() => failAll(closed)(writes)))
@@ -155,24 +158,24 @@ const transact = (
   database: Database,
   writes: ReadonlyArray<Write>
 ): Effect.Effect<Change | undefined, TransactionFailed> =>
-  database.reserved((sql) =>
-    Effect.gen(function*() {
-      yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
-      const transaction = { ...sql, now: yield* Clock.currentTimeMillis, log: new ChangeLog() }
-      yield* runAll(writes, transaction).pipe(
-        Effect.catchAllCause(failure(true)),
-        Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
-        // SQLite has rolled back by itself after some errors; then this one fails.
-        Effect.tapErrorCause(() => ignoreAll(sql.rows("ROLLBACK")))
-      )
-      return transaction.log.toChange()
-    })
-  ).pipe(
-    Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error)))
-  )
+  database
+    .reserved((sql) =>
+      Effect.gen(function* () {
+        yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
+        const transaction = { ...sql, now: yield* Clock.currentTimeMillis, log: new ChangeLog() }
+        yield* runAll(writes, transaction).pipe(
+          Effect.catchAllCause(failure(true)),
+          Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
+          // SQLite has rolled back by itself after some errors; then this one fails.
+          Effect.tapErrorCause(() => ignoreAll(sql.rows("ROLLBACK")))
+        )
+        return transaction.log.toChange()
+      })
+    )
+    .pipe(Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error))))
 
 const runAll = (writes: ReadonlyArray<Write>, transaction: Transaction) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (const write of writes) yield* write.attempt(transaction)
   })
 
@@ -195,11 +198,14 @@ const makeWrite = <A, E extends RunLost>(
   }
   return {
     attempt: (transaction) =>
-      Effect.matchEffect(Effect.suspend(() => operation(transaction)), {
-        onSuccess: (value) => keep(Exit.succeed(value)),
-        onFailure: (error) =>
-          error instanceof SqlError ? Effect.fail(error) : keep(Exit.fail(error))
-      }),
+      Effect.matchEffect(
+        Effect.suspend(() => operation(transaction)),
+        {
+          onSuccess: (value) => keep(Exit.succeed(value)),
+          onFailure: (error) =>
+            error instanceof SqlError ? Effect.fail(error) : keep(Exit.fail(error))
+        }
+      ),
     settle: () => {
       if (result !== undefined) Deferred.unsafeDone(answer, result)
     },

@@ -1,14 +1,15 @@
 import * as Migrator from "@effect/sql/Migrator"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { Connection } from "@effect/sql/SqlConnection"
+import { SqlError } from "@effect/sql/SqlError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Record from "effect/Record"
 import { RunStoreError } from "../../RunStore.js"
 import { retryWhileBusy } from "./Busy.js"
 import * as Failure from "./Failure.js"
-import { fromConnection, inOneTurn } from "./Sql.js"
 import type { Sql } from "./Sql.js"
+import { fromConnection, inOneTurn } from "./Sql.js"
 
 const table = "workflow_executor_migrations"
 
@@ -18,17 +19,13 @@ type Migrations = Readonly<Record<string, ReadonlyArray<string>>>
  * Brings the schema to this version, all of it or nothing, also when several processes start on
  * one new file at once.
  */
-export const migrate = (migrations: Migrations): Effect.Effect<
-  void,
-  RunStoreError,
-  SqlClient.SqlClient
-> =>
+export const migrate = (
+  migrations: Migrations
+): Effect.Effect<void, RunStoreError, SqlClient.SqlClient> =>
   retryWhileBusy(migrateLocked(migrations), {
     isBusy: (error) => error.reason === "busy",
     hurry: Effect.never
-  }).pipe(
-    Effect.tapError((error) => Effect.logError(error.message, Cause.fail(error)))
-  )
+  }).pipe(Effect.tapError((error) => Effect.logError(error.message, Cause.fail(error))))
 
 /**
  * The Migrator reads before it writes, in a deferred transaction, and takes a collision with
@@ -40,15 +37,17 @@ const migrateLocked = (migrations: Migrations) =>
     Effect.scoped(
       Effect.flatMap(
         Failure.orRunStoreError("reserve its connection")(client.reserve),
-        (connection) =>
-          inOneTurn(inTransaction(connection, runMigrator(connection, migrations)))
+        (connection) => inOneTurn(inTransaction(connection, runMigrator(connection, migrations)))
       )
     )
   )
 
-const inTransaction = <R>(connection: Connection, effect: Effect.Effect<void, RunStoreError, R>) => {
+const inTransaction = <R>(
+  connection: Connection,
+  effect: Effect.Effect<void, RunStoreError, R>
+) => {
   const sql = fromConnection(connection)
-  return Failure.orRunStoreError("lock it")(sql.once("BEGIN IMMEDIATE")).pipe(
+  return Failure.orRunStoreError("lock its database")(sql.once("BEGIN IMMEDIATE")).pipe(
     Effect.zipRight(
       effect.pipe(
         Effect.zipRight(Failure.orRunStoreError("write its schema")(sql.once("COMMIT"))),
@@ -60,7 +59,7 @@ const inTransaction = <R>(connection: Connection, effect: Effect.Effect<void, Ru
 }
 
 const runMigrator = (connection: Connection, migrations: Migrations) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const sql = fromConnection(connection)
     const newest = Math.max(0, ...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
     const before = yield* recorded(sql)
@@ -74,17 +73,20 @@ const runMigrator = (connection: Connection, migrations: Migrations) =>
     if ((yield* recorded(sql)) !== newest) return yield* notRecorded
   }).pipe(Effect.catchAllCause((cause) => Effect.fail(migrationError(cause))))
 
-/** Unprepared: the client would keep the failure of a statement, and fail a second attempt with it. */
+/**
+ * Unprepared: the client would keep the failure of a statement, and fail a second attempt with it.
+ * It throws what it cannot prepare, and as a defect the Migrator would not say which migration.
+ */
 const run = (statements: ReadonlyArray<string>) =>
   Effect.flatMap(SqlClient.SqlClient, (client) =>
     Effect.forEach(statements, (statement) => client.unsafe(statement).unprepared, {
       discard: true
-    })
+    }).pipe(Effect.catchAllDefect((cause) => new SqlError({ cause })))
   )
 
 /** The newest migration that the database has; 0 when it has none. */
 const recorded = (sql: Sql) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const tables = yield* sql.once(`SELECT 1 FROM sqlite_master WHERE name = '${table}'`)
     if (tables.length === 0) return 0
     const rows = yield* sql.once<{ readonly id: number | null }>(
@@ -107,8 +109,12 @@ const notRecorded = new RunStoreError({
 })
 
 const migrationError = (cause: Cause.Cause<unknown>): RunStoreError => {
-  const error = Failure.fromCause(cause, "migrate its schema")
-  return error.reason === "migration"
-    ? error
-    : new RunStoreError({ reason: "migration", message: error.message, cause: error.cause })
+  const error = Cause.squash(cause)
+  if (error instanceof RunStoreError) return error
+  const message = error instanceof Migrator.MigrationError ? `${error.message}: ` : ""
+  return new RunStoreError({
+    reason: "migration",
+    message: `The run store could not migrate its schema: ${message}${Failure.describe(error)}`,
+    cause: error
+  })
 }

@@ -5,10 +5,12 @@ import type {
   Completion,
   Held,
   History,
+  Json,
   NewTimers,
   RunLost,
   StepNote,
   StepOutcome,
+  StepStatus,
   Suspension
 } from "../../RunStore.js"
 import { history, isHeld, lost } from "./Claims.js"
@@ -34,11 +36,13 @@ const upsertStep = `
 
 const selectHeld = `SELECT 1 FROM workflow_runs WHERE ${isHeld}`
 
+/** `exit` is apart from the step, for only an outcome has one, whatever else a note brings along. */
 const writeStep = (
   transaction: Transaction,
-  step: Omit<StepNote, "status"> & Partial<Pick<StepOutcome, "exit">> & { readonly status: string }
+  step: Omit<StepNote, "status"> & { readonly status: StepStatus },
+  exit: Json | null
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { held } = step
     const written = yield* transaction.changes(upsertStep, [
       held.claim,
@@ -48,7 +52,7 @@ const writeStep = (
       step.status,
       wholeMillis(step.startedAt),
       step.completedAt === undefined ? null : wholeMillis(step.completedAt),
-      step.exit ?? null,
+      exit,
       held.key,
       held.claim
     ])
@@ -63,17 +67,15 @@ const assertHeld = (transaction: Transaction, held: Held) =>
 export const recordStep =
   (step: StepOutcome): Operation<void, RunLost> =>
   (transaction) =>
-    step.timers.length === 0
-      ? writeStep(transaction, step)
-      : Effect.zipRight(
-        writeStep(transaction, step),
-        insertTimers(transaction, step.held, step.timers)
-      )
+    Effect.zipRight(
+      writeStep(transaction, step, step.exit),
+      insertTimers(transaction, step.held, step.timers)
+    )
 
 export const noteStep =
   (step: StepNote): Operation<void, RunLost> =>
   (transaction) =>
-    writeStep(transaction, step)
+    writeStep(transaction, step, null)
 
 const insertTimers = (transaction: Transaction, { key }: Held, timers: NewTimers) =>
   Timers.insert(transaction, [{ key, timers }])
@@ -85,7 +87,7 @@ const suspendRun = `
 export const suspend =
   (suspension: Suspension): Operation<Option.Option<History>, RunLost> =>
   (transaction) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { held, timers, cause } = suspension
       const wakeAt = suspension.wakeAt === undefined ? null : wholeMillis(suspension.wakeAt)
       const suspended = yield* transaction.changes(suspendRun, [
@@ -110,7 +112,7 @@ const deleteTimers = "DELETE FROM workflow_timers WHERE run = ?"
 export const complete =
   ({ held, status, exit }: Completion): Operation<void, RunLost> =>
   (transaction) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const completed = yield* transaction.changes(completeRun, [
         status,
         exit,

@@ -13,7 +13,8 @@ const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 const findRow = (sql: Sql, runId: string) =>
   Effect.map(sql.rows<RunRow>(selectRun, [runId]), ([row]) => Option.fromNullable(row))
 
-export const find = (runId: string) => (sql: Sql) => Effect.map(findRow(sql, runId), Option.map(toRun))
+export const find = (runId: string) => (sql: Sql) =>
+  Effect.map(findRow(sql, runId), Option.map(toRun))
 
 const selectSteps = `
   SELECT name, attempt, status, started_at, completed_at, exit FROM workflow_steps
@@ -56,17 +57,20 @@ const stepsOf = (sql: Sql, key: number) =>
       }))
   )
 
+/** A subquery for each, and not a join, which could become a scan of all runs. */
 const selectFinished = `
-  SELECT run_id, exit FROM workflow_runs
-  WHERE run_id IN (SELECT value FROM json_each(?))
-    AND status IN ('completed', 'failed', 'interrupted')`
+  SELECT value AS run_id, (
+    SELECT exit FROM workflow_runs
+    WHERE run_id = value AND status IN ('completed', 'failed', 'interrupted')
+  ) AS exit
+  FROM json_each(?)`
 
 export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
   Effect.map(
-    sql.rows<{ readonly run_id: string; readonly exit: Json }>(selectFinished, [
+    sql.rows<{ readonly run_id: string; readonly exit: Json | null }>(selectFinished, [
       JSON.stringify(runIds)
     ]),
-    (rows) => rows.map(({ run_id, exit }) => ({ runId: run_id, exit }))
+    (rows) => rows.flatMap(({ run_id, exit }) => (exit === null ? [] : [{ runId: run_id, exit }]))
   )
 
 const selectWoken = `
@@ -128,7 +132,7 @@ const selectPage = `
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
 
 export const list = (database: Database, query: RunQuery): Effect.Effect<Page, SqlError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let before = query.cursor ?? (yield* database.read(newest)) + 1
     const rows = [...(yield* database.read(page(query, before, query.limit + 1)))]
     while (rows.length <= query.limit && before > listWindow) {

@@ -24,25 +24,30 @@ const insertSignal = `
   ON CONFLICT (run_id, name) DO NOTHING`
 
 export const signal =
-  ({ runId, name, exit }: {
+  ({
+    runId,
+    name,
+    exit
+  }: {
     readonly runId: string
     readonly name: string
     readonly exit: Json
   }): Operation<boolean> =>
   (transaction) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const inserted = yield* transaction.changes(insertSignal, [runId, name, exit])
       if (inserted === 0) return false
-      const woken = yield* transaction.rows<{ readonly status: RunStatus }>(wakeRun, [runId])
+      const woken = yield* transaction.rows<Woken>(wakeRun, [runId])
       logPending(transaction, woken)
       transaction.log.signal(runId, name, exit)
       return true
     })
 
-const logPending = (
-  transaction: Transaction,
-  woken: ReadonlyArray<{ readonly status: RunStatus }>
-) => {
+interface Woken {
+  readonly status: RunStatus
+}
+
+const logPending = (transaction: Transaction, woken: ReadonlyArray<Woken>) => {
   if (woken.some(({ status }) => status === "pending")) transaction.log.becamePending()
 }
 
@@ -57,8 +62,8 @@ const updateUnfinished = (
   runId: string,
   update: string
 ): Effect.Effect<Option.Option<RunStatus>, SqlError> =>
-  Effect.gen(function*() {
-    const [row] = yield* transaction.rows<{ readonly status: RunStatus }>(selectStatus, [runId])
+  Effect.gen(function* () {
+    const [row] = yield* transaction.rows<Woken>(selectStatus, [runId])
     if (row === undefined) return Option.none()
     if (isFinal(row.status)) return Option.some(row.status)
     yield* transaction.rows(update, [runId])
@@ -84,48 +89,34 @@ const parentsToWake = `
   WHERE child = ? AND awaits = 1
   RETURNING parent`
 
-const wakeRuns = `
-  UPDATE workflow_runs SET ${wakeUp}
-  WHERE id IN (SELECT value FROM json_each(?)) AND ${isUnfinished}
-  RETURNING status`
+const wakeById = `
+  UPDATE workflow_runs SET ${wakeUp} WHERE id = ? AND ${isUnfinished} RETURNING status`
 
 /** Wakes the runs that wait for this one. */
 export const wakeParents = (transaction: Transaction, key: number): Effect.Effect<void, SqlError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const parents = yield* transaction.rows<{ readonly parent: number }>(parentsToWake, [key])
-    if (parents.length === 0) return
-    const woken = yield* transaction.rows<{ readonly status: RunStatus }>(wakeRuns, [
-      JSON.stringify(parents.map(({ parent }) => parent))
-    ])
-    logPending(transaction, woken)
+    for (const { parent } of parents) {
+      logPending(transaction, yield* transaction.rows<Woken>(wakeById, [parent]))
+    }
   })
 
-const wakeDueRuns = `
-  UPDATE workflow_runs SET ${wakeUp}
-  WHERE id IN (
-    SELECT id FROM workflow_runs INDEXED BY workflow_runs_timers
-    WHERE status = 'suspended' AND wake_at IS NOT NULL AND wake_at <= ?
-    ORDER BY wake_at LIMIT ?
-  )
-  RETURNING id`
+const selectDue = `
+  SELECT id FROM workflow_runs INDEXED BY workflow_runs_timers
+  WHERE status = 'suspended' AND wake_at IS NOT NULL AND wake_at <= ?
+  ORDER BY wake_at LIMIT ?`
 
-const fireTimers = `
-  UPDATE workflow_timers SET fired = 1
-  WHERE run IN (SELECT value FROM json_each(?)) AND wake_at <= ?`
+const fireTimers = "UPDATE workflow_timers SET fired = 1 WHERE run = ? AND wake_at <= ?"
 
 export const wakeDue =
   (limit: number): Operation<number> =>
   (transaction) =>
-    Effect.gen(function*() {
-      const due = yield* transaction.rows<{ readonly id: number }>(wakeDueRuns, [
-        transaction.now,
-        limit
-      ])
-      if (due.length === 0) return 0
-      yield* transaction.changes(fireTimers, [
-        JSON.stringify(due.map(({ id }) => id)),
-        transaction.now
-      ])
-      transaction.log.becamePending()
+    Effect.gen(function* () {
+      const { now } = transaction
+      const due = yield* transaction.rows<{ readonly id: number }>(selectDue, [now, limit])
+      for (const { id } of due) {
+        yield* transaction.changes(fireTimers, [id, now])
+        logPending(transaction, yield* transaction.rows<Woken>(wakeById, [id]))
+      }
       return due.length
     })

@@ -12,7 +12,7 @@ const ids = (claimed: ReadonlyArray<ClaimedRun>) => claimed.map(({ held }) => he
 export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("claiming", () => {
     it.effect("takes the oldest runs first, across workflows, and no more than the limit", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         for (const [runId, workflow] of [
@@ -30,10 +30,11 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(ids(yield* store.claim({ executor, workflows, limit: 9 }))).toEqual(["4", "6"])
         expect(ids(yield* store.claim({ executor, workflows, limit: 9 }))).toEqual([])
         expect(ids(yield* store.claim({ executor, workflows: ["C"], limit: 1 }))).toEqual(["5"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("takes a woken run by the time of its creation", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         yield* suspend(yield* begin(executor, "old"))
@@ -41,10 +42,11 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.wake("old")
         const claimed = yield* store.claim({ executor, workflows: ["Order"], limit: 9 })
         expect(ids(claimed)).toEqual(["old", "new"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("claims nothing for no workflows, and for a workflow named twice only once", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         yield* store.create(aRun("a"))
@@ -52,10 +54,11 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* store.claim({ executor, workflows: [], limit: 9 })).toEqual([])
         const claimed = yield* store.claim({ executor, workflows: ["Order", "Order"], limit: 9 })
         expect(ids(claimed)).toEqual(["a", "b"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("works for thousands of workflows", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const workflows = Array.from({ length: 3_000 }, (_, i) => `Workflow ${i}`)
@@ -64,10 +67,11 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         }
         const claimed = yield* store.claim({ executor, workflows, limit: 10 })
         expect(ids(claimed)).toEqual(["2999", "7", "1500"])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives a run to one of two executors that ask at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executors = [yield* register, yield* register]
         yield* Effect.forEach(Array.from({ length: 20 }), (_, i) => store.create(aRun(`${i}`)))
@@ -78,24 +82,31 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         )
         expect(claimed.map((runs) => runs.length)).toEqual([15, 5])
         expect(new Set(claimed.flatMap(ids)).size).toBe(20)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives nothing to an executor that is not registered", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         yield* store.create(aRun("a"))
         expect(yield* store.claim({ executor: 99, workflows: ["Order"], limit: 1 })).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("gives each run its own history", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         for (const runId of ["a", "b"]) {
           const { held } = yield* begin(executor, runId)
           yield* store.recordStep(aStep(held, { name: `step of ${runId}`, exit: "1" }))
           yield* store.recordStep(
-            aStep(held, { name: `failed step of ${runId}`, attempt: 2, status: "failed", exit: "2" })
+            aStep(held, {
+              name: `failed step of ${runId}`,
+              attempt: 2,
+              status: "failed",
+              exit: "2"
+            })
           )
           yield* store.noteStep({ ...aStep(held, { name: "cut" }), status: "interrupted" })
           yield* begin(executor, `child of ${runId}`, { parent: { runId, awaits: true } })
@@ -119,11 +130,17 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
             wakeups: claimed[i]?.history.wakeups
           })
         }
-        expect(claimed[2]?.history).toMatchObject({ steps: [], signals: [], timers: [], children: [] })
-      }).pipe(Effect.provide(layer)))
+        expect(claimed[2]?.history).toMatchObject({
+          steps: [],
+          signals: [],
+          timers: [],
+          children: []
+        })
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("keeps the time of the first claim as the run's start", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         yield* store.create(aRun("a"))
@@ -135,6 +152,7 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const run = yield* Effect.flatMap(store.find("a"), orMissing("a"))
         expect(run).toMatchObject({ startedAt: 1_000, status: "running", executor })
         expect(Option.isSome(yield* store.find("a"))).toBe(true)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 }

@@ -21,7 +21,7 @@ const losses: Readonly<Record<string, Taken>> = {
     ),
   "was released and claimed again by the same executor": ({ held }) =>
     withStore((store) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const [executor] = yield* store.executors
         yield* store.release([{ held, timers: [] }])
         yield* claimOne(executor?.id ?? 0)
@@ -60,7 +60,7 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
     describe(`the former holder of a run that ${loss}`, () => {
       for (const [name, write] of Object.entries(writes)) {
         it.effect(`is refused ${name}, and nothing is written`, () =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             const store = yield* RunStore
             const run = yield* begin(yield* register, "a")
             yield* store.recordStep(aStep(run.held))
@@ -69,11 +69,12 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
             const error = yield* Effect.flip(write(run))
             expect(error).toMatchObject({ _tag: "RunLost", runId: "a" })
             expect(yield* store.findWithSteps("a")).toEqual(before)
-          }).pipe(Effect.provide(layer)))
+          }).pipe(Effect.provide(layer))
+        )
       }
 
       it.effect("releases nothing", () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const store = yield* RunStore
           const run = yield* begin(yield* register, "a")
           yield* lose(run)
@@ -81,12 +82,13 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           const timers = [{ name: "late", wakeAt: 1 }]
           expect(yield* store.release([{ held: run.held, timers }])).toBe(0)
           expect(yield* store.find("a")).toEqual(before)
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     })
   }
 
   it.effect("a refused write disturbs none that shares its transaction", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* RunStore
       const executor = yield* register
       const lost = yield* begin(executor, "lost")
@@ -94,16 +96,16 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       yield* store.release([{ held: lost.held, timers: [] }])
       const answers = yield* Effect.forEach(
         [lost, kept, lost, kept],
-        ({ held }, i) =>
-          Effect.either(store.recordStep(aStep(held, { attempt: i, timers: [] }))),
+        ({ held }, i) => Effect.either(store.recordStep(aStep(held, { attempt: i, timers: [] }))),
         { concurrency: "unbounded" }
       )
       expect(answers.map(({ _tag }) => _tag)).toEqual(["Left", "Right", "Left", "Right"])
       expect((yield* store.history(kept.held)).steps).toHaveLength(2)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("an error of the store says why, and RunLost which run", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* RunStore
       const run = yield* begin(yield* register, "a")
       yield* store.create(aRun("b"))
@@ -111,5 +113,6 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       const error = yield* Effect.flip(store.history(run.held))
       expect(error).not.toBeInstanceOf(RunStoreError)
       expect(error.message).toContain("Run a")
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 }

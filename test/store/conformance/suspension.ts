@@ -9,7 +9,7 @@ import { begin, claimOne, orMissing, register, statusOf, suspend } from "../supp
 export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("suspending", () => {
     it.effect("leaves the run to nobody, with its timer and its cause", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const run = yield* begin(yield* register, "a")
         const timers = [{ name: "t", wakeAt: 100 }]
@@ -17,10 +17,11 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const found = yield* Effect.flatMap(store.find("a"), orMissing("a"))
         expect(found).toMatchObject({ status: "suspended", executor: undefined, cause: "1" })
         expect(yield* store.nextWakeAt).toEqual(Option.some(100))
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("goes on with a new history when a signal came since the last one", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const run = yield* begin(executor, "a")
@@ -33,10 +34,11 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* store.nextWakeAt).toEqual(Option.none())
         expect(yield* suspend({ ...run, history })).toEqual(Option.none())
         expect(yield* statusOf("a")).toBe("suspended")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is woken by a signal that comes after it", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         yield* suspend(yield* begin(executor, "a"), { wakeAt: 100, cause: "1" })
@@ -45,10 +47,11 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(found).toMatchObject({ status: "pending", cause: undefined })
         expect(yield* store.nextWakeAt).toEqual(Option.none())
         expect((yield* claimOne(executor)).history.signals).toHaveLength(1)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("loses no signal that comes at the same time", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const runs = yield* Effect.forEach(Array.from({ length: 100 }), (_, i) =>
@@ -67,10 +70,11 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           { concurrency: "unbounded" }
         )
         expect(missed.filter((status) => status === "suspended")).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("sees every kind of wake-up that came while the run was held", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const child = yield* begin(executor, "child")
@@ -95,21 +99,23 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           interruptRequested: true
         })
         expect(yield* suspend(run)).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("is not kept from suspending by wake-ups that its history has counted", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const run = yield* begin(yield* register, "a")
         yield* store.wake("a")
         const history = yield* store.history(run.held)
         expect(yield* suspend({ ...run, history })).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
   describe("completing", () => {
     it.effect("ends the run for good", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         for (const status of ["completed", "failed", "interrupted"] as const) {
@@ -124,10 +130,11 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           })
         }
         expect(yield* store.claim({ executor, workflows: ["Order"], limit: 9 })).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("wakes every run that waits for it, and no other parent", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const child = yield* begin(executor, "child", { workflow: "Child" })
@@ -147,10 +154,11 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* statusOf("waits")).toBe("pending")
         expect(yield* statusOf("also waits")).toBe("pending")
         expect(yield* statusOf("does not")).toBe("suspended")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("wakes a parent that first did not wait for the child, and then did", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const parent = yield* begin(executor, "parent")
@@ -166,6 +174,7 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* suspend(parent)
         yield* store.complete({ held: child.held, status: "completed", exit: "1" })
         expect(yield* statusOf("parent")).toBe("pending")
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 }

@@ -10,7 +10,7 @@ import { aRun, begin, claimOne, orMissing, register, statusOf, suspend } from ".
 export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("a signal", () => {
     it.effect("keeps the first value of its name; the second wakes nobody", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const run = yield* begin(executor, "a")
@@ -24,23 +24,25 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           { name: "paid", exit: "1" },
           { name: "shipped", exit: "3" }
         ])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("leaves a run that is over as it is", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const { held } = yield* begin(yield* register, "a")
         yield* store.complete({ held, status: "completed", exit: "1" })
         const before = yield* store.find("a")
         yield* store.signal({ runId: "a", name: "paid", exit: "1" })
         expect(yield* store.find("a")).toEqual(before)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
   for (const name of ["wake", "requestInterrupt"] as const) {
     describe(name, () => {
       it.effect("answers with the status before, and makes a suspended run pending", () =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const store = yield* RunStore
           const executor = yield* register
           const interruptRequested = name === "requestInterrupt"
@@ -65,23 +67,25 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           yield* store.complete({ held, status: "completed", exit: "1" })
           expect(yield* store[name]("a")).toEqual(Option.some("completed"))
           expect(yield* statusOf("a")).toBe("completed")
-        }).pipe(Effect.provide(layer)))
+        }).pipe(Effect.provide(layer))
+      )
     })
   }
 
   it.effect("an interrupt asked for when the run is over leaves no trace", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const store = yield* RunStore
       const { held } = yield* begin(yield* register, "a")
       yield* store.complete({ held, status: "completed", exit: "1" })
       yield* store.requestInterrupt("a")
       const run = yield* Effect.flatMap(store.find("a"), orMissing("a"))
       expect(run.interruptRequested).toBe(false)
-    }).pipe(Effect.provide(layer)))
+    }).pipe(Effect.provide(layer))
+  )
 
   describe("timers", () => {
     it.effect("wake the runs that are due, the earliest first, and mark what fired", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         for (const [runId, wakeAt] of [
@@ -110,10 +114,11 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           { name: "far", wakeAt: 9_000, fired: false },
           { name: "t", wakeAt: 200, fired: true }
         ])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("that have fired stay so when the clock is set back", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const timers = [{ name: "t", wakeAt: 100 }]
@@ -127,10 +132,11 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect((yield* claimOne(executor)).history.timers).toEqual([
           { name: "t", wakeAt: 100, fired: true }
         ])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("of a run that is over are gone", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const timers = [{ name: "t", wakeAt: 100 }]
@@ -141,22 +147,24 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* TestClock.setTime(1_000)
         expect(yield* store.wakeDue(9)).toBe(0)
         expect(yield* store.nextWakeAt).toEqual(Option.none())
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
 
     it.effect("take a time that never comes", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const run = yield* begin(yield* register, "a")
         const wakeAt = Number.POSITIVE_INFINITY
         yield* suspend(run, { wakeAt, timers: [{ name: "t", wakeAt }] })
         expect(yield* statusOf("a")).toBe("suspended")
         expect(yield* store.wakeDue(9)).toBe(0)
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 
   describe("runs that were woken while held", () => {
     it.effect("are listed until their history is read again", () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         const a = yield* begin(executor, "a")
@@ -170,6 +178,7 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* store.wokenRuns(executor)).toEqual([b.held])
         yield* suspend(b)
         expect(yield* store.wokenRuns(executor)).toEqual([])
-      }).pipe(Effect.provide(layer)))
+      }).pipe(Effect.provide(layer))
+    )
   })
 }

@@ -1,0 +1,259 @@
+/** Random interleavings against a model small enough to be seen to be right. */
+import { expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import type * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
+import type { ClaimedRun, RunStatus } from "../../../src/RunStore.js"
+import { isFinal, RunStore, type RunStoreError } from "../../../src/RunStore.js"
+import { aRun, aStep, leaseMillis, orMissing, register } from "../support.js"
+
+interface ModelRun {
+  status: RunStatus
+  claim: number
+  wakeups: number
+  wakeAt: number | undefined
+  readonly signals: Set<string>
+  readonly steps: Map<string, string>
+}
+
+/** A claim that somebody once had, and how many wake-ups its history had counted. */
+interface OldClaim {
+  readonly run: ClaimedRun
+  wakeups: number
+}
+
+interface World {
+  readonly runs: Map<string, ModelRun>
+  readonly claims: Array<OldClaim>
+  executor: number
+  now: number
+}
+
+const runIds = ["a", "b"] as const
+
+const runId = FastCheck.constantFrom(...runIds)
+/** Counted from the latest claim back. */
+const ofClaim = FastCheck.integer({ min: 0, max: 3 })
+const command = FastCheck.oneof(
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({ type: FastCheck.constant("create" as const), runId })
+  },
+  { weight: 6, arbitrary: FastCheck.record({ type: FastCheck.constant("claim" as const) }) },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constantFrom("record" as const, "history" as const, "release" as const),
+      ofClaim
+    })
+  },
+  {
+    weight: 6,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("suspend" as const),
+      ofClaim,
+      delay: FastCheck.option(FastCheck.integer({ min: 0, max: 50 }), { nil: undefined })
+    })
+  },
+  {
+    weight: 1,
+    arbitrary: FastCheck.record({ type: FastCheck.constant("complete" as const), ofClaim })
+  },
+  {
+    weight: 4,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("signal" as const),
+      runId,
+      name: FastCheck.constantFrom("x", "y", "z")
+    })
+  },
+  { weight: 2, arbitrary: FastCheck.record({ type: FastCheck.constant("wake" as const), runId }) },
+  {
+    weight: 2,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("wakeDue" as const),
+      delay: FastCheck.integer({ min: 0, max: 50 })
+    })
+  },
+  { weight: 1, arbitrary: FastCheck.record({ type: FastCheck.constant("takeOver" as const) }) }
+)
+
+type Command = typeof command extends FastCheck.Arbitrary<infer A> ? A : never
+
+const wakeModel = (run: ModelRun | undefined) => {
+  if (run === undefined || isFinal(run.status)) return
+  run.wakeups++
+  run.wakeAt = undefined
+  if (run.status === "suspended") run.status = "pending"
+}
+
+const giveBack = (run: ModelRun) => {
+  run.status = "pending"
+  run.claim++
+}
+
+const isOpen = (world: World, { run }: OldClaim) => {
+  const model = world.runs.get(run.held.runId)
+  return model?.status === "running" && model.claim === run.held.claim ? model : undefined
+}
+
+/** What the store answers, with `lost` for a refused write. */
+const attempt = <A, E>(effect: Effect.Effect<A, E>) =>
+  Effect.catchAll(effect, () => Effect.succeed("lost" as const))
+
+const claimed = (world: World, run: ClaimedRun) => {
+  const model = world.runs.get(run.held.runId)
+  expect(model?.status).toBe("pending")
+  if (model === undefined) return
+  model.status = "running"
+  model.claim++
+  expect(run.held.claim).toBe(model.claim)
+  world.claims.unshift({ run, wakeups: run.history.wakeups })
+  expectHistory(model, run.history)
+}
+
+const expectHistory = (model: ModelRun, history: ClaimedRun["history"]) => {
+  expect(history.wakeups).toBe(model.wakeups)
+  expect(new Set(history.signals.map(({ name }) => name))).toEqual(model.signals)
+  expect(new Map(history.steps.map(({ name, exit }) => [name, exit]))).toEqual(model.steps)
+}
+
+const execute = (world: World, command: Command) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    switch (command.type) {
+      case "create": {
+        const { created } = yield* store.create(aRun(command.runId))
+        expect(created).toBe(!world.runs.has(command.runId))
+        if (created) {
+          const fresh = { claim: 0, wakeups: 0, wakeAt: undefined }
+          world.runs.set(command.runId, {
+            ...fresh,
+            status: "pending",
+            signals: new Set(),
+            steps: new Map()
+          })
+        }
+        return
+      }
+      case "claim": {
+        const pending = [...world.runs].filter(([, { status }]) => status === "pending")
+        const options = { executor: world.executor, workflows: ["Order"], limit: 1 }
+        const runs = yield* store.claim(options)
+        expect(runs.map(({ held }) => held.runId)).toEqual(pending.slice(0, 1).map(([id]) => id))
+        for (const run of runs) claimed(world, run)
+        return
+      }
+      case "signal": {
+        const model = world.runs.get(command.runId)
+        if (model === undefined) return
+        const exit = `"${model.wakeups}"`
+        const first = yield* store.signal({ runId: command.runId, name: command.name, exit })
+        expect(first).toBe(!model.signals.has(command.name))
+        if (first) wakeModel(model)
+        model.signals.add(command.name)
+        return
+      }
+      case "wake": {
+        const model = world.runs.get(command.runId)
+        const before = yield* store.wake(command.runId)
+        expect(before).toEqual(Option.fromNullable(model?.status))
+        return wakeModel(model)
+      }
+      case "wakeDue": {
+        world.now += command.delay
+        yield* TestClock.setTime(world.now)
+        const due = [...world.runs.values()].filter(
+          ({ status, wakeAt }) =>
+            status === "suspended" && wakeAt !== undefined && wakeAt <= world.now
+        )
+        expect(yield* store.wakeDue(9)).toBe(due.length)
+        return due.forEach(wakeModel)
+      }
+      case "takeOver": {
+        world.now += leaseMillis + 1
+        yield* TestClock.setTime(world.now)
+        const held = [...world.runs.values()].filter(({ status }) => status === "running")
+        expect(yield* store.takeOver(9)).toBe(held.length)
+        world.executor = yield* register
+        return held.forEach(giveBack)
+      }
+      default:
+        return yield* executeAsHolder(world, command)
+    }
+  })
+
+const executeAsHolder = (world: World, command: Extract<Command, { readonly ofClaim: number }>) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    const claim = world.claims[command.ofClaim]
+    if (claim === undefined) return
+    const { held } = claim.run
+    const model = isOpen(world, claim)
+    switch (command.type) {
+      case "record": {
+        const exit = `"by claim ${held.claim}"`
+        const answer = yield* attempt(store.recordStep(aStep(held, { exit })))
+        expect(answer).toBe(model === undefined ? "lost" : undefined)
+        if (model !== undefined && !model.steps.has("charge")) model.steps.set("charge", exit)
+        return
+      }
+      case "history": {
+        const answer = yield* attempt(store.history(held))
+        expect(answer === "lost").toBe(model === undefined)
+        if (model === undefined || answer === "lost") return
+        claim.wakeups = answer.wakeups
+        return expectHistory(model, answer)
+      }
+      case "release": {
+        expect(yield* store.release([{ held, timers: [] }])).toBe(model === undefined ? 0 : 1)
+        return model === undefined ? undefined : giveBack(model)
+      }
+      case "complete": {
+        const answer = yield* attempt(store.complete({ held, status: "completed", exit: "1" }))
+        expect(answer).toBe(model === undefined ? "lost" : undefined)
+        if (model !== undefined) model.status = "completed"
+        return
+      }
+      case "suspend": {
+        const wakeAt = command.delay === undefined ? undefined : world.now + command.delay
+        const { wakeups } = claim
+        const suspension = { held, wakeups, timers: [], wakeAt, cause: undefined }
+        const answer = yield* attempt(store.suspend(suspension))
+        if (model === undefined || answer === "lost") {
+          return expect([model, answer]).toEqual([undefined, "lost"])
+        }
+        expect(Option.isNone(answer)).toBe(wakeups === model.wakeups)
+        if (Option.isSome(answer)) {
+          claim.wakeups = answer.value.wakeups
+          return expectHistory(model, answer.value)
+        }
+        model.status = "suspended"
+        model.wakeAt = wakeAt
+      }
+    }
+  })
+
+export const model = (layer: Layer.Layer<RunStore, RunStoreError>) => {
+  it.effect.prop(
+    "any interleaving of claims, late writes, suspensions and wake-ups does what the model does",
+    [FastCheck.array(command, { maxLength: 60, size: "max" })],
+    ([commands]) =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        yield* TestClock.setTime(0)
+        const executor = yield* register
+        const world: World = { runs: new Map(), claims: [], executor, now: 0 }
+        for (const command of commands) {
+          yield* execute(world, command)
+          for (const [runId, { status }] of world.runs) {
+            const run = yield* Effect.flatMap(store.find(runId), orMissing(runId))
+            expect(run.status).toBe(status)
+          }
+        }
+      }).pipe(Effect.provide(layer)),
+    { fastCheck: { numRuns: 30 }, timeout: 60_000 }
+  )
+}

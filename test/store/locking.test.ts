@@ -1,0 +1,183 @@
+import { describe, expect, it } from "@effect/vitest"
+import Sqlite from "better-sqlite3"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import { RunStore } from "../../src/RunStore.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { client, whileTimePasses } from "./clients.js"
+import { processes, temporaryFolder } from "./files.js"
+import { aRun, drain } from "./support.js"
+
+const open = (filename: string, options: SqlRunStore.Options = {}) =>
+  Effect.map(Layer.build(SqlRunStore.layerFile({ filename, ...options })), (context) =>
+    Context.get(context, RunStore)
+  )
+
+/** TestClock stops at every poll. */
+const rarely = { pollInterval: "1 hour" } as const
+
+/** Another process's connection that holds the write lock until the scope ends. */
+const lock = (filename: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const connection = new Sqlite(filename)
+      connection.exec("BEGIN IMMEDIATE")
+      return connection
+    }),
+    (connection) => Effect.sync(() => connection.close())
+  )
+
+describe("two stores on one file", () => {
+  it.scoped("notice each other's commits at the next poll, and not their own", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const [a, b] = [yield* open(filename), yield* open(filename)]
+      const [ofA, ofB] = [yield* a.changes, yield* b.changes]
+      yield* TestClock.adjust("20 millis")
+      yield* Effect.zipRight(drain(ofA), drain(ofB))
+
+      yield* b.signal({ runId: "a", name: "paid", exit: "1" })
+      expect(yield* drain(ofA)).toEqual([])
+      yield* TestClock.adjust("20 millis")
+      expect(yield* drain(ofA)).toMatchObject([{ foreign: true, pending: true }])
+      expect(yield* drain(ofB)).toMatchObject([{ foreign: false, signals: [{ runId: "a" }] }])
+      yield* TestClock.adjust("1 second")
+      expect(yield* drain(ofA)).toEqual([])
+    })
+  )
+
+  it.scoped("see each other's runs", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const [a, b] = [yield* open(filename), yield* open(filename)]
+      yield* a.create(aRun("a"))
+      expect((yield* b.create(aRun("a"))).created).toBe(false)
+      const executor = yield* b.register({ host: "b", pid: 1, leaseMillis: 1_000 })
+      expect(yield* b.claim({ executor, workflows: ["Order"], limit: 9 })).toHaveLength(1)
+      expect(yield* a.executors).toMatchObject([{ id: executor, runs: 1 }])
+    })
+  )
+})
+
+describe("processes that share a file", () => {
+  it.live(
+    "may start on a new one at the same moment, and all get on with their writes",
+    () =>
+      Effect.gen(function* () {
+        const filename = `${yield* temporaryFolder}/executor.db`
+        const names = ["a", "b", "c", "d"]
+        const started = yield* processes(names.map((name) => [filename, name, "60"]))
+        expect(yield* started.run).toEqual(names.map(() => 0))
+        const store = yield* open(filename)
+        const { runs } = yield* store.list({ limit: 10_000 })
+        expect(runs).toHaveLength(names.length * 60)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})
+
+describe("a database that another process has locked", () => {
+  it.scoped("is waited for: the write succeeds once the lock is gone", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const store = yield* open(filename, rarely)
+      const holding = yield* Scope.make()
+      yield* Scope.extend(lock(filename), holding)
+      const write = yield* Effect.fork(store.create(aRun("a")))
+      yield* TestClock.adjust("1 second")
+      expect(Option.isNone(yield* write.poll)).toBe(true)
+      yield* Scope.close(holding, Exit.void)
+      expect((yield* whileTimePasses(write)).created).toBe(true)
+    })
+  )
+
+  it.scoped("fails the write as busy after ten seconds, with nothing written", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const store = yield* open(filename, rarely)
+      const holding = yield* Scope.make()
+      yield* Scope.extend(lock(filename), holding)
+      const writes = yield* Effect.fork(
+        Effect.all(
+          ["a", "b"].map((runId) => Effect.flip(store.create(aRun(runId)))),
+          { concurrency: "unbounded" }
+        )
+      )
+      const errors = yield* whileTimePasses(writes)
+      expect(errors.map(({ reason }) => reason)).toEqual(["busy", "busy"])
+      yield* Scope.close(holding, Exit.void)
+      expect(yield* store.find("a")).toEqual(Option.none())
+      expect((yield* store.create(aRun("a"))).created).toBe(true)
+    })
+  )
+
+  it.scoped("can be read meanwhile", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const store = yield* open(filename, rarely)
+      yield* store.create(aRun("a"))
+      yield* lock(filename)
+      const write = yield* Effect.fork(store.create(aRun("b")))
+      expect(Option.isSome(yield* store.find("a"))).toBe(true)
+      yield* Fiber.interruptFork(write)
+    })
+  )
+
+  it.live("stops the event loop for moments only", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const store = yield* open(filename, rarely)
+      yield* lock(filename)
+      const write = yield* Effect.fork(store.create(aRun("a")))
+      let longest = 0
+      for (let i = 0; i < 100; i++) {
+        const before = performance.now()
+        // Real turns of the event loop are what is measured.
+        yield* Effect.promise(() => new Promise((resume) => setImmediate(resume)))
+        longest = Math.max(longest, performance.now() - before)
+      }
+      // SQLite waits 20 ms; its default here would be 5 seconds.
+      expect(longest).toBeLessThan(250)
+      yield* Fiber.interruptFork(write)
+    }).pipe(Effect.scoped)
+  )
+
+  it.scoped("keeps a store from opening for ten seconds, then it fails as busy", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      yield* lock(filename)
+      const opening = yield* Effect.fork(Effect.flip(open(filename, rarely)))
+      const error = yield* whileTimePasses(opening)
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "busy" })
+      expect(error.message).toContain(filename)
+    })
+  )
+
+  it.scoped(
+    "without WAL, is waited for also where a reader keeps the COMMIT from going through",
+    () =>
+      Effect.gen(function* () {
+        const filename = `${yield* temporaryFolder}/app.db`
+        const app = yield* Layer.build(client(filename, { disableWAL: true }))
+        const store = yield* Layer.build(SqlRunStore.layerWith(rarely)).pipe(
+          Effect.map((context) => Context.get(context, RunStore)),
+          Effect.provide(app)
+        )
+        const reader = new Sqlite(filename)
+        yield* Effect.addFinalizer(() => Effect.sync(() => reader.close()))
+        reader.exec("BEGIN")
+        reader.prepare("SELECT count(*) FROM workflow_runs").get()
+        const write = yield* Effect.fork(store.create(aRun("a")))
+        yield* TestClock.adjust("1 second")
+        expect(Option.isNone(yield* write.poll)).toBe(true)
+        reader.exec("COMMIT")
+        expect((yield* whileTimePasses(write)).created).toBe(true)
+      })
+  )
+})

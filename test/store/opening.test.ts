@@ -1,0 +1,163 @@
+import { mkdir, writeFile } from "node:fs/promises"
+import * as SqlClient from "@effect/sql/SqlClient"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Connect from "../../src/internal/store/Connect.js"
+import { migrate } from "../../src/internal/store/Migrate.js"
+import { migrations } from "../../src/internal/store/Migrations.js"
+import { RunStore } from "../../src/RunStore.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { client } from "./clients.js"
+import { temporaryFolder } from "./files.js"
+import { aRun, aStep, begin, claimOne, register, suspend } from "./support.js"
+
+const openingFails = (filename: string) =>
+  Effect.flip(Effect.scoped(Layer.build(SqlRunStore.layerFile({ filename }))))
+
+const tables = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  Effect.map(
+    sql<{ readonly name: string }>`SELECT name FROM sqlite_master WHERE name LIKE 'workflow%'`,
+    (rows) => rows.map(({ name }) => name)
+  )
+)
+
+describe("opening a file", () => {
+  it.scoped("keeps everything that was written before", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const layer = SqlRunStore.layerFile({ filename })
+      const timers = [{ name: "t", wakeAt: 100 }]
+      yield* Effect.gen(function* () {
+        const store = yield* RunStore
+        const run = yield* begin(yield* register, "a")
+        yield* store.recordStep(aStep(run.held, { name: "first", startedAt: 5 }))
+        yield* store.signal({ runId: "a", name: "paid", exit: "1" })
+        yield* store.release([{ held: run.held, timers }])
+      }).pipe(Effect.provide(layer))
+      yield* Effect.gen(function* () {
+        const run = yield* claimOne(yield* register)
+        expect(run.history).toMatchObject({
+          steps: [{ name: "first" }],
+          signals: [{ name: "paid" }],
+          timers: [{ name: "t", wakeAt: 100 }]
+        })
+        expect(Option.isSome(yield* suspend(run))).toBe(false)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.scoped("fails as unavailable, with its name and why, where its folder cannot be made", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      yield* Effect.promise(() => writeFile(`${folder}/file`, ""))
+      const filename = `${folder}/file/deep/executor.db`
+      const error = yield* openingFails(filename)
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "unavailable" })
+      expect(error.message).toContain(filename)
+      expect(error.message).toContain("ENOTDIR")
+    })
+  )
+
+  it.scoped("fails as unavailable where it is a folder", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      yield* Effect.promise(() => mkdir(filename))
+      const error = yield* openingFails(filename)
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "unavailable" })
+      expect(error.message).toContain(filename)
+    })
+  )
+
+  it.scoped("fails as unavailable where it is no database", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      yield* Effect.promise(() => writeFile(filename, "no database ".repeat(100)))
+      const error = yield* openingFails(filename)
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "unavailable" })
+      expect(error.message).toContain(filename)
+      expect(error.message).toContain("file is not a database")
+    })
+  )
+
+  it.scoped("syncs every commit, on a client of its own and on the app's", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      for (const connection of [
+        Connect.layerFile(`${folder}/own.db`),
+        client(`${folder}/app.db`)
+      ]) {
+        yield* Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          yield* RunStore
+          expect(yield* sql`PRAGMA synchronous`).toEqual([{ synchronous: 2 }])
+          expect(yield* sql`PRAGMA journal_mode`).toEqual([{ journal_mode: "wal" }])
+          expect(yield* sql`PRAGMA busy_timeout`).toEqual([{ timeout: 20 }])
+        }).pipe(Effect.provide(Layer.provideMerge(SqlRunStore.layer, connection)))
+      }
+    })
+  )
+})
+
+describe("migrating", () => {
+  it.effect("is done once", () =>
+    Effect.gen(function* () {
+      yield* migrate(migrations)
+      const before = yield* tables
+      expect(before).toContain("workflow_runs")
+      yield* migrate(migrations)
+      expect(yield* tables).toEqual(before)
+    }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect("leaves nothing behind when it fails, and can be tried again", () =>
+    Effect.gen(function* () {
+      const broken = {
+        ...migrations,
+        "0002_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
+      }
+      const error = yield* Effect.flip(migrate(broken))
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
+      expect(error.message).toContain("2_broken")
+      expect(error.message).toContain("NONSENSE")
+      expect(yield* tables).toEqual([])
+      yield* migrate({ ...broken, "0002_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      expect(yield* tables).toContain("workflow_more")
+    }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect("adds what is new to a database of an older version", () =>
+    Effect.gen(function* () {
+      yield* migrate(migrations)
+      yield* migrate({ ...migrations, "0002_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      expect(yield* tables).toContain("workflow_more")
+    }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect("refuses a database that a newer version wrote, and leaves it as it is", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* migrate({
+        ...migrations,
+        "0007_future": ["CREATE TABLE workflow_future (id INTEGER)"]
+      })
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(SqlRunStore.layer)))
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
+      expect(error.message).toContain("schema 7")
+      expect(yield* sql`SELECT count(*) AS n FROM workflow_future`).toEqual([{ n: 0 }])
+    }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect("does not mind the app's own migrations", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE effect_sql_migrations (migration_id integer PRIMARY KEY)`
+      yield* sql`INSERT INTO effect_sql_migrations VALUES (99)`
+      const created = yield* Effect.flatMap(RunStore, (store) => store.create(aRun("a"))).pipe(
+        Effect.provide(SqlRunStore.layer)
+      )
+      expect(created.created).toBe(true)
+    }).pipe(Effect.provide(client(":memory:")))
+  )
+})

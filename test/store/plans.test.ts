@@ -1,0 +1,112 @@
+import * as SqlClient from "@effect/sql/SqlClient"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { RunStore } from "../../src/RunStore.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { intercepted } from "./clients.js"
+import { aRun, aStep, begin, claimOne, register, suspend } from "./support.js"
+
+/** Calls every operation, so that every statement of the store is executed. */
+const everything = Effect.gen(function* () {
+  const store = yield* RunStore
+  const executor = yield* register
+  yield* store.create(aRun("old"))
+  yield* store.release([{ held: (yield* claimOne(executor)).held, timers: [] }])
+  const run = yield* claimOne(executor)
+  const timers = [{ name: "t", wakeAt: 0 }]
+  yield* store.recordStep(aStep(run.held, { timers }))
+  yield* store.recordStep(aStep(run.held))
+  yield* store.signal({ runId: "old", name: "paid", exit: "1" })
+  const child = yield* begin(executor, "child", { parent: { runId: "old", awaits: true } })
+  yield* suspend(run)
+  const history = yield* store.history(run.held)
+  yield* suspend({ ...run, history }, { wakeAt: 0 })
+  yield* store.wakeDue(9)
+  yield* store.complete({ held: child.held, status: "completed", exit: "1" })
+  yield* store.create(aRun("child"))
+  yield* store.wake("old")
+  yield* store.requestInterrupt("old")
+  yield* store.renew(executor, { leaseMillis: 0, state: "running" })
+  yield* store.releaseAll(executor, 9)
+  yield* store.takeOver(9)
+  yield* store.unregister(executor)
+  yield* store.findWithSteps("old")
+  yield* store.finished(["old"])
+  yield* store.wokenRuns(executor)
+  yield* store.list({ limit: 9 })
+  yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
+})
+
+/** Tables of a row an executor or a migration, and what is no table of ours. */
+const small =
+  /^(workflow_executors|workflow_executor_migrations|sqlite_master|e|next|names|json_each|j|\(|CONSTANT)/
+/** Partial indexes that a statement may walk along, from its beginning to its first match. */
+const walked = /USING (COVERING )?INDEX workflow_runs_(pending|timers)$/
+
+const scans = (detail: string) => {
+  const scanned = /^SCAN (.+)/.exec(detail)?.[1]
+  return scanned !== undefined && !small.test(scanned) && !walked.test(scanned)
+}
+
+const explain = (statement: string, params: ReadonlyArray<unknown>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.map(
+      sql.unsafe<{ readonly detail: string }>(`EXPLAIN QUERY PLAN ${statement}`, [...params]),
+      (rows) => rows.map(({ detail }) => detail)
+    )
+  )
+
+describe("the store's statements", () => {
+  const statements = new Map<string, ReadonlyArray<unknown>>()
+  const layer = Layer.provideMerge(
+    SqlRunStore.layerWith({ pollInterval: "1 hour" }),
+    intercepted(":memory:", (statement, params) =>
+      Effect.sync(() => {
+        if (/^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)/.test(statement))
+          statements.set(statement, params)
+      })
+    )
+  )
+
+  it.effect("search by index, and scan no table that grows", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* everything
+      expect(statements.size).toBeGreaterThan(30)
+      for (const analyzed of [false, true]) {
+        if (analyzed) yield* sql`ANALYZE`
+        for (const [statement, params] of statements) {
+          // Of a table that it thinks tiny it reads the page from the end on.
+          if (analyzed && /ORDER BY id DESC LIMIT \?$/.test(statement)) continue
+          const plan = yield* explain(statement, params)
+          expect(plan.filter(scans), statement).toEqual([])
+        }
+      }
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("leave no entry of a finished run in the indexes of unfinished work", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const store = yield* RunStore
+      const executor = yield* register
+      const parent = yield* begin(executor, "parent")
+      const child = yield* begin(executor, "child", { parent: { runId: "parent", awaits: true } })
+      for (const { held } of [child, parent]) {
+        yield* store.complete({ held, status: "completed", exit: "1" })
+      }
+      for (const [index, table] of [
+        ["workflow_runs_pending", "workflow_runs"],
+        ["workflow_runs_timers", "workflow_runs"],
+        ["workflow_runs_held", "workflow_runs"],
+        ["workflow_children_awaited", "workflow_children"]
+      ] as const) {
+        const rows = yield* sql.unsafe(`SELECT sum(ncell) AS cells FROM dbstat WHERE name = ?`, [
+          index
+        ])
+        expect(rows, `${index} of ${table}`).toEqual([{ cells: 0 }])
+      }
+    }).pipe(Effect.provide(layer))
+  )
+})
