@@ -11,214 +11,27 @@ import * as JSONSchema from "effect/JSONSchema"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import { Dispatcher, type StepInFlight } from "./Dispatcher.js"
+import { Dispatcher } from "./Dispatcher.js"
 import { stringify } from "./engine/Codec.js"
 import {
+  causeOf,
+  overlay,
+  type RunsPage,
+  type RunWithStepsView,
+  viewRun,
+  viewStep,
+  type WorkflowView
+} from "./RunView.js"
+import {
   isFinal,
-  type Json,
-  type Millis,
-  type Run,
   type RunStatus,
   RunStore,
   type RunStoreError,
-  type Step,
   type Trace
 } from "./RunStore.js"
 
-// ---------------------------------------------------------------------------------------------
-// What a run looks like from outside
-// ---------------------------------------------------------------------------------------------
-
-export const RunStatusSchema = Schema.Literal(
-  "pending",
-  "running",
-  "suspended",
-  "completed",
-  "failed",
-  "interrupted"
-) satisfies Schema.Schema<RunStatus>
-
-/**
- * Why a run or a step failed. A typed error keeps its own fields; `_tag` is `Failure` where it has
- * none, `Defect` for an unexpected error, `Interrupted`, or `Unreadable` where what is stored is not
- * JSON of an `Exit`.
- */
-export const ErrorView = Schema.Struct(
-  { _tag: Schema.String, message: Schema.String },
-  Schema.Record({ key: Schema.String, value: Schema.Unknown })
-)
-export type ErrorView = typeof ErrorView.Type
-
-/** Times are ISO 8601. `result` is the encoded success, `error` is there when it failed. */
-export const StepView = Schema.Struct({
-  name: Schema.String,
-  attempt: Schema.Int,
-  status: Schema.Literal("running", "completed", "failed", "interrupted"),
-  startedAt: Schema.String,
-  completedAt: Schema.optional(Schema.String),
-  result: Schema.optional(Schema.Unknown),
-  error: Schema.optional(ErrorView)
-})
-export type StepView = typeof StepView.Type
-
-/**
- * Times are ISO 8601. `payload` and `result` are as the workflow's schemas encode them. `error` is
- * why the run failed, or why it is suspended where no signal and no timer will wake it.
- */
-export const RunView = Schema.Struct({
-  runId: Schema.String,
-  workflow: Schema.String,
-  status: RunStatusSchema,
-  payload: Schema.Unknown,
-  createdAt: Schema.String,
-  startedAt: Schema.optional(Schema.String),
-  completedAt: Schema.optional(Schema.String),
-  result: Schema.optional(Schema.Unknown),
-  error: Schema.optional(ErrorView)
-})
-export type RunView = typeof RunView.Type
-
-export const RunWithStepsView = Schema.Struct({ ...RunView.fields, steps: Schema.Array(StepView) })
-export type RunWithStepsView = typeof RunWithStepsView.Type
-
-/** `nextCursor` is null on the last page. */
-export const RunsPage = Schema.Struct({
-  runs: Schema.Array(RunView),
-  nextCursor: Schema.NullOr(Schema.String)
-})
-export type RunsPage = typeof RunsPage.Type
-
-/** `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. */
-export const WorkflowView = Schema.Struct({ name: Schema.String, payload: Schema.Unknown })
-export type WorkflowView = typeof WorkflowView.Type
-
-const iso = (millis: Millis): string => new Date(millis).toISOString()
-
-const parse = (json: Json): Either.Either<unknown, string> =>
-  Either.try({
-    try: (): unknown => JSON.parse(json),
-    catch: () => "what is stored is not JSON"
-  })
-
-const unreadable = (message: string): ErrorView => ({ _tag: "Unreadable", message })
-
-const textOf = (value: unknown): string =>
-  typeof value === "string" ? value : (JSON.stringify(value) ?? "undefined")
-
-/** The encoded causes that are neither Parallel nor Sequential, from left to right. */
-const leaves = (cause: unknown): ReadonlyArray<Readonly<Record<string, unknown>>> => {
-  const found: Array<Readonly<Record<string, unknown>>> = []
-  const open = [cause]
-  while (open.length > 0) {
-    const current = open.pop()
-    if (!Predicate.isReadonlyRecord(current)) continue
-    if (current._tag === "Parallel" || current._tag === "Sequential") {
-      open.push(current.right, current.left)
-    } else {
-      found.push(current)
-    }
-  }
-  return found
-}
-
-const failureView = (error: unknown): ErrorView => {
-  if (!Predicate.isReadonlyRecord(error)) return { _tag: "Failure", message: textOf(error) }
-  const tag = typeof error._tag === "string" ? error._tag : "Failure"
-  const message =
-    typeof error.message === "string" ? error.message : tag === "Failure" ? textOf(error) : tag
-  return { ...error, _tag: tag, message }
-}
-
-const defectView = (defect: unknown): ErrorView => ({
-  _tag: "Defect",
-  message:
-    Predicate.hasProperty(defect, "message") && typeof defect.message === "string"
-      ? defect.message
-      : textOf(defect)
-})
-
-/** What to tell of an encoded `Cause`: a typed error before a defect before an interruption. */
-const causeView = (cause: unknown): ErrorView => {
-  const all = leaves(cause)
-  const failure = all.find((leaf) => leaf._tag === "Fail")
-  if (failure !== undefined) return failureView(failure.error)
-  const defect = all.find((leaf) => leaf._tag === "Die")
-  if (defect !== undefined) return defectView(defect.defect)
-  return all.some((leaf) => leaf._tag === "Interrupt")
-    ? { _tag: "Interrupted", message: "interrupted" }
-    : unreadable("what is stored is not a Cause")
-}
-
-const outcomeView = (exit: Json): { readonly result: unknown } | { readonly error: ErrorView } => {
-  const parsed = parse(exit)
-  if (Either.isLeft(parsed)) return { error: unreadable(parsed.left) }
-  const outcome = parsed.right
-  if (Predicate.isReadonlyRecord(outcome)) {
-    if (outcome._tag === "Success") return { result: outcome.value }
-    if (outcome._tag === "Failure") return { error: causeView(outcome.cause) }
-  }
-  return { error: unreadable("what is stored is not an Exit") }
-}
-
-const suspendedView = (cause: Json): { readonly error: ErrorView } => ({
-  error: Either.match(parse(cause), { onLeft: unreadable, onRight: causeView })
-})
-
-/** A stored run as clients see it. Never fails: what does not read shows as an error. */
-export const viewRun = (run: Run): RunView => ({
-  runId: run.runId,
-  workflow: run.workflow,
-  status: run.status,
-  // a payload is an object, so a string here can only be this
-  payload: Either.getOrElse(parse(run.payload), (problem) => `unreadable: ${problem}`),
-  createdAt: iso(run.createdAt),
-  ...(run.startedAt === undefined ? {} : { startedAt: iso(run.startedAt) }),
-  ...(run.completedAt === undefined ? {} : { completedAt: iso(run.completedAt) }),
-  ...(run.exit !== undefined
-    ? outcomeView(run.exit)
-    : run.cause !== undefined
-      ? suspendedView(run.cause)
-      : {})
-})
-
-/** A stored step as clients see it. Never fails. */
-export const viewStep = (step: Step): StepView => ({
-  name: step.name,
-  attempt: step.attempt,
-  status: step.status,
-  startedAt: iso(step.startedAt),
-  ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
-  ...(step.exit === undefined ? {} : outcomeView(step.exit))
-})
-
-/**
- * The stored steps, with those that are in flight in this process and have no recorded outcome as
- * `running`; in the order in which they started.
- */
-export const overlay = (
-  stored: ReadonlyArray<Step>,
-  inFlight: ReadonlyArray<StepInFlight>
-): ReadonlyArray<Step> => {
-  if (inFlight.length === 0) return stored
-  const key = (step: { readonly name: string; readonly attempt: number }) =>
-    `${step.name}/${step.attempt}`
-  const steps = new Map(stored.map((step) => [key(step), step]))
-  for (const { name, attempt, startedAt } of inFlight) {
-    const recorded = steps.get(key({ name, attempt }))
-    if (recorded?.exit !== undefined) continue
-    steps.set(key({ name, attempt }), {
-      name,
-      attempt,
-      status: "running",
-      startedAt,
-      completedAt: undefined,
-      exit: undefined
-    })
-  }
-  return [...steps.values()].sort((a, b) => a.startedAt - b.startedAt)
-}
+export * from "./RunView.js"
 
 // ---------------------------------------------------------------------------------------------
 // Errors
@@ -437,7 +250,11 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       if (Option.isNone(found)) return yield* runNotFound(runId)
       const { run, steps } = found.value
       const here = isFinal(run.status) ? [] : inFlight.filter((step) => step.runId === runId)
-      return { ...viewRun(run), steps: overlay(steps, here).map(viewStep) }
+      return {
+        ...viewRun(run),
+        ...causeOf(run.exit),
+        steps: overlay(steps, here).map(viewStep)
+      }
     })
 
     const list = Effect.fnUntraced(function* (request: ListRequest = {}) {

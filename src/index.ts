@@ -1,6 +1,7 @@
 /**
  * A durable workflow executor for Effect.
  */
+export * as Client from "./Client.js"
 export * as Executor from "./Executor.js"
 export * as Runner from "./Runner.js"
 export * as RunnerConfig from "./RunnerConfig.js"
@@ -11,3 +12,4 @@ export { Signals } from "./Signals.js"
 export * as SqlRunStore from "./SqlRunStore.js"
 export * as Authorization from "./http/Authorization.js"
 export * as Http from "./http/Http.js"
+export * as WorkflowExecutor from "./WorkflowExecutor.js"

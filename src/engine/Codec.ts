@@ -40,10 +40,14 @@ export const encodedExitToJson = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError> =>
   Exit.isSuccess(exit)
-    ? Effect.map(stringify(exit.value), successJson)
+    ? successToJson(exit.value)
     : Effect.flatMap(encodeFailure(exit), stringify)
 
-const successJson = (value: Json): Json => `{"_tag":"Success","value":${value}}`
+/** JSON has no `undefined`: a success with nothing has no value. */
+const successToJson = (value: unknown): Effect.Effect<Json, NotJson> =>
+  value === undefined
+    ? Effect.succeed(exitVoid)
+    : Effect.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
 
 type AnySchema = Schema.Schema.All
 
@@ -75,9 +79,9 @@ export const exitToJson = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
   Exit.isSuccess(exit)
-    ? Schema.encode(anySchema(outcome.successSchema))(exit.value).pipe(
-        Effect.flatMap(stringify),
-        Effect.map(successJson)
+    ? Effect.flatMap(
+        Schema.encode(anySchema(outcome.successSchema))(exit.value),
+        successToJson
       )
     : Schema.encode(causeSchema(outcome.errorSchema))(exit.cause).pipe(
         Effect.flatMap((cause) => stringify({ _tag: "Failure", cause }))
@@ -93,10 +97,7 @@ export const exitFromJson = (
     switch (parsed._tag) {
       case "Success":
         return Effect.map(
-          Schema.decodeUnknown(anySchema(outcome.successSchema))(
-            // JSON has no `undefined`: a schema of nothing finds it as a missing value or null
-            parsed.value ?? (acceptsNull(outcome.successSchema) ? parsed.value : undefined)
-          ),
+          Schema.decodeUnknown(anySchema(outcome.successSchema))(parsed.value),
           Exit.succeed
         )
       case "Failure":
@@ -115,17 +116,6 @@ export const exitFromJson = (
         : new Unreadable({ message: ParseResult.TreeFormatter.formatErrorSync(error) })
     )
   )
-
-const isNullable = new WeakMap<AnySchema, boolean>()
-
-const acceptsNull = (schema: AnySchema): boolean => {
-  let nullable = isNullable.get(schema)
-  if (nullable === undefined) {
-    nullable = Schema.is(Schema.encodedSchema(anySchema(schema)))(null)
-    isNullable.set(schema, nullable)
-  }
-  return nullable
-}
 
 /** The text of a cause without typed errors, as `Workflow.Suspended` carries it. */
 export const causeToJson = (cause: Cause.Cause<never>): Json =>

@@ -60,6 +60,16 @@ describe("opening a file", () => {
     })
   )
 
+  it.scoped.skipIf(process.platform !== "linux")(
+    "fails as unavailable, rather than never, where no folder can be made at all",
+    () =>
+      Effect.gen(function* () {
+        const error = yield* openingFails("/proc/none/deep/executor.db")
+        expect(error.reason).toBe("unavailable")
+        expect(error.message).toContain("/proc/none/deep/executor.db")
+      })
+  )
+
   it.scoped("fails as unavailable where it is a folder", () =>
     Effect.gen(function* () {
       const filename = `${yield* temporaryFolder}/executor.db`

@@ -3,8 +3,10 @@ import { dirname } from "node:path"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
 import { RunStoreError } from "../../RunStore.js"
 import { busyTimeoutMillis, retryWhileBusy } from "./Busy.js"
 import type { Database } from "./Database.js"
@@ -33,7 +35,38 @@ export const layerFile = (filename: string): Layer.Layer<SqlClient.SqlClient, Ru
 const isPath = (filename: string) =>
   filename !== "" && filename !== ":memory:" && !filename.startsWith("file:")
 
-const makeFolder = (folder: string) => Effect.tryPromise(() => mkdir(folder, { recursive: true }))
+/**
+ * One folder after the other. Node's recursive `mkdir` does not come back from where nothing can be
+ * made, such as /proc: it takes the missing folder for a missing parent, for ever.
+ */
+const makeFolder = (folder: string): Effect.Effect<void, FolderNotMade> =>
+  makeOne(folder).pipe(
+    Effect.catchIf(
+      ({ code }) => code === "ENOENT" && dirname(folder) !== folder,
+      () => Effect.zipRight(makeFolder(dirname(folder)), makeOne(folder))
+    )
+  )
+
+const makeOne = (folder: string): Effect.Effect<void, FolderNotMade> =>
+  Effect.tryPromise({
+    try: () => mkdir(folder),
+    catch: (cause) => new FolderNotMade({ cause, code: codeOf(cause), message: messageOf(cause) })
+  }).pipe(
+    Effect.catchIf(
+      ({ code }) => code === "EEXIST",
+      () => Effect.void
+    )
+  )
+
+class FolderNotMade extends Data.TaggedError("FolderNotMade")<{
+  readonly cause: unknown
+  readonly code: unknown
+  readonly message: string
+}> {}
+
+const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+const codeOf = (cause: unknown) => (Predicate.hasProperty(cause, "code") ? cause.code : undefined)
 
 const enableWal = (database: Database) =>
   database

@@ -1,0 +1,415 @@
+/**
+ * A typed client of an executor's HTTP API.
+ *
+ * It speaks of workflows, not of JSON: payloads are encoded and results decoded by the workflow's
+ * own schemas, as the engine does it, so that a `Date` arrives as a `Date` and an error as an
+ * instance of its class.
+ *
+ * @example
+ * const program = Effect.gen(function* () {
+ *   const client = yield* Client.Client
+ *   const runId = yield* client.start(Order, { orderId: "1" })
+ *   yield* client.signal(Approval, { runId }, "approved")
+ *   return yield* client.result(Order, runId)
+ * }).pipe(
+ *   Effect.catchTag("OutOfStock", (error) => Effect.logError(error.message))
+ * )
+ *
+ * program.pipe(
+ *   Effect.provide(Client.layerFetch({ baseUrl: "http://127.0.0.1:3400", token }))
+ * )
+ */
+import {
+  FetchHttpClient,
+  HttpApiClient,
+  HttpClient,
+  HttpClientError,
+  HttpClientRequest,
+  type HttpClientResponse
+} from "@effect/platform"
+import type { DurableDeferred, Workflow } from "@effect/workflow"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ParseResult from "effect/ParseResult"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { Api, InvalidJson, StoreNotAvailable, UnsupportedMediaType } from "./http/Api.js"
+import * as Typed from "./internal/Typed.js"
+import type { RunnerState } from "./RunnerState.js"
+import { isFinal, type Json } from "./RunStore.js"
+import {
+  type ListRequest,
+  RunNotFound,
+  type RunsPage,
+  type RunView,
+  type RunWithStepsView
+} from "./Runs.js"
+
+export { RunInterrupted, type SignalTarget, UnreadableResult } from "./internal/Typed.js"
+
+// ---------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------
+
+/**
+ * No executor answers at the base URL, it did not in time, or its store is not available; still so
+ * after all retries.
+ */
+export class Unavailable extends Data.TaggedError("Unavailable")<{
+  readonly message: string
+  readonly cause?: unknown
+}> {}
+
+/**
+ * What answers is not this API, or not a version of it that this client knows: a wrong base URL, a
+ * proxy's own page. Trying again does not help.
+ */
+export class ProtocolError extends Data.TaggedError("ProtocolError")<{
+  readonly message: string
+}> {}
+
+// ---------------------------------------------------------------------------------------------
+// The service
+// ---------------------------------------------------------------------------------------------
+
+export interface Options {
+  /** Where the API is, such as `http://127.0.0.1:3400`; may have a path in front of the API's. */
+  readonly baseUrl: string | URL
+  /**
+   * The bearer token; or an effect that gives it, evaluated for each request, for tokens that are
+   * renewed. Default: none, with which only `health` is answered.
+   */
+  readonly token?: Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
+  /**
+   * When to try again after `Unavailable`, counted anew for each request. Every request of this
+   * client may be repeated: a run is started, and a signal taken, once only. Default: 9 times, after
+   * 100 milliseconds, doubling up to 5 seconds: 21 seconds in all, which outlasts a restart.
+   */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+  /** How long one request may take, its answer included. Default: 30 seconds. */
+  readonly requestTimeout?: Duration.DurationInput | undefined
+  /**
+   * The longest time between two looks for the end of a run, in `result`. The first comes after 50
+   * milliseconds, and each later by half as much again. Default: 2 seconds.
+   */
+  readonly pollInterval?: Duration.DurationInput | undefined
+}
+
+const makeRuns = <E>(httpClient: HttpClient.HttpClient.With<E>) =>
+  HttpApiClient.group(Api, { group: "runs", httpClient })
+
+type RunsApi = Effect.Effect.Success<ReturnType<typeof makeRuns<never>>>
+
+/** What says nothing about the request's own business; it becomes one of the two errors above. */
+type Wire =
+  | HttpClientError.HttpClientError
+  | ParseResult.ParseError
+  | StoreNotAvailable
+  | InvalidJson
+  | UnsupportedMediaType
+
+/**
+ * How a request fails: as the API's definition says for its endpoint (`Unauthorized` for all of
+ * them), as `Unavailable`, or as `ProtocolError`.
+ */
+export type RequestError<Endpoint extends keyof RunsApi> =
+  | Unavailable
+  | ProtocolError
+  | Exclude<Effect.Effect.Error<ReturnType<RunsApi[Endpoint]>>, Wire>
+
+/** How waiting for a result fails, besides with the workflow's own errors. */
+export type ResultError = RequestError<"get"> | Typed.RunInterrupted | Typed.UnreadableResult
+
+export class Client extends Context.Tag("effect-workflow-executor/Client")<
+  Client,
+  {
+    /**
+     * Starts a run, and answers with its `runId` when it is stored: from then on it will be
+     * executed, also if the executor is draining. The same idempotency key gives the same run.
+     *
+     * Fails with `InvalidPayload` before anything is sent where the payload does not encode, and
+     * with `UnknownWorkflow` where that executor does not have the workflow.
+     */
+    readonly start: <W extends Workflow.Any>(
+      workflow: W,
+      ...[payload]: Typed.Arguments<W>
+    ) => Effect.Effect<string, RequestError<"start">, Typed.PayloadContext<W>>
+
+    /**
+     * Waits for the end of a run, however long that takes, and gives its value or fails with its
+     * error, decoded by the workflow's schemas. Dies with the run's defect where it died.
+     *
+     * Fails with `RunInterrupted` where somebody interrupted the run, with `RunNotFound` where there
+     * is no such run of this workflow, and with `UnreadableResult` where the workflow's schemas here
+     * do not read what they have written there. It outlasts restarts of the executor as `retry`
+     * says; after `Unavailable` it can be called again.
+     */
+    readonly result: <W extends Workflow.Any>(
+      workflow: W,
+      runId: string
+    ) => Effect.Effect<Typed.Success<W>, Typed.Failure<W> | ResultError, Typed.ResultContext<W>>
+
+    /** `start`, then `result`. Interrupting it leaves the run alone. */
+    readonly execute: <W extends Workflow.Any>(
+      workflow: W,
+      ...[payload]: Typed.Arguments<W>
+    ) => Effect.Effect<
+      Typed.Success<W>,
+      Typed.Failure<W> | RequestError<"start"> | ResultError,
+      Typed.PayloadContext<W> | Typed.ResultContext<W>
+    >
+
+    /** A run with its steps, in the order in which they started. */
+    readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RequestError<"get">>
+
+    /**
+     * A page of runs, newest first.
+     *
+     * @param request.limit 1 to 200. Default: 50
+     * @param request.cursor `nextCursor` of the page before
+     */
+    readonly list: (request?: ListRequest) => Effect.Effect<RunsPage, RequestError<"list">>
+
+    /** Asks for the run's interrupt; no effect on a run that is over. */
+    readonly interrupt: (runId: string) => Effect.Effect<void, RequestError<"interrupt">>
+
+    /** Wakes a suspended run; no effect on any other. */
+    readonly resume: (runId: string) => Effect.Effect<void, RequestError<"resume">>
+
+    /**
+     * Completes a run's DurableDeferred. The first value stays. Fails with `InvalidSignal` where the
+     * value does not encode, and where the token is none.
+     *
+     * @example
+     * client.signal(Approval, { runId }, true)
+     */
+    readonly signal: <Value extends Schema.Schema.Any, Error extends Schema.Schema.All>(
+      deferred: DurableDeferred.DurableDeferred<Value, Error>,
+      target: Typed.SignalTarget,
+      value: Value["Type"]
+    ) => Effect.Effect<void, RequestError<"signal">, Value["Context"]>
+
+    /** The state of the executor's Runner. Asked once, without a token and without retries. */
+    readonly health: Effect.Effect<RunnerState, Unavailable>
+  }
+>() {}
+
+/** About 21 seconds. */
+const defaultRetry = Schedule.exponential("100 millis").pipe(
+  Schedule.union(Schedule.spaced("5 seconds")),
+  Schedule.intersect(Schedule.recurs(9))
+)
+
+/** Over the HttpClient of the app. */
+export const make = (
+  options: Options
+): Effect.Effect<Client["Type"], never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const retry = options.retry ?? defaultRetry
+    const requestTimeout = Duration.decode(options.requestTimeout ?? "30 seconds")
+    const looks = Schedule.exponential("50 millis", 1.5).pipe(
+      Schedule.union(Schedule.spaced(options.pollInterval ?? "2 seconds"))
+    )
+
+    const anyone = (yield* HttpClient.HttpClient).pipe(
+      HttpClient.mapRequest(HttpClientRequest.prependUrl(String(options.baseUrl)))
+    )
+    const runs = yield* makeRuns(
+      anyone.pipe(
+        HttpClient.mapRequestEffect(authorize(options.token)),
+        HttpClient.transformResponse(Effect.filterOrFail(isUp, notUp))
+      )
+    )
+    const askHealth = yield* HttpApiClient.endpoint(Api, {
+      group: "probes",
+      endpoint: "health",
+      httpClient: anyone
+    })
+
+    const inTime = Effect.timeoutFail({
+      duration: requestTimeout,
+      onTimeout: () =>
+        new Unavailable({ message: `No answer within ${Duration.format(requestTimeout)}` })
+    })
+
+    const call = <A, E>(request: Effect.Effect<A, E | Wire | Unavailable>) =>
+      request.pipe(
+        inTime,
+        Effect.catchIf(isWire, (error) => Effect.fail(translate(error))),
+        Effect.retry({ schedule: retry, while: isUnavailable })
+      )
+
+    const get = (runId: string) => call(runs.get({ path: { runId: segment(runId) } }))
+
+    /** The run, once it is over; at once where it is one of another workflow. */
+    const awaitEnd = (workflow: Workflow.Any, runId: string) =>
+      Effect.repeat(
+        get(runId),
+        Schedule.zipLeft(
+          Schedule.recurUntil<RunWithStepsView>(
+            (run) => isFinal(run.status) || run.workflow !== workflow.name
+          ),
+          looks
+        )
+      )
+
+    const start: Client["Type"]["start"] = (workflow, ...[payload]) =>
+      Typed.encodePayload(workflow, payload).pipe(
+        Effect.flatMap((encoded) =>
+          call(runs.start({ payload: { workflow: workflow.name, payload: encoded } }))
+        ),
+        Effect.map(({ runId }) => runId)
+      )
+
+    const result: Client["Type"]["result"] = (workflow, runId) =>
+      Effect.gen(function* () {
+        const run = yield* awaitEnd(workflow, runId)
+        if (run.workflow !== workflow.name) return yield* notOf(workflow, run)
+        const exit = yield* Typed.decodeExit(workflow, runId, exitOf(run))
+        // the interrupt was the run's, and is not that of whoever waits for it
+        if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
+          return yield* new Typed.RunInterrupted({ runId })
+        }
+        return yield* exit
+      })
+
+    return Client.of({
+      start,
+      result,
+      execute: (workflow, ...payload) =>
+        Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
+      get,
+      list: ({ cursor, limit, status, workflow } = {}) =>
+        call(
+          runs.list({
+            urlParams: {
+              ...(workflow === undefined ? {} : { workflow }),
+              ...(status === undefined ? {} : { status }),
+              ...(limit === undefined ? {} : { limit }),
+              ...(cursor === undefined ? {} : { cursor })
+            }
+          })
+        ),
+      interrupt: (runId) =>
+        Effect.asVoid(call(runs.interrupt({ path: { runId: segment(runId) } }))),
+      resume: (runId) => Effect.asVoid(call(runs.resume({ path: { runId: segment(runId) } }))),
+      signal: (deferred, target, value) =>
+        Effect.flatMap(Typed.encodeSignal(deferred, target, value), ({ name, runId, value }) =>
+          Effect.asVoid(
+            call(
+              runs.signal({
+                path: { runId: segment(runId), name: segment(name) },
+                payload: { value }
+              })
+            )
+          )
+        ),
+      health: askHealth({}).pipe(
+        Effect.map(({ state }) => state),
+        inTime,
+        Effect.catchTag("NotAvailable", ({ state }) => Effect.succeed(state)),
+        Effect.mapError((error) =>
+          error._tag === "Unavailable" ? error : new Unavailable(told(error))
+        )
+      )
+    })
+  })
+
+/**
+ * Over the HttpClient of the app: with its connection pool, its proxy, its middleware.
+ *
+ * @example
+ * Client.layer({ baseUrl, token }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ */
+export const layer = (options: Options): Layer.Layer<Client, never, HttpClient.HttpClient> =>
+  Layer.effect(Client, make(options))
+
+/** Over `fetch`. */
+export const layerFetch = (options: Options): Layer.Layer<Client> =>
+  Layer.provide(layer(options), FetchHttpClient.layer)
+
+// ---------------------------------------------------------------------------------------------
+// Requests
+// ---------------------------------------------------------------------------------------------
+
+/** `HttpApiClient` puts what it is given into the path as it is. */
+const segment = encodeURIComponent
+
+const authorize =
+  (token: Options["token"]) =>
+  (
+    request: HttpClientRequest.HttpClientRequest
+  ): Effect.Effect<HttpClientRequest.HttpClientRequest> =>
+    token === undefined
+      ? Effect.succeed(request)
+      : Effect.map(Effect.isEffect(token) ? token : Effect.succeed(token), (token) =>
+          HttpClientRequest.bearerToken(request, token)
+        )
+
+/** A server that starts or stops, a store that is not available, a proxy with nothing behind it. */
+const isUp = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
+  status !== 502 && status !== 503 && status !== 504
+
+const notUp = ({ request, status }: HttpClientResponse.HttpClientResponse) =>
+  new Unavailable({ message: `${request.method} ${request.url} was answered with ${status}` })
+
+const isUnavailable = (error: unknown): error is Unavailable => error instanceof Unavailable
+
+const isWire = (error: unknown): error is Wire =>
+  HttpClientError.isHttpClientError(error) ||
+  ParseResult.isParseError(error) ||
+  error instanceof StoreNotAvailable ||
+  error instanceof InvalidJson ||
+  error instanceof UnsupportedMediaType
+
+/** Never the error itself: it has the request, and that has the token. */
+const told = (error: Error): { readonly message: string; readonly cause?: unknown } =>
+  error.cause === undefined
+    ? { message: error.message }
+    : { message: `${error.message}: ${reasonOf(error.cause)}`, cause: error.cause }
+
+/** `fetch failed` says nothing; what it was caused by does. */
+const reasonOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return String(cause)
+  return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
+}
+
+const translate = (error: Wire): Unavailable | ProtocolError => {
+  switch (error._tag) {
+    case "StoreNotAvailable":
+      return new Unavailable({ message: error.message })
+    case "RequestError":
+      return error.reason === "Transport"
+        ? new Unavailable(told(error))
+        : new ProtocolError({ message: error.message })
+    case "ResponseError":
+      // a body that ended too early has a cause, a status that the API does not know has none
+      return error.cause === undefined
+        ? new ProtocolError({ message: `${error.message}: not an answer of this API` })
+        : new Unavailable(told(error))
+    default:
+      return new ProtocolError({ message: `Not an answer of this API: ${error.message}` })
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
+// Results
+// ---------------------------------------------------------------------------------------------
+
+const notOf = (workflow: Workflow.Any, run: RunView) =>
+  new RunNotFound({
+    runId: run.runId,
+    message: `Run ${run.runId} is one of workflow "${run.workflow}", not of "${workflow.name}"`
+  })
+
+/** The recorded `Exit` of a run that is over. */
+const exitOf = ({ cause, result, status }: RunWithStepsView): Json =>
+  JSON.stringify(
+    status === "completed" ? { _tag: "Success", value: result } : { _tag: "Failure", cause }
+  )
