@@ -20,11 +20,13 @@ export const boundedRelease =
       Effect.gen(function* () {
         const scope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) =>
           Scope.close(scope, exit).pipe(
+            Effect.uninterruptible,
             Effect.disconnect,
+            // a finalizer is uninterruptible, and so would be the wait that the timeout has to cut
+            Effect.interruptible,
             Effect.timeoutFail({
               duration: timeout,
-              onTimeout: () =>
-                new Error(`${name} not released within ${Duration.format(timeout)}`)
+              onTimeout: () => new Error(`${name} not released within ${Duration.format(timeout)}`)
             }),
             Effect.tapErrorCause((cause) => Effect.logError(`releasing ${name} failed`, cause)),
             Effect.orDie

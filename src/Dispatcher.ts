@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { ActiveRun, Halt, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
@@ -123,19 +123,22 @@ export const make: Effect.Effect<
   const slots = Slots.make(config.maxConcurrentSteps)
   const { giveUp, persist } = yield* Persist.make
   const wanted = yield* Effect.makeLatch(false)
+  /** Released when a workflow is registered: this is not an executor that stops. */
+  const goesOn = yield* Effect.makeLatch(false)
+  const scope = yield* Effect.scope
 
   const registrations = new Map<string, Registration>()
   const deferreds = new Map<string, DurableDeferred.Any>()
-  /** Workflows whose registration is being released. */
-  const retiring = new Set<string>()
-  /** When the releases of registrations began that are under way or have just been. */
-  let releasingSince: number | undefined
+  /** Registrations that are being released. */
+  const retiring = new Set<Registration>()
+  /** When the releases of registrations began that are under way or have just been, and ended. */
+  let releasing: { readonly began: number; ended: number } | undefined
   let executor: number | undefined
   let stopping = false
   /** Room kept for runs that are being stored. */
   let reserved = 0
 
-  const isDraining = (run: ActiveRun) => stopping || retiring.has(run.workflowName)
+  const isDraining = (run: ActiveRun) => stopping || run.lost || retiring.has(run.registration)
 
   const steps = yield* Steps.make({
     store,
@@ -168,12 +171,22 @@ export const make: Effect.Effect<
     }
     for (const signal of change.signals) runs.signal(signal)
     for (const runId of change.interrupts) runs.interrupt(runId)
-    if (!change.foreign) return Effect.void
-    return Effect.zipRight(
+    return change.foreign ? look : Effect.void
+  }
+
+  /** What another process wrote is looked for until it could be read. */
+  const look: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.zipRight(
       results.look(runs.childrenAwaited()),
       executor === undefined ? Effect.void : runs.refresh(executor)
-    ).pipe(Effect.catchAll((error) => Effect.logWarning("store could not be read", error)))
-  }
+    )
+  ).pipe(
+    Effect.catchAllCause((cause) =>
+      Effect.logWarning("store could not be read; trying again", cause).pipe(
+        Effect.zipRight(Effect.forkIn(Effect.delay(look, "1 second"), scope))
+      )
+    )
+  )
 
   const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
 
@@ -181,7 +194,7 @@ export const make: Effect.Effect<
     Effect.gen(function* () {
       for (const run of claimed) {
         const registration = registrations.get(run.workflow)
-        if (registration === undefined || stopping || retiring.has(run.workflow)) {
+        if (registration === undefined || stopping) {
           yield* Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
         } else {
           runs.begin(registration, run)
@@ -191,10 +204,7 @@ export const make: Effect.Effect<
 
   const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
     Effect.suspend(() => {
-      const claimFor =
-        room() > 0 && registrations.has(run.workflow) && !retiring.has(run.workflow)
-          ? executor
-          : undefined
+      const claimFor = room() > 0 && registrations.has(run.workflow) ? executor : undefined
       if (claimFor === undefined) return Effect.map(store.create(run), ({ run }) => run)
       reserved++
       return store.create(run, claimFor).pipe(
@@ -206,28 +216,39 @@ export const make: Effect.Effect<
       )
     })
 
-  const deadline = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const budget = Duration.toMillis(config.stopTimeout)
-    const since =
-      releasingSince !== undefined && now < releasingSince + budget ? releasingSince : now
-    return since + budget
-  })
+  const budget = Duration.toMillis(config.stopTimeout)
+  /** The drain that is under way now, or one that begins. */
+  const draining = (now: number) =>
+    releasing !== undefined &&
+    (retiring.size > 0 || now < Math.max(releasing.began + budget, releasing.ended + sameDrain))
+      ? releasing
+      : { began: now, ended: now }
+  const deadline = Effect.map(Clock.currentTimeMillis, (now) => draining(now).began + budget)
 
   /** Waits for the steps of one workflow, while no step of any other starts. */
   const unregister = (registration: Registration) =>
     Effect.gen(function* () {
       const { name } = registration.workflow
-      if (registrations.get(name) !== registration) return
-      registrations.delete(name)
-      const until = yield* deadline
-      releasingSince ??= yield* Clock.currentTimeMillis
-      retiring.add(name)
+      if (registrations.get(name) === registration) registrations.delete(name)
+      const drain = draining(yield* Clock.currentTimeMillis)
+      releasing = drain
+      retiring.add(registration)
       slots.pause()
-      const retired = yield* runs.retire((run) => run.registration === registration, until)
+      slots.recheck()
+      const retired = yield* runs.retire((run) => run.registration === registration, {
+        deadline: drain.began + budget,
+        final: false
+      })
       yield* Active.logCut(retired)
-      slots.resume()
-      retiring.delete(name)
+      retiring.delete(registration)
+      drain.ended = yield* Clock.currentTimeMillis
+      // when the whole executor stops the next release follows: let no step start in between
+      yield* Effect.sleep(betweenReleases).pipe(
+        Effect.raceFirst(goesOn.await),
+        Effect.ensuring(Effect.sync(slots.resume)),
+        Effect.interruptible,
+        Effect.forkIn(scope)
+      )
     })
 
   return Dispatcher.of({
@@ -246,18 +267,23 @@ export const make: Effect.Effect<
       ),
     startAndAwait: (run) => results.of(run.runId, start(run)),
     register: (registration) =>
-      Effect.zipRight(
-        Effect.sync(() => {
-          registrations.set(registration.workflow.name, registration)
-          releasingSince = undefined
-          wanted.unsafeOpen()
-        }),
-        Effect.addFinalizer(() => unregister(registration))
+      Effect.sync(() => {
+        registrations.set(registration.workflow.name, registration)
+        releasing = undefined
+        wanted.unsafeOpen()
+      }).pipe(
+        Effect.zipRight(goesOn.release),
+        Effect.zipRight(Effect.addFinalizer(() => unregister(registration)))
       ),
     steps,
     runs,
     noteDeferred: (workflow, deferred) => {
-      deferreds.set(`${workflow}/${deferred.name}`, deferred)
+      const key = `${workflow}/${deferred.name}`
+      deferreds.delete(key)
+      deferreds.set(key, deferred)
+      if (deferreds.size <= rememberedDeferreds) return
+      const [oldest = key] = deferreds.keys()
+      deferreds.delete(oldest)
     },
     isDraining,
     halt: runs.halt,
@@ -273,7 +299,7 @@ export const make: Effect.Effect<
       slots.close()
     }),
     deadline,
-    retire: (until) => runs.retire(() => true, until)
+    retire: (until) => runs.retire(() => true, { deadline: until, final: true })
   })
 })
 
@@ -287,10 +313,24 @@ const declared = (registration: Registration | undefined, name: string) =>
         (deferred) => deferred.name === name
       )
 
+/** A workflow may name its deferreds after its data; the oldest are forgotten. */
+const rememberedDeferreds = 1_000
+
+/**
+ * How long after the release of a workflow the others' steps still wait. Layers above the Runner
+ * are released one after the other, and a drain begins with the first.
+ */
+const betweenReleases = Duration.seconds(1)
+
+/**
+ * Releases that follow each other within this time share the deadline of the first: so long, in
+ * milliseconds, the resources may take that are released between two of them.
+ */
+const sameDrain = 10_000
+
 /** Handles what commits change, in the background. */
 const watch = (store: RunStore["Type"], react: (change: Change) => Effect.Effect<void>) =>
   Effect.gen(function* () {
     const changes = yield* store.changes
     yield* changes.take.pipe(Effect.flatMap(react), Effect.forever, Effect.forkScoped)
   })
-

@@ -7,8 +7,8 @@
 import {
   type Activity,
   type DurableDeferred,
-  Workflow,
-  WorkflowEngine as Upstream
+  WorkflowEngine as Upstream,
+  Workflow
 } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -21,9 +21,9 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
-import { stepKey } from "./engine/ActiveRun.js"
+import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
-import { blockCause, interruptNow } from "./engine/Drive.js"
+import { blockCause } from "./engine/Drive.js"
 import { type Link, linkOf } from "./engine/Pass.js"
 import * as Waits from "./engine/Waits.js"
 import { isFinal, type Json, type NewRun, RunStore, type RunStoreError } from "./RunStore.js"
@@ -36,295 +36,333 @@ const timerPrefix = "DurableClock/"
 
 const suspended = new Workflow.Suspended({})
 
-export const make: Effect.Effect<
-  Upstream.WorkflowEngine["Type"],
-  never,
-  RunStore | Dispatcher
-> = Effect.gen(function* () {
-  const store = yield* RunStore
-  const dispatcher = yield* Dispatcher
+export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStore | Dispatcher> =
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    const dispatcher = yield* Dispatcher
 
-  /**
-   * Where the record of an interrupting pass ends, the pass does: nothing new is begun. Its
-   * compensations are begun like anything else.
-   */
-  const atEndOfRecord = (link: Link): Effect.Effect<void> =>
-    link.run.interrupting && !link.run.closing && !link.nested
-      ? Effect.suspend(() => {
-          interruptNow(link.run)
-          return Effect.interruptible(Effect.never)
-        })
-      : Effect.void
+    /**
+     * Where the record of an interrupting pass ends nothing new is begun; it is interrupted when
+     * every branch of it has come to its end. Its compensations are begun like anything else.
+     */
+    const atEndOfRecord = (link: Link): Effect.Effect<void> =>
+      isReplayOnly(link) ? Effect.interruptible(Effect.never) : Effect.void
 
-  /** The run waits, suspended, until what is recorded can be read and somebody resumes it. */
-  const block = (link: Link, what: string, error: Codec.Unreadable): Effect.Effect<never> => {
-    const message = `${what} of run ${link.run.runId} of workflow "${link.run.workflowName}" does not decode: ${error.message}`
-    return Effect.logError(message).pipe(
-      Effect.zipRight(
-        Effect.sync(() =>
-          dispatcher.halt(link.run, { _tag: "block", cause: blockCause(message) })
-        )
-      ),
-      Effect.zipRight(Effect.interruptible(Effect.never))
-    )
-  }
-
-  const wait = <A>(instance: Instance, link: Link, look: Waits.Look<A>, stay = false) =>
-    Effect.gen(function* () {
-      const options = { isDraining: () => dispatcher.isDraining(link.run), stay }
-      const now = yield* Clock.currentTimeMillis
-      if (look(now)._tag !== "There") yield* atEndOfRecord(link)
-      return yield* Waits.wait(link, () => instance.activityState.count, look, options)
-    })
-
-  // --- steps
-
-  const decodeStep = (link: Link, activity: Activity.Any, exit: Json) =>
-    Codec.exitFromJson(activity, exit).pipe(
-      Effect.map((decoded) => new Workflow.Complete({ exit: decoded })),
-      Effect.catchAll((error) => block(link, `the recorded step "${activity.name}"`, error))
-    )
-
-  const executeStep = Effect.fnUntraced(function* (activity: Activity.Any, attempt: number) {
-    const instance = yield* WorkflowInstance
-    const link = yield* requireLink(instance, activity.name)
-    if (activity.name.startsWith(timerPrefix)) return yield* shortSleep(instance, link, activity)
-    const recorded = link.run.steps.get(stepKey(activity.name, attempt))
-    if (recorded !== undefined) return yield* decodeStep(link, activity, recorded)
-    yield* atEndOfRecord(link)
-    const result = yield* dispatcher.steps.execute(instance, activity, attempt)
-    if (result._tag === "Recorded") return yield* decodeStep(link, activity, result.exit)
-    return result.cause === undefined
-      ? suspended
-      : new Workflow.Suspended({ cause: result.cause })
-  })
-
-  // --- timers
-
-  /**
-   * `DurableClock.sleep` of up to its in-memory threshold comes as an activity that sleeps. As a
-   * step it would hold a drain up and begin anew after a restart, so it is made a timer: its
-   * duration is what it asks the Clock for.
-   */
-  const shortSleep = Effect.fnUntraced(function* (
-    instance: Instance,
-    link: Link,
-    activity: Activity.Any
-  ) {
-    let duration = Duration.zero
-    const clock = yield* Effect.clock
-    const asking: Clock.Clock = Object.assign(Object.create(clock), {
-      sleep: (asked: Duration.Duration) =>
-        Effect.sync(() => {
-          duration = asked
-        })
-    })
-    yield* Effect.orDie(Effect.withClock(activity.execute as Effect.Effect<void>, asking))
-    yield* setTimer(link, activity.name, duration)
-    // inside a step it is part of the step, and stays there
-    const exit = yield* wait(instance, link, timerLook(link, activity.name), link.nested)
-    return exit === undefined ? suspended : new Workflow.Complete({ exit: Exit.void })
-  })
-
-  const setTimer = (link: Link, name: string, duration: Duration.Duration) =>
-    Effect.map(Clock.currentTimeMillis, (now) => {
-      const { timers } = link.run
-      if (timers.has(name)) return
-      timers.set(name, { wakeAt: now + Duration.toMillis(duration), fired: false, saved: false })
-    })
-
-  const timerLook =
-    (link: Link, name: string): Waits.Look<Json> =>
-    (now) => {
-      const done = link.run.signals.get(name)
-      if (done !== undefined) return { _tag: "There", value: done }
-      const timer = link.run.timers.get(name)
-      if (timer === undefined) return { _tag: "Unknown" }
-      if (!timer.fired && timer.wakeAt > now) return { _tag: "At", time: timer.wakeAt }
-      timer.fired = true
-      return { _tag: "There", value: Codec.exitVoid }
-    }
-
-  // --- deferreds
-
-  const deferredResult = Effect.fnUntraced(function* (deferred: DurableDeferred.Any) {
-    const instance = yield* WorkflowInstance
-    const link = yield* requireLink(instance, deferred.name)
-    dispatcher.noteDeferred(link.run.workflowName, deferred)
-    const exit = yield* wait(instance, link, timerLook(link, deferred.name))
-    if (exit === undefined) return undefined
-    return yield* Effect.catchAll(Codec.exitFromJson(deferred, exit), (error) =>
-      block(link, `the signal "${deferred.name}"`, error)
-    )
-  })
-
-  const deferredDone = Effect.fnUntraced(function* (
-    deferred: DurableDeferred.Any,
-    options: {
-      readonly executionId: string
-      readonly deferredName: string
-      readonly exit: Exit.Exit<unknown, unknown>
-    }
-  ) {
-    const link = Option.flatMapNullable(yield* Effect.serviceOption(WorkflowInstance), linkOf)
-    const own = Option.filter(link, ({ run }) => run.runId === options.executionId)
-    const interrupted = Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
-    // `DurableDeferred.into` in a pass that was cut: not an outcome
-    if (Option.isSome(own) && interrupted) return
-    const exit = yield* Effect.orDie(Codec.exitToJson(deferred, options.exit))
-    const signal = { runId: options.executionId, name: options.deferredName, exit }
-    yield* untilStored(store.signal(signal))
-    dispatcher.runs.signal(signal)
-  })
-
-  // --- runs
-
-  const newRun = Effect.fnUntraced(function* (
-    workflow: Workflow.Any,
-    options: { readonly executionId: string; readonly payload: unknown }
-  ) {
-    const schema = workflow.payloadSchema as unknown as Schema.Schema<unknown, unknown, unknown>
-    const encoded = yield* Effect.orDie(Schema.encode(schema)(options.payload))
-    const span = yield* Effect.option(Effect.currentSpan)
-    return {
-      runId: options.executionId,
-      workflow: workflow.name,
-      payload: yield* Effect.orDie(Codec.stringify(encoded)),
-      trace: Option.getOrUndefined(
-        Option.map(span, ({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled }))
-      )
-    } satisfies NewRun
-  })
-
-  const execute = Effect.fnUntraced(function* (
-    workflow: Workflow.Any,
-    options: {
-      readonly executionId: string
-      readonly payload: unknown
-      readonly discard?: boolean | undefined
-    }
-  ) {
-    const parent = yield* Effect.serviceOption(WorkflowInstance)
-    const link = Option.flatMapNullable(parent, linkOf)
-    if (Option.isSome(parent) && Option.isSome(link)) {
-      return yield* executeChild(workflow, options, parent.value, link.value)
-    }
-    const run = yield* newRun(workflow, options)
-    if (options.discard === true) {
-      yield* Effect.orDie(dispatcher.start(run))
-      return run.runId
-    }
-    const exit = yield* Effect.orDie(dispatcher.startAndAwait(run))
-    return yield* Effect.flatten(Effect.orDie(Codec.exitFromJson(workflow, exit)))
-  })
-
-  const executeChild = Effect.fnUntraced(function* (
-    workflow: Workflow.Any,
-    options: {
-      readonly executionId: string
-      readonly payload: unknown
-      readonly discard?: boolean | undefined
-    },
-    parent: Instance,
-    link: Link
-  ) {
-    const { run } = link
-    const runId = options.executionId
-    let over = false
-    // an interrupt of the parent is its children's too
-    yield* Effect.addFinalizer(() =>
-      run.instance?.interrupted === true && !over
-        ? Effect.ignore(store.requestInterrupt(runId))
-        : Effect.void
-    )
-    const begin = Effect.gen(function* () {
-      if (run.children.has(runId)) return
-      yield* atEndOfRecord(link)
-      if (dispatcher.isDraining(run)) {
-        run.refused = true
-        return yield* Workflow.suspend(parent)
-      }
-      const child = yield* newRun(workflow, options)
-      const awaits = options.discard !== true
-      dispatcher.runs.awaitChild(run, runId)
-      const created = yield* untilStored(
-        dispatcher.start({ ...child, parent: { runId: run.runId, awaits } })
-      )
-      if (!run.children.has(runId) || isFinal(created.status)) run.children.set(runId, created.exit)
-    })
-    if (options.discard === true) {
-      yield* begin
-      return runId
-    }
-    const childLook: Waits.Look<Json> = () => {
-      const exit = run.children.get(runId)
-      return exit === undefined ? { _tag: "Unknown" } : { _tag: "There", value: exit }
-    }
-    const exit = yield* Workflow.wrapActivityResult(
-      Effect.zipRight(begin, wait(parent, link, childLook)),
-      (exit) => exit === undefined
-    )
-    if (exit === undefined) return yield* Workflow.suspend(parent)
-    over = true
-    const decoded = yield* Effect.catchAll(Codec.exitFromJson(workflow, exit), (error) =>
-      block(link, `the result of child ${runId}`, error)
-    )
-    return yield* decoded
-  })
-
-  const poll = Effect.fnUntraced(function* (workflow: Workflow.Any, runId: string) {
-    const run = Option.getOrUndefined(yield* Effect.orDie(store.find(runId)))
-    if (run === undefined) return undefined
-    if (run.status === "suspended") {
-      return run.cause === undefined
-        ? suspended
-        : new Workflow.Suspended({ cause: Codec.causeFromJson(run.cause) })
-    }
-    if (!isFinal(run.status) || run.exit === undefined) return undefined
-    const exit = yield* Effect.orDie(Codec.exitFromJson(workflow, run.exit))
-    return new Workflow.Complete({ exit })
-  })
-
-  // The service's types tie each call to the schemas of its definition; the functions above work on
-  // any of them, through those schemas.
-  return WorkflowEngine.of({
-    register: Effect.fnUntraced(function* (workflow, execute) {
-      const context = yield* Effect.context<Upstream.WorkflowEngine>()
-      yield* dispatcher.register({
-        workflow,
-        execute: (payload, runId) =>
-          Effect.mapInputContext(
-            Effect.suspend(() => execute(payload, runId)) as Effect.Effect<
-              unknown,
-              unknown,
-              Upstream.WorkflowEngine | Upstream.WorkflowInstance
-            >,
-            (input) => Context.merge(context, input)
+    /** The run waits, suspended, until what is recorded can be read and somebody resumes it. */
+    const block = (link: Link, what: string, error: Codec.Unreadable): Effect.Effect<never> => {
+      const message = `${what} of run ${link.run.runId} of workflow "${link.run.workflowName}" does not decode: ${error.message}`
+      return Effect.logError(message).pipe(
+        Effect.zipRight(
+          Effect.sync(() =>
+            dispatcher.halt(link.run, { _tag: "block", cause: blockCause(message) })
           )
-      })
-    }),
-    execute,
-    poll,
-    interrupt: (_, runId) => Effect.asVoid(Effect.orDie(store.requestInterrupt(runId))),
-    resume: (_, runId) => Effect.asVoid(Effect.orDie(store.wake(runId))),
-    activityExecute: executeStep,
-    deferredResult,
-    deferredDone,
-    scheduleClock: (_, { clock, executionId }) =>
-      Effect.gen(function* () {
-        const link = Option.flatMapNullable(yield* Effect.serviceOption(WorkflowInstance), linkOf)
-        if (Option.isNone(link) || link.value.run.runId !== executionId) {
-          return yield* Effect.dieMessage(`a DurableClock is scheduled by its own run only`)
-        }
-        yield* setTimer(link.value, clock.deferred.name, clock.duration)
-      })
-  } as Upstream.WorkflowEngine["Type"])
-})
+        ),
+        Effect.zipRight(Effect.interruptible(Effect.never))
+      )
+    }
 
-const retrySchedule = Schedule.exponential("50 millis").pipe(Schedule.union(Schedule.spaced("1 second")))
+    const wait = <A>(
+      instance: Instance,
+      link: Link,
+      key: string,
+      look: Waits.Look<A>,
+      stay = false
+    ) =>
+      Effect.gen(function* () {
+        const { run } = link
+        const options = { isDraining: () => dispatcher.isDraining(run), stay }
+        const now = yield* Clock.currentTimeMillis
+        // what has come since the interrupt took hold is not there for the forward part
+        const hidden = isReplayOnly(link) && run.seen !== undefined && !run.seen.has(key)
+        if (hidden || look(now)._tag !== "There") yield* atEndOfRecord(link)
+        const found = yield* Waits.wait(
+          link,
+          () => instance.activityState.count + run.writes,
+          look,
+          options
+        )
+        if (found !== undefined) run.found.add(key)
+        return found
+      })
+
+    // --- steps
+
+    const decodeStep = (link: Link, activity: Activity.Any, exit: Json) =>
+      Codec.exitFromJson(activity, exit).pipe(
+        Effect.map((decoded) => new Workflow.Complete({ exit: decoded })),
+        Effect.catchAll((error) => block(link, `the recorded step "${activity.name}"`, error))
+      )
+
+    const executeStep = Effect.fnUntraced(function* (activity: Activity.Any, attempt: number) {
+      const instance = yield* WorkflowInstance
+      const link = yield* requireLink(instance, activity.name)
+      if (activity.name.startsWith(timerPrefix)) return yield* shortSleep(instance, link, activity)
+      const recorded = link.run.steps.get(stepKey(activity.name, attempt))
+      if (recorded !== undefined) {
+        link.run.reach(stepKey(activity.name, attempt), link.nested)
+        return yield* decodeStep(link, activity, recorded)
+      }
+      yield* atEndOfRecord(link)
+      const result = yield* dispatcher.steps.execute(instance, activity, attempt)
+      if (result._tag === "Recorded") return yield* decodeStep(link, activity, result.exit)
+      return result.cause === undefined
+        ? suspended
+        : new Workflow.Suspended({ cause: result.cause })
+    })
+
+    // --- timers
+
+    /**
+     * `DurableClock.sleep` of up to its in-memory threshold comes as an activity that sleeps. As a
+     * step it would hold a drain up and begin anew after a restart, so it is made a timer: its
+     * duration is what it asks the Clock for.
+     */
+    const shortSleep = Effect.fnUntraced(function* (
+      instance: Instance,
+      link: Link,
+      activity: Activity.Any
+    ) {
+      let duration = Duration.zero
+      const clock = yield* Effect.clock
+      const asking: Clock.Clock = Object.assign(Object.create(clock), {
+        sleep: (asked: Duration.Duration) =>
+          Effect.sync(() => {
+            duration = asked
+          })
+      })
+      yield* Effect.orDie(Effect.withClock(activity.execute as Effect.Effect<void>, asking))
+      yield* setTimer(link, activity.name, duration)
+      // inside a step it is part of the step, and stays there
+      const exit = yield* wait(
+        instance,
+        link,
+        activity.name,
+        timerLook(link, activity.name),
+        link.nested
+      )
+      return exit === undefined ? suspended : new Workflow.Complete({ exit: Exit.void })
+    })
+
+    const setTimer = (link: Link, name: string, duration: Duration.Duration) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const { timers } = link.run
+        if (timers.has(name)) return
+        timers.set(name, { wakeAt: now + Duration.toMillis(duration), fired: false, saved: false })
+      })
+
+    const timerLook =
+      (link: Link, name: string): Waits.Look<Json> =>
+      (now) => {
+        const done = link.run.signals.get(name)
+        if (done !== undefined) return { _tag: "There", value: done }
+        const timer = link.run.timers.get(name)
+        if (timer === undefined) return { _tag: "Unknown" }
+        if (!timer.fired && timer.wakeAt > now) return { _tag: "At", time: timer.wakeAt }
+        timer.fired = true
+        return { _tag: "There", value: Codec.exitVoid }
+      }
+
+    // --- deferreds
+
+    const deferredResult = Effect.fnUntraced(function* (deferred: DurableDeferred.Any) {
+      const instance = yield* WorkflowInstance
+      const link = yield* requireLink(instance, deferred.name)
+      dispatcher.noteDeferred(link.run.workflowName, deferred)
+      const exit = yield* wait(instance, link, deferred.name, timerLook(link, deferred.name))
+      if (exit === undefined) return undefined
+      return yield* Effect.catchAll(Codec.exitFromJson(deferred, exit), (error) =>
+        block(link, `the signal "${deferred.name}"`, error)
+      )
+    })
+
+    const deferredDone = Effect.fnUntraced(function* (
+      deferred: DurableDeferred.Any,
+      options: {
+        readonly executionId: string
+        readonly deferredName: string
+        readonly exit: Exit.Exit<unknown, unknown>
+      }
+    ) {
+      const link = Option.flatMapNullable(yield* Effect.serviceOption(WorkflowInstance), linkOf)
+      const own = Option.filter(link, ({ run }) => run.runId === options.executionId)
+      const interrupted =
+        Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
+      // `DurableDeferred.into` in a pass that was cut: not an outcome
+      if (Option.isSome(own) && interrupted) return
+      const exit = yield* Effect.orDie(Codec.exitToJson(deferred, options.exit))
+      const signal = { runId: options.executionId, name: options.deferredName, exit }
+      const write = untilStored(store.signal(signal))
+      // a value that was there before stays
+      if (!(yield* Option.isSome(own) ? underWay(own.value, write) : write)) return
+      dispatcher.runs.signal(signal)
+      // no news to a pass that has seen it wherever it waits: no reason to replay, not to suspend
+      if (Option.isSome(own) && !own.value.run.waitedInVain) own.value.run.wakeups++
+    })
+
+    /** While it lasts the run does not suspend: another branch may wait for just that. */
+    const underWay = <A, E>(link: Link, write: Effect.Effect<A, E>) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => link.run.writes++),
+        () => write,
+        () =>
+          Effect.sync(() => {
+            link.run.writes--
+            link.run.changed()
+          })
+      )
+
+    // --- runs
+
+    const newRun = Effect.fnUntraced(function* (
+      workflow: Workflow.Any,
+      options: { readonly executionId: string; readonly payload: unknown }
+    ) {
+      const schema = workflow.payloadSchema as unknown as Schema.Schema<unknown, unknown, unknown>
+      const encoded = yield* Effect.orDie(Schema.encode(schema)(options.payload))
+      const span = yield* Effect.option(Effect.currentSpan)
+      return {
+        runId: options.executionId,
+        workflow: workflow.name,
+        payload: yield* Effect.orDie(Codec.stringify(encoded)),
+        trace: Option.getOrUndefined(
+          Option.map(span, ({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled }))
+        )
+      } satisfies NewRun
+    })
+
+    const execute = Effect.fnUntraced(function* (
+      workflow: Workflow.Any,
+      options: {
+        readonly executionId: string
+        readonly payload: unknown
+        readonly discard?: boolean | undefined
+      }
+    ) {
+      const parent = yield* Effect.serviceOption(WorkflowInstance)
+      const link = Option.flatMapNullable(parent, linkOf)
+      if (Option.isSome(parent) && Option.isSome(link)) {
+        return yield* executeChild(workflow, options, parent.value, link.value)
+      }
+      const run = yield* newRun(workflow, options)
+      if (options.discard === true) {
+        yield* Effect.orDie(dispatcher.start(run))
+        return run.runId
+      }
+      const exit = yield* Effect.orDie(dispatcher.startAndAwait(run))
+      return yield* Effect.flatten(Effect.orDie(Codec.exitFromJson(workflow, exit)))
+    })
+
+    const executeChild = Effect.fnUntraced(function* (
+      workflow: Workflow.Any,
+      options: {
+        readonly executionId: string
+        readonly payload: unknown
+        readonly discard?: boolean | undefined
+      },
+      parent: Instance,
+      link: Link
+    ) {
+      const { run } = link
+      const runId = options.executionId
+      const awaits = options.discard !== true
+      const begin = Effect.gen(function* () {
+        if (!awaits) run.discarded.add(runId)
+        // one that was discarded before it is awaited does not wake its parent yet
+        const unlinked = awaits && run.discarded.has(runId) && run.children.get(runId) === undefined
+        if (run.children.has(runId) && (!unlinked || run.interrupting)) return
+        yield* atEndOfRecord(link)
+        if (dispatcher.isDraining(run)) {
+          run.refused = true
+          return yield* Workflow.suspend(parent)
+        }
+        const child = yield* newRun(workflow, options)
+        dispatcher.runs.awaitChild(run, runId)
+        const created = yield* untilStored(
+          dispatcher.start({ ...child, parent: { runId: run.runId, awaits } })
+        )
+        if (!run.children.has(runId) || isFinal(created.status))
+          run.children.set(runId, created.exit)
+        if (awaits) run.discarded.delete(runId)
+      })
+      if (!awaits) {
+        yield* begin
+        run.reach(childKey(runId), link.nested)
+        return runId
+      }
+      const childLook: Waits.Look<Json> = () => {
+        const exit = run.children.get(runId)
+        return exit === undefined ? { _tag: "Unknown" } : { _tag: "There", value: exit }
+      }
+      const exit = yield* Workflow.wrapActivityResult(
+        Effect.zipRight(begin, wait(parent, link, childKey(runId), childLook)),
+        (exit) => exit === undefined
+      )
+      if (exit === undefined) return yield* Workflow.suspend(parent)
+      run.reach(childKey(runId), link.nested || parent !== run.instance)
+      const decoded = yield* Effect.catchAll(Codec.exitFromJson(workflow, exit), (error) =>
+        block(link, `the result of child ${runId}`, error)
+      )
+      return yield* decoded
+    })
+
+    const poll = Effect.fnUntraced(function* (workflow: Workflow.Any, runId: string) {
+      const run = Option.getOrUndefined(yield* Effect.orDie(store.find(runId)))
+      if (run === undefined) return undefined
+      if (run.status === "suspended") {
+        return run.cause === undefined
+          ? suspended
+          : new Workflow.Suspended({ cause: Codec.causeFromJson(run.cause) })
+      }
+      if (!isFinal(run.status) || run.exit === undefined) return undefined
+      const exit = yield* Effect.orDie(Codec.exitFromJson(workflow, run.exit))
+      return new Workflow.Complete({ exit })
+    })
+
+    // The service's types tie each call to the schemas of its definition; the functions above work on
+    // any of them, through those schemas.
+    return WorkflowEngine.of({
+      register: Effect.fnUntraced(function* (workflow, execute) {
+        const context = yield* Effect.context<Upstream.WorkflowEngine>()
+        yield* dispatcher.register({
+          workflow,
+          execute: (payload, runId) =>
+            Effect.mapInputContext(
+              Effect.suspend(() => execute(payload, runId)) as Effect.Effect<
+                unknown,
+                unknown,
+                Upstream.WorkflowEngine | Upstream.WorkflowInstance
+              >,
+              (input) => Context.merge(context, input)
+            )
+        })
+      }),
+      execute,
+      poll,
+      interrupt: (_, runId) => Effect.asVoid(Effect.orDie(store.requestInterrupt(runId))),
+      resume: (_, runId) => Effect.asVoid(Effect.orDie(store.wake(runId))),
+      activityExecute: executeStep,
+      deferredResult,
+      deferredDone,
+      scheduleClock: (_, { clock, executionId }) =>
+        Effect.gen(function* () {
+          const link = Option.flatMapNullable(yield* Effect.serviceOption(WorkflowInstance), linkOf)
+          if (Option.isNone(link) || link.value.run.runId !== executionId) {
+            return yield* Effect.dieMessage(`a DurableClock is scheduled by its own run only`)
+          }
+          yield* setTimer(link.value, clock.deferred.name, clock.duration)
+        })
+    } as Upstream.WorkflowEngine["Type"])
+  })
+
+const retrySchedule = Schedule.exponential("50 millis").pipe(
+  Schedule.union(Schedule.spaced("1 second"))
+)
 
 export const layer: Layer.Layer<Upstream.WorkflowEngine, never, RunStore | Dispatcher> =
   Layer.effect(WorkflowEngine, make)
+
+/** In the forward part of an interrupting pass, which goes as far as the record does. */
+const isReplayOnly = ({ nested, run }: Link) => run.interrupting && !run.closing && !nested
 
 const requireLink = (instance: Instance, what: string): Effect.Effect<Link> => {
   const link = linkOf(instance)

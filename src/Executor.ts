@@ -2,13 +2,16 @@
  * The front door: an executor, whole, as a Layer.
  *
  * - `layer`: on a SQLite file, with its HTTP API. `layerMemory`: the same, in memory.
+ * - `layerConfig`: as `layer`, configured by the environment.
  * - `layerCore`: for apps that bring their own SqlClient, HTTP server or config.
  * - `layerTest`: for tests under TestClock.
  *
  * Each composes from the bottom up, so that it is released from the top down: the Runner drains,
  * then the workflows' resources, HTTP, the engine, the store and the database go.
  */
-import type { HttpServer } from "@effect/platform"
+
+import { resolve } from "node:path"
+import * as HttpServer from "@effect/platform/HttpServer"
 import type { WorkflowEngine } from "@effect/workflow"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
@@ -21,10 +24,12 @@ import * as Dispatcher from "./Dispatcher.js"
 import * as Engine from "./Engine.js"
 import * as Authorization from "./http/Authorization.js"
 import * as Http from "./http/Http.js"
+import { isLoopback } from "./internal/Loopback.js"
 import * as Runner from "./Runner.js"
 import * as RunnerConfig from "./RunnerConfig.js"
-import * as Runs from "./Runs.js"
 import type { RunStore, RunStoreError } from "./RunStore.js"
+import * as Runs from "./Runs.js"
+import * as Settings from "./Settings.js"
 import * as SqlRunStore from "./SqlRunStore.js"
 
 /** What every executor provides. */
@@ -75,10 +80,11 @@ export const layerCore = <WA, WE, WR, HA = never, HE = never, HR = never>(option
 
 export interface HttpOptions extends Http.Options {
   /**
-   * Key of the bearer tokens (HS256); at least 32 bytes are advised. Without one a random key is
-   * made, on a loopback address only, and a token to use is printed.
+   * Key of the bearer tokens (HS256); at least 32 bytes are advised. Of several, all are accepted
+   * and the first one signs. Without one a random key is made, on a loopback address only, and a
+   * token to use is printed.
    */
-  readonly authSecret?: Redacted.Redacted | undefined
+  readonly authSecret?: Authorization.Secrets | undefined
 }
 
 export interface Options<WA, WE, WR> extends Partial<RunnerConfig.RunnerOptions> {
@@ -126,15 +132,49 @@ export const layerHttp = (options: HttpOptions) =>
  */
 export const layer = <WA, WE, WR>(
   options: Options<WA, WE, WR> & { readonly database?: string | undefined }
-) =>
-  complete(options, SqlRunStore.layerFile({ filename: options.database ?? "data/executor.db" }))
+) => complete(options, SqlRunStore.layerFile({ filename: options.database ?? "data/executor.db" }))
+
+/**
+ * A complete executor configured by the environment: see `Settings` for the variables. Wrong ones
+ * are told before anything is opened.
+ *
+ * @example
+ * Executor.layerConfig({ workflows: OrdersLive }).pipe(Layer.launch, NodeRuntime.runMain)
+ */
+export const layerConfig = <WA, WE, WR>(options: {
+  /** The registrations (`Workflow.toLayer`), with all they need. */
+  readonly workflows: Layer.Layer<WA, WE, WR>
+}) =>
+  Layer.unwrapEffect(
+    Effect.map(Settings.read, ({ authSecret, database, host, log, port, runner }) =>
+      layer({ ...options, ...runner, database, http: { host, port, authSecret } }).pipe(
+        Layer.tap(logReady(database)),
+        Layer.provide(Settings.layerLog(log))
+      )
+    )
+  )
+
+const logReady =
+  (database: string) => (context: Context.Context<Services | HttpServer.HttpServer>) =>
+    Effect.gen(function* () {
+      const { address } = Context.get(context, HttpServer.HttpServer)
+      const workflows = yield* Context.get(context, Dispatcher.Dispatcher).workflows
+      yield* Effect.logInfo("executor ready").pipe(
+        Effect.annotateLogs({
+          database: resolve(database),
+          address: address._tag === "TcpAddress" ? urlOf(address) : address.path,
+          workflows: workflows.map(({ name }) => name).sort()
+        })
+      )
+      if (workflows.length === 0) yield* Effect.logWarning("no workflow is registered")
+    })
+
+const urlOf = ({ hostname, port }: HttpServer.TcpAddress) =>
+  `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`
 
 /** A complete executor in memory: its runs end with it. */
 export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>) =>
   complete(options, SqlRunStore.layerMemory)
-
-const isLoopback = (host: string) =>
-  host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host)
 
 const layerTokens = (
   options: HttpOptions
@@ -150,7 +190,7 @@ const layerTokens = (
 
 const printToken = Effect.fnUntraced(function* (tokens: Authorization.Tokens["Type"]) {
   const token = yield* tokens.sign()
-  yield* Console.log(
+  yield* Console.error(
     `AUTH_SECRET is not set. A token for this process, valid for a day:\n${Redacted.value(token)}`
   )
 })
@@ -176,5 +216,8 @@ export const layerTest = (
   layerCore({ workflows: Layer.empty }).pipe(
     Layer.provideMerge(SqlRunStore.layerMemory),
     // nobody else can take the runs over: renewing the lease often would only cost time
-    Layer.provideMerge(RunnerConfig.layer({ leaseDuration: "1000 days", ...options }))
+    Layer.provideMerge(
+      // a test that fails while a step sleeps must not wait for a clock that stands still
+      RunnerConfig.layer({ leaseDuration: "1000 days", stopTimeout: 0, ...options })
+    )
   )

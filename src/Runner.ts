@@ -5,6 +5,8 @@
  * status query may need is still there. Interrupting the scope (SIGTERM, under
  * `NodeRuntime.runMain`) is all it takes to drain.
  */
+
+import { hostname } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -17,13 +19,12 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { hostname } from "node:os"
 import { Dispatcher, type StepInFlight } from "./Dispatcher.js"
 import { logCut } from "./engine/ActiveRuns.js"
 import * as Loops from "./engine/Loops.js"
 import { RunnerConfig } from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
-import { RunStore, type RunStoreError } from "./RunStore.js"
+import { RunStore, RunStoreError } from "./RunStore.js"
 
 /**
  * A Runner was started where there is one already, or where one has stopped. A stopped Runner does
@@ -114,9 +115,6 @@ const start = Effect.gen(function* () {
   const dispatcher = yield* Dispatcher
   const store = yield* RunStore
   const { leaseDuration } = yield* RunnerConfig
-  const state = yield* SubscriptionRef.get(dispatcher.state)
-  if (state !== "idle") return yield* new RunnerAlreadyStarted({ state })
-
   let executor = 0
   const register = store
     .register({
@@ -125,13 +123,20 @@ const start = Effect.gen(function* () {
       leaseMillis: Duration.toMillis(leaseDuration)
     })
     .pipe(
-      Effect.map((id) => {
-        executor = id
-        dispatcher.setExecutor(id)
-      })
+      Effect.flatMap((id) =>
+        Effect.sync(() => {
+          executor = id
+          dispatcher.setExecutor(id)
+        })
+      )
     )
-  yield* register
-  yield* SubscriptionRef.set(dispatcher.state, "running")
+  yield* SubscriptionRef.updateEffect(
+    dispatcher.state,
+    (state): Effect.Effect<RunnerState, RunStoreError | RunnerAlreadyStarted> =>
+      state === "idle"
+        ? Effect.as(register, "running")
+        : Effect.fail(new RunnerAlreadyStarted({ state }))
+  )
   yield* Effect.logInfo("runner running").pipe(Effect.annotateLogs({ executor }))
 
   const reregister = Effect.gen(function* () {
@@ -144,9 +149,9 @@ const start = Effect.gen(function* () {
   })
   const timers = yield* Effect.makeLatch(true)
   const background = [
-    Loops.leases({ executor: () => executor, reregister, timers }),
+    Loops.nudges(timers),
     Loops.timers(timers),
-    Loops.nudges(timers)
+    Loops.leases({ executor: () => executor, reregister, timers })
   ]
   const started: Started = {
     executor: () => executor,
@@ -173,13 +178,13 @@ const drainRunner = (started: Started) =>
       Effect.annotateLogs({ stepsInFlight: inFlight.length, steps: inFlight.map(({ key }) => key) })
     )
 
-    // a claim that is under way ends, and what it brings is given back
-    const ended = Fiber.interrupt(started.claiming)
-    yield* Effect.timeoutOption(Effect.disconnect(ended), Duration.millis(deadline - began))
-
     // the steps in flight are recorded, and their runs are over, suspended or handed over
+    yield* Fiber.interruptFork(started.claiming)
     const retired = yield* dispatcher.retire(deadline)
     yield* logCut(retired)
+
+    // a claim that was under way has ended, and what it brought was given back
+    yield* Effect.ignore(answered(Fiber.await(started.claiming)))
 
     // nothing is held under this executor's name any more
     yield* Effect.forEach(started.background, Fiber.interruptFork, { discard: true })
@@ -207,13 +212,17 @@ const leave = (executor: number) =>
     yield* store.unregister(executor)
     return released
   }).pipe(
-    Effect.disconnect,
-    Effect.timeoutFail({
-      duration: "5 seconds",
-      onTimeout: () => new Error("the store did not answer")
-    }),
+    answered,
     Effect.tapError((error) =>
       Effect.logError("runs not handed over: they follow when the lease lapses", error)
     ),
     Effect.orDie
   )
+
+/** Interruptible, for a finalizer is not, and a timeout would wait for what it gave up. */
+const answered = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.timeoutFail(Effect.interruptible(Effect.disconnect(effect)), {
+    duration: "5 seconds",
+    onTimeout: () =>
+      new RunStoreError({ reason: "unavailable", message: "the store did not answer" })
+  })

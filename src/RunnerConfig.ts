@@ -6,6 +6,7 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
+import * as Variable from "./internal/Variable.js"
 
 export interface RunnerOptions {
   /**
@@ -73,27 +74,26 @@ export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerC
   Layer.sync(RunnerConfig, () => make(options))
 
 const atLeastOne = (name: string, fallback: number) =>
-  Config.integer(name).pipe(
-    Config.validate({
-      message: "expected a whole number of 1 or more",
-      validation: (n) => n >= 1
-    }),
-    Config.withDefault(fallback)
-  )
+  Variable.integer(name, {
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    allowed: "a whole number of 1 or more"
+  }).pipe(Config.withDefault(fallback))
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION` (durations such as `30 seconds`), `MAX_CONCURRENT_RUNS` and
  * `MAX_CONCURRENT_STEPS`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
-  stopTimeout: Config.duration("STOP_TIMEOUT").pipe(Config.withDefault(defaults.stopTimeout)),
-  leaseDuration: Config.duration("LEASE_DURATION").pipe(
-    Config.validate({
-      message: "expected a duration of at least 1 second, such as 15 seconds",
-      validation: (duration) => Duration.greaterThanOrEqualTo(duration, "1 second")
-    }),
-    Config.withDefault(defaults.leaseDuration)
-  ),
+  stopTimeout: Variable.duration("STOP_TIMEOUT", {
+    option: "--stop-timeout",
+    min: Duration.zero,
+    allowed: 'a duration such as "30 seconds", "500 millis" or "2 minutes", or 0'
+  }).pipe(Config.withDefault(defaults.stopTimeout)),
+  leaseDuration: Variable.duration("LEASE_DURATION", {
+    min: Duration.seconds(1),
+    allowed: 'a duration of at least 1 second, such as "15 seconds" or "1 minute"'
+  }).pipe(Config.withDefault(defaults.leaseDuration)),
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps)
 }).pipe(Config.map((read) => ({ ...defaults, ...read })))

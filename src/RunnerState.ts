@@ -10,4 +10,3 @@
  * - `stopped`: every run has been handed over. For good: a stopped Runner does not start again.
  */
 export type RunnerState = "idle" | "running" | "draining" | "stopped"
-

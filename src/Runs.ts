@@ -13,7 +13,9 @@ import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
+import { interruptPoint } from "./engine/ActiveRun.js"
 import { stringify } from "./engine/Codec.js"
+import { isFinal, type RunStatus, RunStore, type RunStoreError, type Trace } from "./RunStore.js"
 import {
   causeOf,
   overlay,
@@ -23,13 +25,6 @@ import {
   viewStep,
   type WorkflowView
 } from "./RunView.js"
-import {
-  isFinal,
-  type RunStatus,
-  RunStore,
-  type RunStoreError,
-  type Trace
-} from "./RunStore.js"
 
 export * from "./RunView.js"
 
@@ -282,6 +277,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
       const invalid = (message: string) => new InvalidSignal({ name, message })
+      if (name === interruptPoint) return yield* invalid("the name is the executor's own")
       const run = yield* store.find(runId)
       if (Option.isNone(run)) return yield* runNotFound(runId)
       const deferred = dispatcher.deferred(run.value.workflow, name)

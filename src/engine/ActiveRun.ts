@@ -49,6 +49,25 @@ export interface ActiveTimer {
   saved: boolean
 }
 
+/**
+ * The signal under which a run keeps what it had seen when its interrupt took hold, so that its
+ * forward part ends at the same place however often its compensations are resumed.
+ */
+export const interruptPoint = "workflow-executor/interrupt-point"
+
+const seenFrom = (exit: Json): ReadonlySet<string> => {
+  const seen: unknown = JSON.parse(exit)
+  return new Set(Array.isArray(seen) ? seen : [])
+}
+
+/** Marks the outcome of a step that a replay need not reach; see `ActiveRun.inner`. */
+const innerMark = ',"inner":true}'
+
+export const markInner = (exit: Json): Json => exit.slice(0, -1) + innerMark
+
+/** A child, among what a pass has come by. */
+export const childKey = (runId: string): string => `child/${runId}`
+
 export const stepKey = (name: string, attempt: number): string => `${name}/${attempt}`
 
 export class ActiveRun {
@@ -58,6 +77,15 @@ export class ActiveRun {
   readonly timers = new Map<string, ActiveTimer>()
   /** Linked children; `undefined` while one is not over. */
   readonly children = new Map<string, Json | undefined>()
+  /**
+   * Steps that were executed inside another step, a race or a compensation: one that replays the
+   * workflow itself does not come by them.
+   */
+  private readonly inner = new Set<string>()
+  /** What the run had seen when its interrupt took hold first. */
+  seen: ReadonlySet<string> | undefined = undefined
+  /** Of these, the ones that were started to be discarded and have not been awaited since. */
+  readonly discarded = new Set<string>()
   /** `History.wakeups` that the present pass began with. */
   wakeups = 0
   /** This pass ends where the record ends, in an interrupt. */
@@ -67,12 +95,26 @@ export class ActiveRun {
   halt: Halt | undefined = undefined
   /** A step or a wait was refused because this process drains. */
   refused = false
+  /** A wait was told that what it waits for is not there: the run is to suspend. */
+  waitedInVain = false
   /** The workflow is over; its compensations and finalizers are running. */
   closing = false
+  /** Steps and children whose outcome this pass has come by. */
+  private readonly reached = new Set<string>()
+  /** Signals, timers and children that this pass has found there. */
+  readonly found = new Set<string>()
+  /** Grows with everything that this pass comes by. */
+  progress = 0
+  /** Call when this pass has come by something, or is over. */
+  onProgress: (() => void) | undefined = undefined
   instance: WorkflowEngine.WorkflowInstance["Type"] | undefined = undefined
   fiber: Fiber.RuntimeFiber<unknown> | undefined = undefined
   /** It was given back, for another executor to go on with. */
   handedOver = false
+  /** This process does not hold it any more: nothing of it may begin here. */
+  lost = false
+  /** Signals to itself that are being written. */
+  writes = 0
   /** Steps in flight of this run. */
   stepsInFlight = 0
   /** Grows with everything that a wait in this pass may wait for. */
@@ -98,10 +140,18 @@ export class ActiveRun {
 
   /** Takes in a history as read from the store; it only ever grows. */
   load(history: History): void {
-    for (const step of history.steps) this.steps.set(stepKey(step.name, step.attempt), step.exit)
-    for (const signal of history.signals) this.signals.set(signal.name, signal.exit)
+    for (const step of history.steps) {
+      const key = stepKey(step.name, step.attempt)
+      this.steps.set(key, step.exit)
+      if (step.exit.endsWith(innerMark)) this.inner.add(key)
+    }
+    for (const signal of history.signals) {
+      if (signal.name === interruptPoint) this.seen ??= seenFrom(signal.exit)
+      else this.signals.set(signal.name, signal.exit)
+    }
     for (const timer of history.timers) {
-      this.timers.set(timer.name, { wakeAt: timer.wakeAt, fired: timer.fired, saved: true })
+      const fired = timer.fired || this.timers.get(timer.name)?.fired === true
+      this.timers.set(timer.name, { wakeAt: timer.wakeAt, fired, saved: true })
     }
     for (const child of history.children) this.children.set(child.runId, child.exit)
     this.wakeups = history.wakeups
@@ -111,8 +161,33 @@ export class ActiveRun {
   beginPass(instance: WorkflowEngine.WorkflowInstance["Type"]): void {
     this.halt = undefined
     this.refused = false
+    this.waitedInVain = false
     this.closing = false
     this.instance = instance
+    this.reached.clear()
+    this.found.clear()
+  }
+
+  /** This pass has come by the outcome of a step or a child. */
+  reach(key: string, inner: boolean): void {
+    this.reached.add(key)
+    if (inner) this.inner.add(key)
+    this.progressed()
+  }
+
+  progressed(): void {
+    this.progress++
+    this.onProgress?.()
+  }
+
+  /** Whether there are recorded outcomes that this pass is still to come by. */
+  isReplaying(): boolean {
+    const isAhead = (key: string) => !this.reached.has(key) && !this.inner.has(key)
+    for (const key of this.steps.keys()) if (isAhead(key)) return true
+    for (const [child, exit] of this.children) {
+      if (exit !== undefined && isAhead(childKey(child))) return true
+    }
+    return false
   }
 
   /** Tells every wait in this pass to look again. */

@@ -1,14 +1,16 @@
 /**
  * The runs that this process holds: begun, told what happens to them, cut, and brought to an end.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { StepInFlight } from "../Dispatcher.js"
 import type { ClaimedRun, Json, RunStore, RunStoreError } from "../RunStore.js"
 import { ActiveRun, type Halt, type Registration, strongerHalt } from "./ActiveRun.js"
-import { drive } from "./Drive.js"
+import { blockCause, drive } from "./Drive.js"
 import type { Persist } from "./Persist.js"
 import type { Told } from "./Results.js"
 import type { Steps } from "./Steps.js"
@@ -48,11 +50,11 @@ export interface ActiveRuns {
    * Ends the matching runs without ending a step: waits until each one's steps are recorded and
    * the run is over, suspended or handed over. What is still in flight at the deadline
    * (milliseconds since the epoch) is interrupted, and what does not heed that within the grace is
-   * left behind.
+   * left behind. With `final` writes that fail after the deadline are not tried again.
    */
   readonly retire: (
     matches: (run: ActiveRun) => boolean,
-    deadline: number
+    options: { readonly deadline: number; readonly final: boolean }
   ) => Effect.Effect<Retired>
   /** Cuts every run, because another executor holds them now, and waits for that. */
   readonly lose: Effect.Effect<number>
@@ -60,6 +62,9 @@ export interface ActiveRuns {
 
 /** How many quiet turns a run between steps is given to reach its next step by itself. */
 const patience = 3
+
+/** How long the store may take to answer when runs are left behind. */
+const storeTimeout = Duration.seconds(5)
 
 export const make = (options: {
   readonly store: RunStore["Type"]
@@ -73,10 +78,29 @@ export const make = (options: {
 }): ActiveRuns => {
   const active = new Map<string, ActiveRun>()
   const parents = new Map<string, Set<ActiveRun>>()
-  const changed = Effect.unsafeMakeLatch(false)
+  const looking = new Set<() => void>()
+  /** Grows with everything that whoever retires runs waits for. */
+  let version = 0
   let handedOver = 0
 
-  const poke = () => changed.unsafeOpen()
+  const poke = () => {
+    version++
+    for (const look of [...looking]) look()
+  }
+
+  /** Until something has changed since that version. */
+  const changedSince = (seen: number) =>
+    Effect.async<void>((resume) => {
+      if (version !== seen) return resume(Effect.void)
+      const look = () => {
+        looking.delete(look)
+        resume(Effect.void)
+      }
+      looking.add(look)
+      return Effect.sync(() => {
+        looking.delete(look)
+      })
+    })
 
   const remove = (run: ActiveRun) => {
     if (active.get(run.runId) === run) active.delete(run.runId)
@@ -93,18 +117,41 @@ export const make = (options: {
     const run = new ActiveRun(registration, claimed)
     active.set(run.runId, run)
     for (const [child, exit] of run.children) if (exit === undefined) awaitChild(run, child)
-    options.fork(drive(run, options)).addObserver(() => remove(run))
+    const driven = Effect.catchAllCause(drive(run, options), (cause) => setAside(run, cause))
+    options.fork(driven).addObserver(() => remove(run))
   }
+
+  /** A run that cannot be driven waits, suspended, for somebody to mend it and resume it. */
+  const setAside = (run: ActiveRun, defect: Cause.Cause<never>): Effect.Effect<void> =>
+    Effect.gen(function* () {
+      const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
+      yield* Effect.logError(what, defect)
+      const cause = blockCause(`${what}: ${Cause.pretty(defect)}`)
+      let { wakeups } = run
+      while (true) {
+        const woken = yield* options.persist(
+          options.store.suspend({ held: run.held, wakeups, timers: [], wakeAt: undefined, cause })
+        )
+        if (Option.isNone(woken)) return
+        wakeups = woken.value.wakeups
+      }
+    }).pipe(Effect.ignoreLogged, Effect.uninterruptible)
 
   const halt = (run: ActiveRun, reason: Halt) => {
     if (reason._tag === "interrupt") run.interrupting = true
+    if (reason._tag === "lost") run.lost = true
     if (run.fiber === undefined || run.instance === undefined) return
     // compensations are not cut: the next step of one parks it, and plain ones are let finish
-    if (run.closing && reason._tag !== "lost") return
+    if (run.closing && (reason._tag === "interrupt" || reason._tag === "park")) {
+      if (reason._tag === "park") run.refused = true
+      return
+    }
     run.halt = strongerHalt(run.halt, reason)
     run.instance.suspended = true
     run.fiber.unsafeInterruptAsFork(run.fiber.id())
     run.changed()
+    // a step of a compensation does not heed its workflow's interrupt
+    if (reason._tag === "lost") options.steps.cut((other) => other === run)
   }
 
   const awaitChild = (run: ActiveRun, child: string) => {
@@ -140,7 +187,7 @@ export const make = (options: {
     Effect.gen(function* () {
       const quiet = new Map<ActiveRun, number>()
       while (true) {
-        changed.unsafeClose()
+        const seen = version
         const left = [...active.values()].filter(matches)
         if (left.length === 0) return
         const idle = left.filter((run) => isBetweenSteps(run))
@@ -150,23 +197,22 @@ export const make = (options: {
           if (turns === patience) halt(run, { _tag: "park" })
         }
         for (const run of left) if (run.stepsInFlight > 0) quiet.delete(run)
-        yield* idle.some((run) => (quiet.get(run) ?? 0) <= patience) ? turn : changed.await
+        yield* idle.some((run) => (quiet.get(run) ?? 0) <= patience) ? turn : changedSince(seen)
       }
     })
 
-  const retire: ActiveRuns["retire"] = (matches, deadline) =>
+  const retire: ActiveRuns["retire"] = (matches, { deadline, final }) =>
     Effect.gen(function* () {
       const before = handedOver
       for (const run of active.values()) if (matches(run)) run.changed()
       const remaining = Math.max(0, deadline - (yield* Clock.currentTimeMillis))
       const parked = yield* within(parkUntilNone(matches), Duration.millis(remaining))
+      if (final) yield* options.giveUp
       if (parked) return { cut: [], abandoned: [], handedOver: handedOver - before }
 
-      const runIds = new Set<string>()
-      for (const run of active.values()) if (matches(run)) runIds.add(run.runId)
-      const cut = options.steps.list().filter((step) => runIds.has(step.runId))
-      for (const run of active.values()) if (matches(run)) halt(run, { _tag: "park" })
-      options.steps.cut((step) => runIds.has(step.runId))
+      const late = new Set([...active.values()].filter(matches))
+      for (const run of late) halt(run, { _tag: "park" })
+      const cut = options.steps.cut((run) => late.has(run))
       yield* within(parkUntilNone(matches), options.grace)
       const abandoned = [...active.values()].filter(matches)
       yield* abandon(abandoned)
@@ -181,14 +227,22 @@ export const make = (options: {
   const abandon = (runs: ReadonlyArray<ActiveRun>) =>
     Effect.gen(function* () {
       if (runs.length === 0) return
-      yield* options.giveUp
-      const released = yield* options.store
-        .release(runs.map((run) => ({ held: run.held, timers: run.takeNewTimers() })))
-        .pipe(
-          Effect.catchAll((error) => Effect.as(Effect.logError("runs not handed over", error), 0))
+      for (const run of runs) {
+        run.lost = true
+        active.delete(run.runId)
+      }
+      const released = yield* Effect.forkDaemon(
+        options.persist(
+          options.store.release(
+            runs.map((run) => ({ held: run.held, timers: run.takeNewTimers() }))
+          )
         )
-      for (const run of runs) active.delete(run.runId)
-      handedOver += released
+      )
+      handedOver += yield* Fiber.join(released).pipe(
+        Effect.interruptible,
+        Effect.timeout(storeTimeout),
+        Effect.catchAll((error) => Effect.as(Effect.logError("runs not handed over", error), 0))
+      )
     })
 
   return {
@@ -220,9 +274,10 @@ export const make = (options: {
       for (const run of lost) halt(run, { _tag: "lost" })
       yield* within(
         Effect.gen(function* () {
-          while (lost.some((run) => active.get(run.runId) === run)) {
-            changed.unsafeClose()
-            yield* changed.await
+          while (true) {
+            const seen = version
+            if (!lost.some((run) => active.get(run.runId) === run)) return
+            yield* changedSince(seen)
           }
         }),
         options.grace

@@ -39,9 +39,7 @@ const CauseOfNever = Schema.Cause({ error: Schema.Never, defect: Schema.Defect }
 export const encodedExitToJson = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError> =>
-  Exit.isSuccess(exit)
-    ? successToJson(exit.value)
-    : Effect.flatMap(encodeFailure(exit), stringify)
+  Exit.isSuccess(exit) ? successToJson(exit.value) : Effect.flatMap(encodeFailure(exit), stringify)
 
 /** JSON has no `undefined`: a success with nothing has no value. */
 const successToJson = (value: unknown): Effect.Effect<Json, NotJson> =>
@@ -79,10 +77,7 @@ export const exitToJson = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
   Exit.isSuccess(exit)
-    ? Effect.flatMap(
-        Schema.encode(anySchema(outcome.successSchema))(exit.value),
-        successToJson
-      )
+    ? Effect.flatMap(Schema.encode(anySchema(outcome.successSchema))(exit.value), successToJson)
     : Schema.encode(causeSchema(outcome.errorSchema))(exit.cause).pipe(
         Effect.flatMap((cause) => stringify({ _tag: "Failure", cause }))
       )
@@ -92,23 +87,25 @@ export const exitFromJson = (
   outcome: Outcome,
   json: Json
 ): Effect.Effect<Exit.Exit<unknown, unknown>, Unreadable, unknown> =>
-  Effect.suspend((): Effect.Effect<Exit.Exit<unknown, unknown>, ParseResult.ParseError, unknown> => {
-    const parsed: { _tag?: unknown; value?: unknown; cause?: unknown } = JSON.parse(json)
-    switch (parsed._tag) {
-      case "Success":
-        return Effect.map(
-          Schema.decodeUnknown(anySchema(outcome.successSchema))(parsed.value),
-          Exit.succeed
-        )
-      case "Failure":
-        return Effect.map(
-          Schema.decodeUnknown(causeSchema(outcome.errorSchema))(parsed.cause),
-          Exit.failCause
-        )
-      default:
-        throw new Error(`expected an exit, got ${json.slice(0, 80)}`)
+  Effect.suspend(
+    (): Effect.Effect<Exit.Exit<unknown, unknown>, ParseResult.ParseError, unknown> => {
+      const parsed: { _tag?: unknown; value?: unknown; cause?: unknown } = JSON.parse(json)
+      switch (parsed._tag) {
+        case "Success":
+          return Effect.map(
+            Schema.decodeUnknown(anySchema(outcome.successSchema))(parsed.value),
+            Exit.succeed
+          )
+        case "Failure":
+          return Effect.map(
+            Schema.decodeUnknown(causeSchema(outcome.errorSchema))(parsed.cause),
+            Exit.failCause
+          )
+        default:
+          throw new Error(`expected an exit, got ${json.slice(0, 80)}`)
+      }
     }
-  }).pipe(
+  ).pipe(
     Effect.catchAllDefect((defect) => Effect.fail(new Unreadable({ message: String(defect) }))),
     Effect.mapError((error) =>
       error._tag === "Unreadable"

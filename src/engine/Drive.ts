@@ -4,14 +4,17 @@
  */
 import { Workflow, WorkflowEngine } from "@effect/workflow"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { Json, RunStore } from "../RunStore.js"
-import type { ActiveRun } from "./ActiveRun.js"
+import { type ActiveRun, interruptPoint } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import * as Pass from "./Pass.js"
 import type { Persist } from "./Persist.js"
@@ -33,10 +36,10 @@ export const drive = (run: ActiveRun, options: DriveOptions): Effect.Effect<void
     while (true) {
       const verdict: Pass.Verdict =
         payload._tag === "Left"
-          ? { _tag: "Suspend", cause: payload.left }
+          ? unreadable(run, payload.left)
           : options.isDraining(run)
             ? { _tag: "Release" }
-            : yield* pass(run, payload.right)
+            : yield* pass(run, payload.right, options)
       if ((yield* settle(run, verdict, options)) === "over") return
     }
   }).pipe(
@@ -48,8 +51,18 @@ export const drive = (run: ActiveRun, options: DriveOptions): Effect.Effect<void
     Effect.uninterruptible
   )
 
+/** Waits for somebody to mend it; but an interrupt that has nothing to undo needs no payload. */
+const unreadable = (run: ActiveRun, cause: Json): Pass.Verdict =>
+  run.interrupting && run.steps.size === 0
+    ? { _tag: "Complete", exit: Exit.interrupt(FiberId.none) }
+    : { _tag: "Suspend", cause }
+
 /** One execution of the workflow's function, and what it means for the run. */
-const pass = (run: ActiveRun, payload: object): Effect.Effect<Pass.Verdict> =>
+const pass = (
+  run: ActiveRun,
+  payload: object,
+  options: DriveOptions
+): Effect.Effect<Pass.Verdict> =>
   Effect.gen(function* () {
     const instance = Pass.runInstance(run)
     run.beginPass(instance)
@@ -60,43 +73,94 @@ const pass = (run: ActiveRun, payload: object): Effect.Effect<Pass.Verdict> =>
     >
     const fiber = yield* Workflow.intoResult(workflow).pipe(
       Effect.provideService(WorkflowEngine.WorkflowInstance, instance),
+      // a workflow's services are those of its registration, not those around this executor
+      Effect.mapInputContext((_: Context.Context<never>) => Context.empty()),
       Effect.forkDaemon
     )
     run.fiber = fiber
-    if (run.interrupting) yield* Effect.forkDaemon(interruptAtEndOfRecord(run, fiber))
+    if (run.interrupting) yield* Effect.forkDaemon(interruptAtEndOfRecord(run, fiber, options))
     const exit = yield* Fiber.await(fiber)
     run.fiber = undefined
+    run.progressed()
     return Pass.decide({
       exit,
       suspended: instance.suspended,
       halt: run.halt,
-      refused: run.refused
+      refused: run.refused,
+      compensating: run.closing && instance.suspended
     })
   })
 
-/** Ends the present pass in the interrupt that was asked for; its compensations run. */
-export const interruptNow = (run: ActiveRun): void => {
-  if (run.closing || run.instance === undefined || run.fiber === undefined) return
-  run.instance.suspended = false
-  run.instance.interrupted = true
-  run.fiber.unsafeInterruptAsFork(run.fiber.id())
-}
+/**
+ * How long an interrupting pass may take over code of its own between two recorded steps: what it
+ * would have come by later is not undone.
+ */
+const replayPatience = Duration.seconds(10)
 
 /**
- * An interrupting pass ends where the record ends: at a step or wait, which the engine sees, or in
- * code between steps, which shows in nothing happening for a few turns of the event loop.
+ * An interrupting pass ends where the record ends, in all branches of the workflow: each one waits,
+ * asks for a step that is not recorded, or is in code of its own and there is nothing more to come
+ * by. It shows in nothing happening for a few turns of the event loop.
  */
-const interruptAtEndOfRecord = (run: ActiveRun, fiber: Fiber.RuntimeFiber<unknown>) =>
+const interruptAtEndOfRecord = (
+  run: ActiveRun,
+  fiber: Fiber.RuntimeFiber<unknown>,
+  options: DriveOptions
+) =>
   Effect.gen(function* () {
-    let version = -1
+    while (true) {
+      const progress = yield* untilQuiet(run)
+      if (run.fiber !== fiber || run.closing) return
+      if (!run.isReplaying()) break
+      const more = yield* Effect.timeoutOption(progressAfter(run, progress), replayPatience)
+      if (Option.isNone(more)) break
+    }
+    yield* keepInterruptPoint(run, options)
+    if (run.fiber !== fiber || run.closing) return
+    const { instance } = run
+    if (instance === undefined) return
+    instance.suspended = false
+    instance.interrupted = true
+    fiber.unsafeInterruptAsFork(fiber.id())
+  }).pipe(Effect.interruptible)
+
+const untilQuiet = (run: ActiveRun) =>
+  Effect.gen(function* () {
+    let before = -1
     let quiet = 0
-    while (run.fiber === fiber && !run.closing && quiet < 5) {
-      quiet = version === run.version ? quiet + 1 : 0
-      version = run.version
+    while (quiet < 5) {
+      const now = run.progress + run.version
+      quiet = before === now ? quiet + 1 : 0
+      before = now
       yield* turn
     }
-    if (run.fiber === fiber) interruptNow(run)
+    return run.progress
   })
+
+const progressAfter = (run: ActiveRun, progress: number) =>
+  Effect.async<void>((resume) => {
+    if (run.progress !== progress) return resume(Effect.void)
+    run.onProgress = () => resume(Effect.void)
+    return Effect.sync(() => {
+      run.onProgress = undefined
+    })
+  })
+
+/** Writes down where the interrupt takes hold, and passes it on to the children. */
+const keepInterruptPoint = (run: ActiveRun, { persist, store }: DriveOptions) =>
+  Effect.gen(function* () {
+    if (run.seen === undefined) {
+      const seen = new Set(run.found)
+      const signal = { runId: run.runId, name: interruptPoint, exit: JSON.stringify([...seen]) }
+      if (yield* persist(store.signal(signal))) run.wakeups++
+      run.seen ??= seen
+    }
+    const unfinished = [...run.children].filter(([, exit]) => exit === undefined)
+    yield* Effect.forEach(unfinished, ([child]) => persist(store.requestInterrupt(child)), {
+      concurrency: "unbounded",
+      discard: true
+    })
+  }).pipe(Effect.catchAll((error) => Effect.logError("the interrupt was not written", error)))
 
 /** Writes what became of the run. */
 const settle = (run: ActiveRun, verdict: Pass.Verdict, options: DriveOptions) => {
@@ -109,7 +173,13 @@ const settle = (run: ActiveRun, verdict: Pass.Verdict, options: DriveOptions) =>
       return release(run, options)
     case "Interrupt":
       run.interrupting = true
-      return Effect.succeed<Settled>("again")
+      // children that were being started when the pass was cut are its children too
+      return options.persist(options.store.history(run.held)).pipe(
+        Effect.map((history) => {
+          run.load(history)
+          return "again" as Settled
+        })
+      )
     case "Drop":
       return Effect.as(
         Effect.logWarning("run lost to another executor; its fiber was interrupted here"),
@@ -151,9 +221,7 @@ const suspend = (run: ActiveRun, cause: Json | undefined, options: DriveOptions)
 
 const release = (run: ActiveRun, options: DriveOptions) =>
   Effect.gen(function* () {
-    yield* options.persist(
-      options.store.release([{ held: run.held, timers: run.takeNewTimers() }])
-    )
+    yield* options.persist(options.store.release([{ held: run.held, timers: run.takeNewTimers() }]))
     run.handedOver = true
     return "over" as Settled
   })

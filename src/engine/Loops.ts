@@ -1,6 +1,7 @@
 /**
  * What a Runner does all the time: claims runs, keeps its lease, wakes runs whose timer is due.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,8 +17,14 @@ const batch = 200
 /** setTimeout's limit. */
 const maxSleepMillis = 2 ** 31 - 1
 
-const onError = (what: string) => (error: RunStoreError) =>
-  Effect.zipRight(Effect.logWarning(`${what} failed; trying again`, error), Effect.sleep("1 second"))
+/** Whatever goes wrong, a loop goes on. */
+const onError = (what: string) => (cause: Cause.Cause<RunStoreError>) =>
+  Cause.isInterruptedOnly(cause)
+    ? Effect.interrupt
+    : Effect.zipRight(
+        Effect.logWarning(`${what} failed; trying again`, cause),
+        Effect.sleep("1 second")
+      )
 
 /** Claims runs whenever there is something to claim and room for it. */
 export const claims = (executor: () => number) =>
@@ -37,8 +44,8 @@ export const claims = (executor: () => number) =>
         }),
         // claimed is begun, or given back
         Effect.uninterruptible,
-        Effect.tapError(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
-        Effect.catchAll(onError("claiming runs"))
+        Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
+        Effect.catchAllCause(onError("claiming runs"))
       )
     }
   })
@@ -76,8 +83,11 @@ export const leases = (options: {
       options.timers.unsafeOpen()
     })
     while (true) {
-      yield* Effect.catchAll(tick, onError("renewing the lease"))
-      yield* Effect.catchAll(warnOfUnknown, onError("looking at pending runs"))
+      const renewed = yield* Effect.as(tick, true).pipe(
+        Effect.catchAllCause((cause) => Effect.as(onError("renewing the lease")(cause), false))
+      )
+      if (!renewed) continue
+      yield* Effect.catchAllCause(warnOfUnknown, onError("looking at pending runs"))
       yield* Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis)))
     }
   })
@@ -95,7 +105,7 @@ export const timers = (latch: Effect.Latch) =>
       const sleep = Effect.sleep(Duration.millis(Math.min(remaining, maxSleepMillis)))
       yield* Effect.raceFirst(sleep, latch.await)
     })
-    yield* Effect.forever(Effect.catchAll(round, onError("waking runs")))
+    yield* Effect.forever(Effect.catchAllCause(round, onError("waking runs")))
   })
 
 /** Tells the timer loop of timers that are earlier than the one it sleeps for. */

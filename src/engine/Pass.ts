@@ -4,9 +4,11 @@
  */
 import { Workflow, WorkflowEngine } from "@effect/workflow"
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { ExecutionStrategy } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import type { Json } from "../RunStore.js"
 import type { ActiveRun, Halt } from "./ActiveRun.js"
@@ -31,16 +33,20 @@ export const decide = (pass: {
   readonly suspended: boolean
   readonly halt: Halt | undefined
   readonly refused: boolean
+  /** The workflow has come to an end, but its compensations have not yet. */
+  readonly compensating: boolean
 }): Verdict => {
   const { exit, halt } = pass
   if (halt?._tag === "lost") return { _tag: "Drop" }
-  // a real end that came before or with the cut is an end all the same
-  if (Exit.isSuccess(exit) && exit.value._tag === "Complete") {
-    return { _tag: "Complete", exit: exit.value.exit }
-  }
-  if (Exit.isFailure(exit) && !(pass.suspended && Cause.isInterruptedOnly(exit.cause))) {
-    // defects of a workflow that does not capture them, and self-interruption
-    return { _tag: "Complete", exit }
+  if (!pass.compensating) {
+    // a real end that came before or with the cut is an end all the same
+    if (Exit.isSuccess(exit) && exit.value._tag === "Complete") {
+      return { _tag: "Complete", exit: exit.value.exit }
+    }
+    if (Exit.isFailure(exit) && !(pass.suspended && Cause.isInterruptedOnly(exit.cause))) {
+      // defects of a workflow that does not capture them, and self-interruption
+      return { _tag: "Complete", exit }
+    }
   }
   switch (halt?._tag) {
     case "block":
@@ -88,9 +94,19 @@ export const stepInstance = (run: ActiveRun): WorkflowEngine.WorkflowInstance["T
     waiting: 0
   })
 
+const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
+  ...workflow,
+  annotations: Context.add(workflow.annotations, tag, value) as Context.Context<never>
+})
+
 /** The instance that a pass of the run gets. */
 export const runInstance = (run: ActiveRun): WorkflowEngine.WorkflowInstance["Type"] => {
-  const instance = WorkflowEngine.WorkflowInstance.initial(run.registration.workflow, run.runId)
+  const { workflow } = run.registration
+  const instance = WorkflowEngine.WorkflowInstance.initial(
+    // an interrupt that is asked for is no failure to suspend on
+    run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
+    run.runId
+  )
   return link(
     { ...instance, scope: compensationScope(instance.scope, run) },
     { run, nested: false, waiting: 0 }
@@ -120,9 +136,13 @@ const compensationScope = (scope: Scope.CloseableScope, run: ActiveRun): Scope.C
       ),
     fork: (strategy) => Scope.fork(scope, strategy),
     close: (exit) =>
-      Effect.suspend(() => {
+      Effect.gen(function* () {
         run.closing = true
         if (run.instance !== undefined) run.instance.suspended = false
-        return Scope.close(scope, exit)
+        // in a fiber of its own: one that was interrupted cannot wait any more
+        const fiber = yield* Effect.forkDaemon(Scope.close(scope, exit))
+        run.fiber = fiber
+        const closed = yield* Fiber.await(fiber)
+        if (run.instance?.suspended !== true) yield* closed
       })
   } satisfies ScopeMethods)

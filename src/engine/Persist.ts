@@ -32,9 +32,13 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
   ): Effect.Effect<A, RunLost | GivenUp> =>
     Effect.catchTag(write, "RunStoreError", (error) =>
       Effect.logWarning("store write failed; trying again", error).pipe(
-        Effect.zipRight(retrying(write)),
-        Effect.raceFirst(Deferred.await(over)),
-        Effect.interruptible
+        // what has happened is to be written, whoever does not want it any more
+        Effect.zipRight(
+          Effect.raceFirst(
+            Effect.interruptible(retrying(write)),
+            Effect.interruptible(Deferred.await(over))
+          )
+        )
       )
     )
 
@@ -53,5 +57,7 @@ const retrying = <A>(write: Effect.Effect<A, RunStoreError | RunLost>) =>
       while: (error) => error._tag === "RunStoreError" && error.reason !== "closed",
       schedule
     }),
-    Effect.catchTag("RunStoreError", (error) => Effect.fail(new GivenUp({ message: error.message })))
+    Effect.catchTag("RunStoreError", (error) =>
+      Effect.fail(new GivenUp({ message: error.message }))
+    )
   )

@@ -4,16 +4,26 @@
 import * as Effect from "effect/Effect"
 
 export interface Slots {
-  /** Waits for room. `false`: refused, no step starts any more. */
-  readonly admit: Effect.Effect<boolean>
+  /**
+   * Waits for room. `false`: refused, because of what `refuses` says when it comes and at every
+   * `recheck`, or because no step starts any more.
+   */
+  readonly admit: (refuses: () => boolean) => Effect.Effect<boolean>
   /** Gives the room back. */
   readonly leave: () => void
   /** Nobody is admitted until as many `resume`s. */
   readonly pause: () => void
   readonly resume: () => void
+  /** Refuses those of them who wait that are not to start any more. */
+  readonly recheck: () => void
   /** Refuses whoever waits, and everybody from now on. */
   readonly close: () => void
   readonly isClosed: () => boolean
+}
+
+interface Waiting {
+  readonly refuses: () => boolean
+  readonly answer: (admitted: boolean) => void
 }
 
 /** @param size at most this many at a time */
@@ -21,27 +31,43 @@ export const make = (size: number): Slots => {
   let taken = 0
   let pauses = 0
   let closed = false
-  const waiting = new Set<(admitted: boolean) => void>()
+  const waiting = new Set<Waiting>()
 
   const hasRoom = () => pauses === 0 && taken < size
 
   const admitWaiting = () => {
-    for (const admit of waiting) {
+    for (const one of waiting) {
       if (!hasRoom()) return
-      waiting.delete(admit)
+      waiting.delete(one)
       taken++
-      admit(true)
+      one.answer(true)
     }
   }
 
-  const wait = Effect.async<boolean>((resume) => {
-    const admit = (admitted: boolean) => resume(Effect.succeed(admitted))
-    waiting.add(admit)
-    return Effect.sync(() => {
-      // admitted and interrupted at once: the room must not be lost
-      if (!waiting.delete(admit)) leave()
+  const refuse = (which: (one: Waiting) => boolean) => {
+    for (const one of waiting) {
+      if (!which(one)) continue
+      waiting.delete(one)
+      one.answer(false)
+    }
+  }
+
+  const wait = (refuses: () => boolean) =>
+    Effect.async<boolean>((resume) => {
+      let admitted = false
+      const one: Waiting = {
+        refuses,
+        answer: (answer) => {
+          admitted = answer
+          resume(Effect.succeed(answer))
+        }
+      }
+      waiting.add(one)
+      return Effect.sync(() => {
+        // admitted and interrupted at once: the room must not be lost
+        if (!waiting.delete(one) && admitted) leave()
+      })
     })
-  })
 
   const leave = () => {
     taken--
@@ -49,12 +75,13 @@ export const make = (size: number): Slots => {
   }
 
   return {
-    admit: Effect.suspend(() => {
-      if (closed) return Effect.succeed(false)
-      if (!hasRoom()) return wait
-      taken++
-      return Effect.succeed(true)
-    }),
+    admit: (refuses) =>
+      Effect.suspend(() => {
+        if (closed || refuses()) return Effect.succeed(false)
+        if (!hasRoom()) return wait(refuses)
+        taken++
+        return Effect.succeed(true)
+      }),
     leave,
     pause: () => {
       pauses++
@@ -63,10 +90,10 @@ export const make = (size: number): Slots => {
       pauses--
       admitWaiting()
     },
+    recheck: () => refuse((one) => one.refuses()),
     close: () => {
       closed = true
-      for (const admit of waiting) admit(false)
-      waiting.clear()
+      refuse(() => true)
     },
     isClosed: () => closed
   }

@@ -2,7 +2,7 @@
  * Executes steps: one fiber each, in one set for the whole process, from the moment a step may
  * start until its outcome is recorded.
  */
-import { Activity, Workflow, WorkflowEngine } from "@effect/workflow"
+import { type Activity, Workflow, WorkflowEngine } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import * as FiberMap from "effect/FiberMap"
 import * as Scope from "effect/Scope"
 import type { StepInFlight } from "../Dispatcher.js"
 import type { Json, RunStore } from "../RunStore.js"
-import { type ActiveRun, stepKey } from "./ActiveRun.js"
+import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { linkOf, stepInstance } from "./Pass.js"
 import type { Persist } from "./Persist.js"
@@ -30,7 +30,11 @@ export type StepResult =
 interface Flight extends StepInFlight {
   readonly run: ActiveRun
   readonly instance: Instance
+  /** Replaying the workflow does not come by this step. */
+  readonly inner: boolean
   fiber: Fiber.RuntimeFiber<StepResult> | undefined
+  /** Whoever asked for it first does not want it any more. */
+  abandoned: boolean
 }
 
 export interface Steps {
@@ -43,8 +47,8 @@ export interface Steps {
     attempt: number
   ) => Effect.Effect<StepResult>
   readonly list: () => ReadonlyArray<StepInFlight>
-  /** Interrupts the steps in flight that match; does not wait for them. */
-  readonly cut: (matches: (step: StepInFlight) => boolean) => void
+  /** Interrupts the steps in flight of these runs, and says which; does not wait for them. */
+  readonly cut: (matches: (run: ActiveRun) => boolean) => ReadonlyArray<StepInFlight>
 }
 
 export const make = (options: {
@@ -66,7 +70,8 @@ export const make = (options: {
     const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
       Effect.gen(function* () {
         const { run } = flight
-        const json = yield* outcomeJson(flight, exit)
+        const outcome = yield* outcomeJson(flight, exit)
+        const json = flight.inner ? { ...outcome, text: markInner(outcome.text) } : outcome
         const timers = run.takeNewTimers()
         yield* options
           .persist(
@@ -82,12 +87,22 @@ export const make = (options: {
             })
           )
           .pipe(Effect.tapErrorCause(() => Effect.sync(() => run.returnTimers(timers))))
-        run.steps.set(stepKey(flight.name, flight.attempt), json.text)
+        const key = stepKey(flight.name, flight.attempt)
+        run.steps.set(key, json.text)
+        run.reach(key, flight.inner)
         return { _tag: "Recorded" as const, exit: json.text }
       }).pipe(
         Effect.catchTags({
-          RunLost: () => Effect.as(Effect.sync(() => options.onLost(flight.run)), suspended),
-          GivenUp: (error) => Effect.as(Effect.logError("step not recorded", error), suspended)
+          RunLost: () =>
+            Effect.as(
+              Effect.sync(() => options.onLost(flight.run)),
+              suspended
+            ),
+          GivenUp: (error) => {
+            // what executed and was not recorded executes again, in another executor
+            flight.run.refused = true
+            return Effect.as(Effect.logError("step not recorded", error), suspended)
+          }
         })
       )
 
@@ -112,18 +127,18 @@ export const make = (options: {
     const launch = (flight: Flight, activity: Activity.Any, leave: () => void) =>
       Effect.gen(function* () {
         const { run } = flight
-        flights.set(flight.key, flight)
+        flights.set(flightKey(run, flight.key), flight)
         run.stepsInFlight++
         const fiber = yield* Effect.forkDaemon(fly(flight, activity))
         flight.fiber = fiber
         fiber.addObserver(() => {
-          flights.delete(flight.key)
+          flights.delete(flightKey(run, flight.key))
           run.stepsInFlight--
           leave()
           run.changed()
           options.onLanded()
         })
-        FiberMap.unsafeSet(fibers, flight.key, fiber)
+        FiberMap.unsafeSet(fibers, flightKey(run, flight.key), fiber)
         return fiber
       })
 
@@ -131,6 +146,7 @@ export const make = (options: {
     const abandon = (flight: Flight, fiber: Fiber.RuntimeFiber<StepResult>) =>
       Effect.gen(function* () {
         flight.instance.suspended = true
+        flight.abandoned = true
         const exit = yield* Fiber.interrupt(fiber)
         const cut = Exit.isFailure(exit) || exit.value._tag === "Suspended"
         const halt = flight.run.halt?._tag
@@ -150,21 +166,42 @@ export const make = (options: {
         )
       })
 
+    /** What a step in flight comes to for another who asks for it; who may have to take it on. */
+    const joining =
+      (instance: Instance, activity: Activity.Any, attempt: number) =>
+      (flight: Flight): Effect.Effect<StepResult> =>
+        Effect.flatMap(
+          flight.fiber === undefined ? Effect.succeed(suspended) : Fiber.join(flight.fiber),
+          (result) =>
+            flight.abandoned && result._tag === "Suspended"
+              ? execute(instance, activity, attempt)
+              : Effect.succeed(result)
+        )
+
     const execute: Steps["execute"] = (instance, activity, attempt) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function* () {
           const link = linkOf(instance)
           if (link === undefined) return yield* Effect.dieMessage(notOfThisEngine(activity.name))
           const { nested, run } = link
+          const join = joining(instance, activity, attempt)
           const key = `${run.runId}/${stepKey(activity.name, attempt)}`
-          const existing = flights.get(key)?.fiber
-          if (existing !== undefined) return yield* restore(Fiber.join(existing))
+          const existing = flights.get(flightKey(run, key))
+          if (existing !== undefined) return yield* restore(join(existing))
           // a step inside a step is part of it: it has its room already
-          const admitted = nested || (!options.refuses(run) && (yield* restore(slots.admit)))
+          const admitted = nested || (yield* restore(slots.admit(() => options.refuses(run))))
           if (!admitted || run.halt !== undefined) {
             if (admitted && !nested) slots.leave()
             run.refused = true
             return suspended
+          }
+          // asked for twice while there was no room: the other has begun or even ended meanwhile
+          const begun = nested ? undefined : flights.get(flightKey(run, key))
+          const ended = nested ? undefined : run.steps.get(stepKey(activity.name, attempt))
+          if (begun !== undefined || ended !== undefined) {
+            slots.leave()
+            if (ended !== undefined) return { _tag: "Recorded" as const, exit: ended }
+            if (begun !== undefined) return yield* restore(join(begun))
           }
           const flight: Flight = {
             key,
@@ -175,7 +212,9 @@ export const make = (options: {
             startedAt: yield* Clock.currentTimeMillis,
             run,
             instance: stepInstance(run),
-            fiber: undefined
+            inner: nested || run.closing || instance !== run.instance,
+            fiber: undefined,
+            abandoned: false
           }
           const fiber = yield* launch(flight, activity, nested ? noLeave : slots.leave)
           return yield* Effect.onInterrupt(restore(Fiber.join(fiber)), () => abandon(flight, fiber))
@@ -186,14 +225,20 @@ export const make = (options: {
       execute,
       list: () => Array.from(flights.values(), toStepInFlight),
       cut: (matches) => {
+        const cut: Array<StepInFlight> = []
         for (const flight of flights.values()) {
-          if (flight.fiber === undefined || !matches(flight)) continue
+          if (flight.fiber === undefined || !matches(flight.run)) continue
+          cut.push(toStepInFlight(flight))
           flight.instance.suspended = true
           flight.fiber.unsafeInterruptAsFork(flight.fiber.id())
         }
+        return cut
       }
     }
   })
+
+/** A step that was left behind is not the same step of the same run, claimed anew. */
+const flightKey = ({ held }: ActiveRun, key: string) => `${held.claim}/${key}`
 
 const suspended: StepResult = { _tag: "Suspended", cause: undefined }
 

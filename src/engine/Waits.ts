@@ -6,6 +6,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { ActiveRun } from "./ActiveRun.js"
 import type { Link } from "./Pass.js"
 
@@ -40,10 +41,10 @@ export const wait = <A>(
     if (found._tag === "There") return Effect.succeed(found.value)
     link.waiting++
     link.run.changed()
-    return Effect.ensuring(
-      waitInPlace(link, count, look, options, clock),
+    return Effect.onExit(waitInPlace(link, count, look, options, clock), (exit) =>
       Effect.sync(() => {
         link.waiting--
+        if (Exit.isSuccess(exit) && exit.value === undefined) link.run.waitedInVain = true
         link.run.changed()
       })
     )

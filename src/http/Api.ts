@@ -19,6 +19,7 @@ import {
   UnknownWorkflow,
   WorkflowView
 } from "../Runs.js"
+import { Access, needs } from "./Access.js"
 import { Authorization } from "./Authorization.js"
 
 export const RunnerStateSchema = Schema.Literal(
@@ -103,9 +104,9 @@ export class ProbesGroup extends HttpApiGroup.make("probes", { topLevel: true })
 
 export class RunsGroup extends HttpApiGroup.make("runs")
   .add(
-    HttpApiEndpoint.get("workflows", "/workflows").addSuccess(
-      Schema.Struct({ workflows: Schema.Array(WorkflowView) })
-    )
+    HttpApiEndpoint.get("workflows", "/workflows")
+      .addSuccess(Schema.Struct({ workflows: Schema.Array(WorkflowView) }))
+      .annotateContext(needs("runs:read"))
   )
   .add(
     HttpApiEndpoint.post("start", "/runs")
@@ -113,27 +114,32 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addSuccess(RunId, { status: 202 })
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
+      .annotateContext(needs("runs:write"))
   )
   .add(
     HttpApiEndpoint.get("list", "/runs")
       .setUrlParams(ListParams)
       .addSuccess(RunsPage)
       .addError(InvalidCursor, { status: 400 })
+      .annotateContext(needs("runs:read"))
   )
   .add(
     HttpApiEndpoint.get("get")`/runs/${runId}`
       .addSuccess(RunWithStepsView)
       .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:read", "read"))
   )
   .add(
     HttpApiEndpoint.post("interrupt")`/runs/${runId}/interrupt`
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:write", "interrupt"))
   )
   .add(
     HttpApiEndpoint.post("resume")`/runs/${runId}/resume`
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:write", "resume"))
   )
   .add(
     HttpApiEndpoint.post(
@@ -143,8 +149,11 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
       .addError(InvalidSignal, { status: 400 })
+      .annotateContext(needs("runs:write", "signal"))
   )
   .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
   .middleware(Authorization) {}
 
 export class Api extends HttpApi.make("effect-workflow-executor")

@@ -1,7 +1,14 @@
 /**
- * Who may use the API: whoever presents a bearer token that was signed with the executor's secret.
+ * Who may use the API: whoever presents a bearer token that was signed with one of the executor's
+ * secrets.
  *
- * Tokens are JWTs, HS256 and nothing else; `exp` and `nbf` are honoured where they are there.
+ * Tokens are JWTs, HS256 and nothing else. Claims are honoured where they are there, and none must
+ * be:
+ * - `exp` and `nbf`, to the second: no tolerance for clocks that differ. Where the signer's clock
+ *   may be ahead, leave `nbf` out; `iat` is not looked at.
+ * - `scope`: the token's scopes, separated by blanks (RFC 8693, 4.2). A token without the claim may
+ *   do everything; one with an empty claim, nothing. Unknown scopes are left aside.
+ * - `sub`: who it is, for the app's `RunAccess`.
  */
 
 import { webcrypto } from "node:crypto"
@@ -11,15 +18,18 @@ import {
   HttpApiSecurity,
   HttpServerRequest
 } from "@effect/platform"
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { errors, jwtVerify, SignJWT } from "jose"
+import { errors, type JWTPayload, jwtVerify, SignJWT } from "jose"
+import { Principal, type Scope, scopes } from "./Access.js"
 
 const reasons = ["token missing", "token invalid", "token expired", "token not yet valid"] as const
 
@@ -30,7 +40,7 @@ export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
   HttpApiSchema.annotations({ status: 401 })
 ) {}
 
-/** The secret cannot be a key. */
+/** A secret cannot be a key. */
 export class InvalidAuthSecret extends Data.TaggedError("InvalidAuthSecret")<{
   readonly message: string
 }> {}
@@ -38,6 +48,8 @@ export class InvalidAuthSecret extends Data.TaggedError("InvalidAuthSecret")<{
 export interface SignOptions {
   /** Who the token is for: the `sub` claim. Default: none. */
   readonly subject?: string | undefined
+  /** What it is for: the `scope` claim. Default: no claim, which is for everything. */
+  readonly scopes?: ReadonlyArray<Scope> | undefined
   /** From when on it is valid, counted from now: the `nbf` claim. Default: at once, no claim. */
   readonly notBefore?: Duration.DurationInput | undefined
   /** How long it is valid, counted from now: the `exp` claim. Default: 1 day. */
@@ -48,7 +60,8 @@ export interface SignOptions {
 export class Tokens extends Context.Tag("effect-workflow-executor/Tokens")<
   Tokens,
   {
-    readonly verify: (token: Redacted.Redacted) => Effect.Effect<void, Unauthorized>
+    /** Who the token says that it is, and what it is for. */
+    readonly verify: (token: Redacted.Redacted) => Effect.Effect<Principal["Type"], Unauthorized>
     readonly sign: (options?: SignOptions) => Effect.Effect<Redacted.Redacted>
   }
 >() {}
@@ -66,6 +79,28 @@ const refusal = (error: unknown): Unauthorized => {
   return new Unauthorized({ message: early ? "token not yet valid" : "token invalid" })
 }
 
+const ofAnotherKey = (error: unknown) => error instanceof errors.JWSSignatureVerificationFailed
+
+const scopesOf = (claim: unknown): ReadonlySet<Scope> | undefined => {
+  if (claim === undefined) return new Set(scopes)
+  if (typeof claim !== "string") return undefined
+  const named = claim.split(" ")
+  return new Set(named.includes("admin") ? scopes : scopes.filter((scope) => named.includes(scope)))
+}
+
+const principalOf = (claims: JWTPayload) => {
+  const scopes = scopesOf(claims.scope)
+  return scopes === undefined
+    ? new Unauthorized({ message: "token invalid" })
+    : Effect.succeed(
+        Principal.of({
+          subject: typeof claims.sub === "string" ? claims.sub : undefined,
+          scopes,
+          claims
+        })
+      )
+}
+
 const importKey = (secret: Uint8Array) =>
   Effect.promise(() =>
     webcrypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, [
@@ -74,63 +109,108 @@ const importKey = (secret: Uint8Array) =>
     ])
   )
 
-const makeFromBytes = Effect.fnUntraced(function* (secret: Uint8Array) {
+const makeFromBytes = Effect.fnUntraced(function* (secrets: Arr.NonEmptyReadonlyArray<Uint8Array>) {
   // imported once: per request it would cost as much as the check itself
-  const key = yield* importKey(secret)
+  const [signing, ...others] = yield* Effect.forEach(secrets, importKey)
 
   const verify = Effect.fnUntraced(function* (token: Redacted.Redacted) {
     const currentDate = new Date(yield* Clock.currentTimeMillis)
-    yield* Effect.tryPromise({
-      try: () => jwtVerify(Redacted.value(token), key, { algorithms: [algorithm], currentDate }),
-      catch: refusal
-    })
+    const check = (key: webcrypto.CryptoKey) =>
+      Effect.tryPromise({
+        try: () => jwtVerify(Redacted.value(token), key, { algorithms: [algorithm], currentDate }),
+        catch: (error) => error
+      })
+    const { payload } = yield* others
+      .reduce(
+        (checked, key) => Effect.catchIf(checked, ofAnotherKey, () => check(key)),
+        check(signing)
+      )
+      .pipe(Effect.mapError(refusal))
+    return yield* principalOf(payload)
   })
 
   const sign = Effect.fnUntraced(function* (options: SignOptions = {}) {
     const now = yield* Clock.currentTimeMillis
     const after = (input: Duration.DurationInput) => seconds(now + Duration.toMillis(input))
-    const jwt = new SignJWT()
+    const jwt = new SignJWT(options.scopes === undefined ? {} : { scope: options.scopes.join(" ") })
       .setProtectedHeader({ alg: algorithm, typ: "JWT" })
       .setIssuedAt(seconds(now))
       .setExpirationTime(after(options.expiresIn ?? Duration.days(1)))
     if (options.notBefore !== undefined) jwt.setNotBefore(after(options.notBefore))
     if (options.subject !== undefined) jwt.setSubject(options.subject)
-    return Redacted.make(yield* Effect.promise(() => jwt.sign(key)))
+    return Redacted.make(yield* Effect.promise(() => jwt.sign(signing)))
   })
 
   return Tokens.of({ verify, sign })
 })
 
 /**
- * Tokens of a given secret, its UTF-8 text being the key. Fails when it is empty; warns when it is
- * shorter than the 32 bytes that HS256 asks for.
+ * One secret, or several: tokens of each are accepted, and the first one signs.
+ *
+ * To change a secret without refusing a token: accept the new one everywhere (second in the list),
+ * then let it sign (first, and the old one second), then, when the last token of the old one has
+ * expired, take that away.
  */
-export const makeTokens = Effect.fnUntraced(function* (secret: Redacted.Redacted) {
+export type Secrets = Redacted.Redacted | Arr.NonEmptyReadonlyArray<Redacted.Redacted>
+
+const decodeList = Schema.decodeUnknownOption(Schema.parseJson(Schema.Array(Schema.String)))
+
+/**
+ * A list of secrets in a text: separated by commas, blanks around them left aside. What begins with
+ * `[` is a JSON array of strings, for secrets that have a comma in them. `undefined` where the text
+ * is no such list, or one of them is empty.
+ */
+export const parseSecrets = (text: string): ReadonlyArray<Redacted.Redacted> | undefined => {
+  const list = text.trimStart().startsWith("[")
+    ? Option.getOrUndefined(decodeList(text))
+    : text.split(",").map((secret) => secret.trim())
+  return list === undefined || list.includes("")
+    ? undefined
+    : list.map((text) => Redacted.make(text))
+}
+
+const keyOf = Effect.fnUntraced(function* (secret: Redacted.Redacted) {
   const bytes = new TextEncoder().encode(Redacted.value(secret))
   if (bytes.length === 0) {
-    return yield* new InvalidAuthSecret({ message: "The secret of the bearer tokens is empty" })
+    return yield* new InvalidAuthSecret({ message: "A secret of the bearer tokens is empty" })
   }
   if (bytes.length < 32) {
     yield* Effect.logWarning(
-      "The secret of the bearer tokens is shorter than 32 bytes: it can be guessed"
+      "A secret of the bearer tokens is shorter than 32 bytes: it can be guessed"
     )
   }
-  return yield* makeFromBytes(bytes)
+  return bytes
 })
 
-export const layerTokens = (secret: Redacted.Redacted): Layer.Layer<Tokens, InvalidAuthSecret> =>
-  Layer.effect(Tokens, makeTokens(secret))
+/**
+ * Tokens of given secrets, their UTF-8 text being the keys. Fails when one is empty; warns when one
+ * is shorter than the 32 bytes that HS256 asks for.
+ */
+export const makeTokens = Effect.fnUntraced(function* (secrets: Secrets) {
+  const all = Redacted.isRedacted(secrets) ? Arr.of(secrets) : secrets
+  return yield* makeFromBytes(yield* Effect.forEach(all, keyOf))
+})
+
+export const layerTokens = (secrets: Secrets): Layer.Layer<Tokens, InvalidAuthSecret> =>
+  Layer.effect(Tokens, makeTokens(secrets))
 
 /** Tokens of a random secret: valid until this process ends. */
 export const layerTokensRandom: Layer.Layer<Tokens> = Layer.effect(
   Tokens,
-  Effect.suspend(() => makeFromBytes(webcrypto.getRandomValues(new Uint8Array(32))))
+  Effect.suspend(() => makeFromBytes([webcrypto.getRandomValues(new Uint8Array(32))]))
 )
 
-/** Lets requests through that carry a valid bearer token. */
+/**
+ * Lets requests through that carry a valid bearer token, and says whose. What they may do is for
+ * `Access` to say.
+ */
 export class Authorization extends HttpApiMiddleware.Tag<Authorization>()(
   "effect-workflow-executor/Authorization",
-  { failure: Unauthorized, security: { bearer: HttpApiSecurity.bearer } }
+  {
+    failure: Unauthorized,
+    provides: Principal,
+    security: { bearer: HttpApiSecurity.bearer }
+  }
 ) {}
 
 const bearer = /^bearer +\S/i

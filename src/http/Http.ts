@@ -21,8 +21,9 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Tracer from "effect/Tracer"
 import { Dispatcher } from "../Dispatcher.js"
 import type { RunnerState } from "../RunnerState.js"
-import { RunStoreError, type Trace } from "../RunStore.js"
+import { type RunStore, RunStoreError, type Trace } from "../RunStore.js"
 import { Runs } from "../Runs.js"
+import * as Access from "./Access.js"
 import * as Answers from "./Answers.js"
 import { Api, NotAvailable, StoreNotAvailable } from "./Api.js"
 import * as Authorization from "./Authorization.js"
@@ -77,7 +78,8 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
     return handlers
       .handle("workflows", () => Effect.map(runs.workflows, (workflows) => ({ workflows })))
       .handle("start", ({ payload, request }) =>
-        traceOf(request).pipe(
+        Access.authorize("start", { workflow: payload.workflow, runId: undefined }).pipe(
+          Effect.zipRight(traceOf(request)),
           Effect.flatMap((trace) => runs.start({ ...payload, trace })),
           Effect.map(({ runId }) =>
             HttpServerResponse.unsafeJson(
@@ -88,7 +90,14 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
           orNotAvailable
         )
       )
-      .handle("list", ({ urlParams }) => orNotAvailable(runs.list(urlParams)))
+      .handle("list", ({ urlParams }) =>
+        runs.list(urlParams).pipe(
+          Effect.flatMap((page) =>
+            Effect.map(Access.visible(page.runs), (visible) => ({ ...page, runs: visible }))
+          ),
+          orNotAvailable
+        )
+      )
       .handle("get", ({ path }) => orNotAvailable(runs.get(path.runId)))
       .handle("interrupt", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
@@ -102,7 +111,10 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
   })
 )
 
-const ApiLive = HttpApiBuilder.api(Api).pipe(Layer.provide([ProbesLive, RunsLive]))
+const ApiLive = HttpApiBuilder.api(Api).pipe(
+  Layer.provide([ProbesLive, RunsLive]),
+  Layer.provide(Access.layer(Api))
+)
 
 /** Names of signals and ids of runs may be longer than the router's own 100 characters. */
 const routerConfig = { maxParamLength: 1024 }
@@ -140,7 +152,7 @@ const untraced = Effect.map(Effect.tracer, (tracer) => {
 export const layer: Layer.Layer<
   never,
   never,
-  HttpServer.HttpServer | Authorization.Authorization | Runs | Dispatcher
+  HttpServer.HttpServer | Authorization.Authorization | Runs | RunStore | Dispatcher
 > = Layer.unwrapEffect(
   Effect.gen(function* () {
     return HttpMiddleware.withTracerDisabledWhen(HttpServer.serve(yield* app), yield* untraced)
@@ -161,7 +173,7 @@ export const layerServer = (
 ): Layer.Layer<
   HttpServer.HttpServer,
   Server.HttpListenError,
-  Authorization.Tokens | Runs | Dispatcher
+  Authorization.Tokens | Runs | RunStore | Dispatcher
 > =>
   Server.layerClose.pipe(
     Layer.provide(layer),

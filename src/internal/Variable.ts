@@ -71,8 +71,7 @@ export const duration = (
       return Option.getOrUndefined(
         Option.filter(
           value,
-          (value) =>
-            Duration.isFinite(value) && Duration.greaterThanOrEqualTo(value, options.min)
+          (value) => Duration.isFinite(value) && Duration.greaterThanOrEqualTo(value, options.min)
         )
       )
     }
@@ -85,10 +84,7 @@ const decodeDuration = (text: string) =>
     : Duration.decodeUnknown(text.toLowerCase().replace(/\s+/g, " "))
 
 /** One of these, whatever its case. */
-export const oneOf = <A>(
-  name: string,
-  values: Readonly<Record<string, A>>
-): Config.Config<A> =>
+export const oneOf = <A>(name: string, values: Readonly<Record<string, A>>): Config.Config<A> =>
   make(name, {
     allowed: `one of ${Object.keys(values).join(", ")}`,
     parse: (text) =>

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -130,6 +131,135 @@ describe("a request with a token", () => {
       assert.match(yield* client.until(/"\}$/), /^HTTP\/1.1 401 /)
     })
   )
+})
+
+describe("a token's claims", () => {
+  const all = ["runs:read", "runs:write", "admin"]
+
+  const verified = (claims: JWTPayload) =>
+    Effect.gen(function* () {
+      const { verify } = yield* Authorization.makeTokens(Redacted.make(secret))
+      return yield* verify(Redacted.make(yield* signed({ claims })))
+    })
+
+  const allowed: ReadonlyArray<
+    readonly [name: string, claims: JWTPayload, scopes: ReadonlyArray<string>]
+  > = [
+    ["without a scope allow everything", {}, all],
+    ["with one scope allow that one", { scope: "runs:read" }, ["runs:read"]],
+    ["with two allow both", { scope: "runs:write runs:read" }, ["runs:read", "runs:write"]],
+    ["with admin allow everything", { scope: "admin" }, all],
+    ["with an empty scope allow nothing", { scope: "" }, []],
+    [
+      "with scopes of others, or nearly ours, allow nothing by them",
+      { scope: "openid Admin runs:writer runs:read,admin ADMIN\tadmin" },
+      []
+    ]
+  ]
+  for (const [name, claims, scopes] of allowed) {
+    it.effect(name, () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual([...(yield* verified(claims)).scopes], scopes)
+      })
+    )
+  }
+
+  for (const scope of [null, 1, true, {}, [], ["admin"]]) {
+    it.effect(`with a scope that is ${JSON.stringify(scope)} are refused`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(verified({ scope }))
+        assert.strictEqual(error.message, "token invalid")
+      })
+    )
+  }
+
+  it.effect("say who it is", () =>
+    Effect.gen(function* () {
+      const claims = { sub: "ann", team: "blue" }
+      const principal = yield* verified(claims)
+      assert.strictEqual(principal.subject, "ann")
+      assert.deepStrictEqual(principal.claims, claims)
+      assert.isUndefined((yield* verified({})).subject)
+    })
+  )
+
+  it.effect("are those that it was signed with", () =>
+    Effect.gen(function* () {
+      const { sign, verify } = yield* Authorization.makeTokens(Redacted.make(secret))
+      const one = yield* verify(
+        yield* sign({ subject: "ann", scopes: ["runs:write", "runs:read"] })
+      )
+      assert.deepStrictEqual(one.claims, {
+        scope: "runs:write runs:read",
+        iat: 0,
+        exp: 24 * 60 * 60,
+        sub: "ann"
+      })
+      assert.notProperty((yield* verify(yield* sign())).claims, "scope")
+      assert.strictEqual((yield* verify(yield* sign({ scopes: [] }))).scopes.size, 0)
+    })
+  )
+})
+
+describe("several secrets", () => {
+  const [oldKey, newKey, other] = ["old", "new", "other"].map((name) => name.repeat(11))
+
+  const tokensOf = (...secrets: Arr.NonEmptyReadonlyArray<string | undefined>) =>
+    Authorization.makeTokens(Arr.map(secrets, (secret) => Redacted.make(secret ?? "")))
+
+  it.effect("are all accepted, the first signs, and one that is taken away is refused", () =>
+    Effect.gen(function* () {
+      const before = yield* tokensOf(oldKey)
+      const during = yield* tokensOf(newKey, oldKey)
+      const after = yield* tokensOf(newKey)
+
+      const oldToken = yield* before.sign({ subject: "ann" })
+      assert.strictEqual((yield* during.verify(oldToken)).subject, "ann")
+      const newToken = yield* during.sign()
+      yield* during.verify(newToken)
+      yield* after.verify(newToken)
+      assert.strictEqual((yield* Effect.flip(before.verify(newToken))).message, "token invalid")
+      assert.strictEqual((yield* Effect.flip(after.verify(oldToken))).message, "token invalid")
+    })
+  )
+
+  it.effect("do not change why a token is refused", () =>
+    Effect.gen(function* () {
+      const tokens = yield* tokensOf(newKey, oldKey)
+      const reason = (token: string) =>
+        Effect.map(Effect.flip(tokens.verify(Redacted.make(token))), ({ message }) => message)
+      for (const key of [newKey ?? "", oldKey ?? ""]) {
+        assert.strictEqual(
+          yield* reason(yield* signed({ key, claims: { exp: -1 } })),
+          "token expired"
+        )
+        assert.strictEqual(
+          yield* reason(yield* signed({ key, claims: { nbf: 1 } })),
+          "token not yet valid"
+        )
+      }
+      assert.strictEqual(yield* reason(yield* signed({ key: other ?? "" })), "token invalid")
+      assert.strictEqual(yield* reason("garbage"), "token invalid")
+    })
+  )
+
+  it.effect("may not have an empty one among them", () =>
+    Effect.gen(function* () {
+      for (const tokens of [tokensOf("", oldKey), tokensOf(oldKey, "")]) {
+        assert.strictEqual((yield* Effect.flip(tokens))._tag, "InvalidAuthSecret")
+      }
+    })
+  )
+
+  it("are read from a text", () => {
+    const read = (text: string) => Authorization.parseSecrets(text)?.map(Redacted.value)
+    assert.deepStrictEqual(read("one"), ["one"])
+    assert.deepStrictEqual(read("one, two ,three"), ["one", "two", "three"])
+    assert.deepStrictEqual(read(` ["one, two", " three "]`), ["one, two", " three "])
+    for (const text of ["", " ", ",", "one,", "one,,two", "[]x", "[one]", "[1]", `["one",""]`]) {
+      assert.isUndefined(read(text), text)
+    }
+  })
 })
 
 describe("a secret", () => {

@@ -1,0 +1,163 @@
+/**
+ * What the environment says about an executor: every variable, its default and what it allows.
+ *
+ * Read through Effect's Config, so another ConfigProvider may stand in for the environment. All
+ * variables that are wrong are named at once.
+ */
+
+import { isIP } from "node:net"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
+import * as HashSet from "effect/HashSet"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { isLoopback } from "./internal/Loopback.js"
+import * as Variable from "./internal/Variable.js"
+import * as RunnerConfig from "./RunnerConfig.js"
+
+export type LogFormat = "pretty" | "json"
+
+export interface Settings {
+  /** `DATABASE_FILE`: the SQLite file; its folder is made. Default: `data/executor.db`. */
+  readonly database: string
+  /** `HOST`: the name or address to listen on. Default: `127.0.0.1`, this machine only. */
+  readonly host: string
+  /** `PORT`: 0 to 65535; 0 takes a free one. Default: 3400. */
+  readonly port: number
+  /**
+   * `AUTH_SECRET`: HS256 key of the bearer tokens; 32 bytes or more. Without one a random key is
+   * made, on a loopback address only.
+   */
+  readonly authSecret: Redacted.Redacted | undefined
+  /** `STOP_TIMEOUT`, `LEASE_DURATION`, `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS`. */
+  readonly runner: RunnerConfig.RunnerConfig["Type"]
+}
+
+const database = Variable.make("DATABASE_FILE", {
+  allowed: "the path of a file",
+  parse: (text) => text
+}).pipe(Config.withDefault("data/executor.db"))
+
+const hostName = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i
+
+const host = Variable.make("HOST", {
+  option: "--host",
+  allowed: "a host name or an IP address, without scheme and port",
+  // what looks like an IPv4 address is one
+  parse: (text) =>
+    isIP(text) !== 0 || (hostName.test(text) && !/^[\d.]+$/.test(text)) ? text : undefined
+}).pipe(Config.withDefault("127.0.0.1"))
+
+const port = Variable.integer("PORT", {
+  option: "--port",
+  min: 0,
+  max: 65_535,
+  allowed: "a whole number from 0 to 65535, where 0 takes a free port"
+}).pipe(Config.withDefault(3400))
+
+const authSecret = Variable.make("AUTH_SECRET", {
+  secret: true,
+  allowed: "a text",
+  parse: (text) => Redacted.make(text)
+}).pipe(Config.withDefault(undefined))
+
+/** Every variable but those of the log. */
+export const config: Config.Config<Settings> = Config.all({
+  database,
+  host,
+  port,
+  authSecret,
+  runner: RunnerConfig.config
+}).pipe(
+  Config.mapOrFail((settings) =>
+    settings.authSecret !== undefined || isLoopback(settings.host)
+      ? Either.right(settings)
+      : Either.left(
+          ConfigError.InvalidData(
+            ["AUTH_SECRET"],
+            `AUTH_SECRET is not set, which is allowed on a loopback address only, and HOST (option --host) is "${settings.host}"; expected a secret of 32 bytes or more`
+          )
+        )
+  )
+)
+
+export interface LogSettings {
+  /** `LOG_LEVEL`: what is below it is not logged. Default: the app's own, else `Info`. */
+  readonly level: LogLevel.LogLevel | undefined
+  /** `LOG_FORMAT`. Default: `pretty` on a terminal, else `json`. */
+  readonly format: LogFormat
+}
+
+/** Effect's own words for the levels, and those that people type. */
+const levels: Readonly<Record<string, LogLevel.LogLevel>> = {
+  All: LogLevel.All,
+  Trace: LogLevel.Trace,
+  Debug: LogLevel.Debug,
+  Info: LogLevel.Info,
+  Warning: LogLevel.Warning,
+  Warn: LogLevel.Warning,
+  Error: LogLevel.Error,
+  Fatal: LogLevel.Fatal,
+  None: LogLevel.None
+}
+
+const formatOfOutput = Effect.sync((): LogFormat => (process.stdout.isTTY ? "pretty" : "json"))
+
+const logLevel = Variable.oneOf("LOG_LEVEL", levels).pipe(Config.withDefault(undefined))
+
+const logFormat = Variable.oneOf<LogFormat>("LOG_FORMAT", { pretty: "pretty", json: "json" }).pipe(
+  Config.option
+)
+
+/** The variables of the log. */
+export const log: Effect.Effect<LogSettings, ConfigError.ConfigError> = Effect.flatMap(
+  Config.all({ level: logLevel, format: logFormat }),
+  ({ format, level }) =>
+    Effect.map(
+      Option.match(format, { onNone: () => formatOfOutput, onSome: Effect.succeed }),
+      (format) => ({ level, format })
+    )
+)
+
+/** The variables of the log as far as they can be read: for saying which cannot. */
+export const logAsReadable: Effect.Effect<LogSettings> = Effect.gen(function* () {
+  const level = yield* Effect.orElseSucceed(logLevel, () => undefined)
+  const format = yield* Effect.orElseSucceed(logFormat, () => Option.none<LogFormat>())
+  return { level, format: Option.getOrElse(format, () => undefined) ?? (yield* formatOfOutput) }
+})
+
+/** All variables. Fails with all that are wrong, those of the log too. */
+export const read: Effect.Effect<
+  Settings & { readonly log: LogSettings },
+  ConfigError.ConfigError
+> = Effect.all([config, log], { mode: "validate" }).pipe(
+  Effect.map(([settings, log]) => ({ ...settings, log })),
+  Effect.mapError((errors) =>
+    errors
+      .flatMap((error) => Option.match(error, { onNone: () => [], onSome: (error) => [error] }))
+      .reduce((left, right) => ConfigError.And(left, right))
+  )
+)
+
+/**
+ * Puts the log's format and level in place of Effect's own; loggers of the app stay. Lines go to
+ * standard output.
+ */
+export const layerLog = ({ format, level }: LogSettings): Layer.Layer<never> => {
+  const standard = [Logger.defaultLogger, Logger.prettyLoggerDefault]
+  const logger = format === "json" ? Logger.json : Logger.pretty
+  const withFormat = Layer.unwrapEffect(
+    Effect.map(FiberRef.get(FiberRef.currentLoggers), (present) =>
+      standard.some((logger) => HashSet.has(present, logger))
+        ? Layer.provideMerge(logger, Logger.remove(Logger.prettyLoggerDefault))
+        : Layer.empty
+    )
+  )
+  return level === undefined ? withFormat : Layer.merge(withFormat, Logger.minimumLogLevel(level))
+}

@@ -1,0 +1,255 @@
+/**
+ * What a request may do: the scope that its token must have, and what the app says about the run
+ * that it is for.
+ *
+ * An endpoint names both in the API's definition, with `needs`; the `Access` middleware of its group
+ * sees to them before the request's body is read. An endpoint that names nothing needs `admin`.
+ * Where no single run is named by the path, the handler asks itself: `authorize`, `visible`.
+ */
+import {
+  HttpApi,
+  type HttpApiGroup,
+  HttpApiMiddleware,
+  HttpApiSchema,
+  HttpRouter,
+  OpenApi
+} from "@effect/platform"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { RunStore } from "../RunStore.js"
+
+// ---------------------------------------------------------------------------------------------
+// Who asks
+// ---------------------------------------------------------------------------------------------
+
+/**
+ * - `runs:read`: see workflows, runs and their steps.
+ * - `runs:write`: start runs, and interrupt, resume or signal them. Does not imply `runs:read`.
+ * - `admin`: all of it, and what concerns the executor itself.
+ */
+export type Scope = "runs:read" | "runs:write" | "admin"
+
+export const scopes: ReadonlyArray<Scope> = ["runs:read", "runs:write", "admin"]
+
+/** Whoever sent the request that is being handled. */
+export class Principal extends Context.Tag("effect-workflow-executor/Principal")<
+  Principal,
+  {
+    /** The token's `sub`, where it has one. */
+    readonly subject: string | undefined
+    /** All of them for a token without a `scope` claim, or with `admin`. */
+    readonly scopes: ReadonlySet<Scope>
+    /** All that the token says; never the token itself. */
+    readonly claims: Readonly<Record<string, unknown>>
+  }
+>() {}
+
+// ---------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------
+
+/** The token lacks a scope, which the message names, or `RunAccess` said no. */
+export class Forbidden extends Schema.TaggedError<Forbidden>()(
+  "Forbidden",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 403 })
+) {}
+
+/** Whether the request may do what it asks for could not be decided; the log says why. */
+export class AccessNotAvailable extends Schema.TaggedError<AccessNotAvailable>()(
+  "AccessNotAvailable",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 503 })
+) {}
+
+const undecided = () =>
+  new AccessNotAvailable({ message: "Access could not be decided; nothing was done; try again" })
+
+// ---------------------------------------------------------------------------------------------
+// What the app says
+// ---------------------------------------------------------------------------------------------
+
+/** What may be done with a run. */
+export type Action = "start" | "read" | "interrupt" | "resume" | "signal" | "retry" | "delete"
+
+export interface AccessRequest {
+  readonly principal: Principal["Type"]
+  readonly action: Action
+  readonly run: {
+    readonly workflow: string
+    /** Not known yet for `start`, where `workflow` is what the client sent, registered or not. */
+    readonly runId: string | undefined
+  }
+}
+
+interface Decisions {
+  /**
+   * Whether the request may do this with this run. `false` is answered with 403; a failure or a
+   * defect is logged and answered with 503. Asked for every run of a listing, up to 10 at once, so
+   * it should be quick; how long it may take is its own to bound.
+   */
+  readonly allows: (request: AccessRequest) => Effect.Effect<boolean, unknown>
+}
+
+const allowAll: Decisions = { allows: () => Effect.succeed(true) }
+
+/**
+ * Decides per run and principal, after the token's scope was found to be enough; `admin` is asked
+ * for too. Default: everything is allowed.
+ *
+ * Provide it to the layer that serves the API: merged beside that, nobody asks it. A listing leaves out what may not be read: its pages
+ * may be short, or empty before the last. A run that is not there is answered with 404 to everyone,
+ * so 403 tells that a run is there.
+ *
+ * @example
+ * const TeamAccess = Layer.effect(RunAccess, Effect.map(Teams, (teams) => ({
+ *   allows: ({ principal, run }) => teams.owns(principal.subject, run.workflow)
+ * })))
+ *
+ * Executor.layer({ workflows: OrdersLive }).pipe(Layer.provide(TeamAccess))
+ */
+export class RunAccess extends Context.Reference<RunAccess>()(
+  "effect-workflow-executor/RunAccess",
+  { defaultValue: () => allowAll }
+) {}
+
+const decide = (access: Decisions, request: AccessRequest) =>
+  Effect.suspend(() => access.allows(request)).pipe(
+    Effect.catchAllCause((cause) =>
+      Effect.logError("RunAccess could not decide", cause).pipe(
+        Effect.annotateLogs({ action: request.action, ...request.run }),
+        Effect.zipRight(undecided())
+      )
+    )
+  )
+
+/** Whether `RunAccess` lets the request do this with this run. */
+export const allowed = (
+  action: Action,
+  run: AccessRequest["run"]
+): Effect.Effect<boolean, AccessNotAvailable, Principal> =>
+  Effect.gen(function* () {
+    return yield* decide(yield* RunAccess, { principal: yield* Principal, action, run })
+  })
+
+/** Fails with `Forbidden` unless `RunAccess` lets the request do this with this run. */
+export const authorize = (
+  action: Action,
+  run: AccessRequest["run"]
+): Effect.Effect<void, Forbidden | AccessNotAvailable, Principal> =>
+  Effect.flatMap(allowed(action, run), (allowed) =>
+    allowed ? Effect.void : new Forbidden({ message: `This token may not ${action} this run` })
+  )
+
+/** Those of these runs that the request may read, in their order. */
+export const visible = <A extends { readonly runId: string; readonly workflow: string }>(
+  runs: ReadonlyArray<A>
+): Effect.Effect<ReadonlyArray<A>, AccessNotAvailable, Principal> =>
+  Effect.filter(runs, ({ runId, workflow }) => allowed("read", { runId, workflow }), {
+    concurrency: 10
+  })
+
+// ---------------------------------------------------------------------------------------------
+// What an endpoint needs
+// ---------------------------------------------------------------------------------------------
+
+/** What a request must be allowed to do. */
+export class Needs extends Context.Tag("effect-workflow-executor/http/Needs")<
+  Needs,
+  {
+    readonly scope: Scope
+    /** What `RunAccess` is asked about the run that the path's `:runId` names. */
+    readonly action: Action | undefined
+  }
+>() {}
+
+/**
+ * Annotates an endpoint with what its requests need; in the OpenAPI document too.
+ *
+ * @param action required where the path has a `:runId`
+ *
+ * @example
+ * HttpApiEndpoint.post("resume")`/runs/${runId}/resume`
+ *   .annotateContext(needs("runs:write", "resume"))
+ */
+export const needs = (scope: Scope, action?: Action): Context.Context<Needs | OpenApi.Transform> =>
+  Context.make(Needs, { scope, action }).pipe(
+    Context.add(OpenApi.Transform, (operation) => ({
+      ...operation,
+      security: [{ bearer: [scope] }]
+    }))
+  )
+
+/** Where nothing is said. */
+const unsaid: Needs["Type"] = { scope: "admin", action: undefined }
+
+/**
+ * Lets requests through that may do what their endpoint needs. Put it on a group before
+ * `Authorization`: the last middleware runs first, and this one asks for the `Principal`.
+ */
+export class Access extends HttpApiMiddleware.Tag<Access>()("effect-workflow-executor/Access", {
+  failure: Schema.Union(Forbidden, AccessNotAvailable)
+}) {}
+
+const needsOf = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>
+) => {
+  const found = new Map<string, Needs["Type"]>()
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint, mergedAnnotations }) => {
+      const said = Context.getOption(mergedAnnotations, Needs)
+      if (Option.isSome(said)) found.set(`${endpoint.method} ${endpoint.path}`, said.value)
+    }
+  })
+  return ({ method, path }: HttpRouter.Route<unknown, unknown>) =>
+    found.get(`${method} ${path}`) ?? unsaid
+}
+
+/** For the endpoints of this API. */
+export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGroup.Any, E, R>(
+  api: HttpApi.HttpApi<Id, Groups, E, R>
+): Layer.Layer<Access, never, RunStore> =>
+  Layer.effect(
+    Access,
+    Effect.gen(function* () {
+      const store = yield* RunStore
+      const access = yield* RunAccess
+      const needsOfRoute = needsOf(api)
+
+      const find = (runId: string) =>
+        Effect.catchAll(store.find(runId), (error) =>
+          Effect.zipRight(Effect.logError("The run store failed", error), undecided())
+        )
+
+      const ask = Effect.fnUntraced(function* (action: Action, runId: string) {
+        const run = yield* find(runId)
+        // the handler has the right answer where there is no run
+        if (Option.isNone(run)) return
+        yield* authorize(action, { runId, workflow: run.value.workflow })
+      })
+
+      return Access.of(
+        Effect.gen(function* () {
+          // the type of a middleware cannot say that it runs inside of another
+          const principal = yield* Effect.serviceOption(Principal)
+          if (Option.isNone(principal)) {
+            return yield* Effect.dieMessage("The Access middleware is outside of Authorization")
+          }
+          const { params, route } = yield* HttpRouter.RouteContext
+          const { action, scope } = needsOfRoute(route)
+          if (!principal.value.scopes.has(scope)) {
+            return yield* new Forbidden({ message: `The token lacks the scope ${scope}` })
+          }
+          if (action === undefined || params.runId === undefined || access === allowAll) return
+          yield* ask(action, params.runId).pipe(
+            Effect.provideService(RunAccess, access),
+            Effect.provideService(Principal, principal.value)
+          )
+        })
+      )
+    })
+  )
