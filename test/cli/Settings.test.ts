@@ -1,0 +1,125 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Variable from "../../src/internal/Variable.js"
+import * as RunnerConfig from "../../src/RunnerConfig.js"
+import * as Settings from "../../src/Settings.js"
+
+const read = (environment: Readonly<Record<string, string>>) =>
+  Settings.read.pipe(
+    Effect.mapError(Variable.describe),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
+    Effect.either
+  )
+
+const settings = (environment: Readonly<Record<string, string>>) =>
+  Effect.map(read(environment), Either.getOrThrow)
+
+const errors = (environment: Readonly<Record<string, string>>) =>
+  Effect.map(read(environment), (result) => (Either.isLeft(result) ? result.left : []))
+
+describe("Settings", () => {
+  it.effect("has a default for every variable; one that is empty counts as not set", () =>
+    Effect.gen(function* () {
+      const names = ["DATABASE_FILE", "HOST", "PORT", "AUTH_SECRET", "STOP_TIMEOUT", "LOG_LEVEL"]
+      for (const environment of [{}, Object.fromEntries(names.map((name) => [name, " "]))]) {
+        expect(yield* settings({ ...environment, LOG_FORMAT: "json" })).toEqual({
+          database: "data/executor.db",
+          host: "127.0.0.1",
+          port: 3400,
+          authSecret: undefined,
+          runner: RunnerConfig.defaults,
+          log: { level: undefined, format: "json" }
+        })
+      }
+    })
+  )
+
+  it.effect("reads every variable", () =>
+    Effect.gen(function* () {
+      const read = yield* settings({
+        DATABASE_FILE: "/var/lib/x.db",
+        HOST: "::",
+        PORT: "0",
+        AUTH_SECRET: " with blanks ",
+        STOP_TIMEOUT: "2 minutes",
+        LEASE_DURATION: "1 second",
+        MAX_CONCURRENT_RUNS: "7",
+        MAX_CONCURRENT_STEPS: "8",
+        LOG_LEVEL: "debug",
+        LOG_FORMAT: "Pretty"
+      })
+      expect(read).toMatchObject({
+        database: "/var/lib/x.db",
+        host: "::",
+        port: 0,
+        runner: { maxConcurrentRuns: 7, maxConcurrentSteps: 8 },
+        log: { level: LogLevel.Debug, format: "pretty" }
+      })
+      expect(Duration.toMillis(read.runner.stopTimeout)).toBe(120_000)
+      expect(Duration.toMillis(read.runner.leaseDuration)).toBe(1_000)
+      // blanks may be part of a secret
+      expect(read.authSecret && Redacted.value(read.authSecret)).toBe(" with blanks ")
+    })
+  )
+
+  it.effect("names the variable, the value and what is allowed", () =>
+    Effect.gen(function* () {
+      const refused: ReadonlyArray<readonly [name: string, values: ReadonlyArray<string>]> = [
+        ["HOST", ["http://a", "a b", "a:80", "256.0.0.1", "-a"]],
+        ["PORT", ["-1", "65536", "3400.5", "1e3", "0x10", "http"]],
+        ["STOP_TIMEOUT", ["30", "30s", "-1 seconds", "infinity", "soon", "30 seconds please"]],
+        ["LEASE_DURATION", ["0", "999 millis", "15s", "infinity"]],
+        ["MAX_CONCURRENT_RUNS", ["0", "-1", "1.5", "all"]],
+        ["MAX_CONCURRENT_STEPS", ["0", "-1", "1.5", "99999999999999999999"]],
+        ["LOG_LEVEL", ["loud"]],
+        ["LOG_FORMAT", ["xml"]]
+      ]
+      for (const [name, values] of refused) {
+        for (const value of values) {
+          const [error, ...more] = yield* errors({ [name]: value })
+          expect(error, `${name}=${value}`).toMatch(
+            /^[A-Z_]+( \(option --[a-z-]+\))? is ".*"; expected /
+          )
+          expect(error?.startsWith(`${name} `)).toBe(true)
+          expect(error).toContain(JSON.stringify(value))
+          expect(more).toEqual([])
+        }
+      }
+    })
+  )
+
+  it.effect("takes durations as people write them", () =>
+    Effect.gen(function* () {
+      const durations = { "0": 0, "0 seconds": 0, "500 millis": 500, " 30  Seconds ": 30_000 }
+      for (const [text, millis] of Object.entries(durations)) {
+        const { runner } = yield* settings({ STOP_TIMEOUT: text })
+        expect(Duration.toMillis(runner.stopTimeout)).toBe(millis)
+      }
+    })
+  )
+
+  it.effect("tells all that is wrong at once", () =>
+    Effect.gen(function* () {
+      const wrong = { PORT: "x", STOP_TIMEOUT: "x", MAX_CONCURRENT_RUNS: "x", LOG_LEVEL: "x" }
+      const names = (yield* errors(wrong)).map((error) => error.split(" ")[0])
+      expect(names.sort()).toEqual(Object.keys(wrong).sort())
+    })
+  )
+
+  it.effect("asks for a secret where other machines can reach the executor", () =>
+    Effect.gen(function* () {
+      for (const HOST of ["0.0.0.0", "::", "example.org"]) {
+        expect(yield* errors({ HOST })).toEqual([expect.stringContaining("AUTH_SECRET is not set")])
+        expect(yield* errors({ HOST, AUTH_SECRET: "s" })).toEqual([])
+      }
+      for (const HOST of ["localhost", "::1", "127.0.0.2"]) {
+        expect(yield* errors({ HOST })).toEqual([])
+      }
+    })
+  )
+})

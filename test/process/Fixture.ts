@@ -1,0 +1,46 @@
+/** Executors of the fixture workflows, over one folder. */
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import * as Effect from "effect/Effect"
+import * as Process from "../support/Executor.js"
+
+export const make = Effect.gen(function* () {
+  const folder = yield* Process.makeFolder
+  const file = join(folder, "executions.jsonl")
+  const env = {
+    DATABASE_FILE: join(folder, "executor.db"),
+    FIXTURE_FILE: file,
+    FIXTURE_GATE: folder
+  }
+  const options = (extra: Readonly<Record<string, string>> = {}): Process.StartOptions => ({
+    module: Process.fixture("work.ts"),
+    cwd: folder,
+    env: { ...env, ...extra }
+  })
+  return {
+    folder,
+    env,
+    options,
+    /** Starts one, and waits until it is ready. */
+    start: (extra?: Readonly<Record<string, string>>) => Process.startReady(options(extra)),
+    executions: Process.executions(file),
+    executed: (matches: (executions: ReadonlyArray<Process.Execution>) => boolean) =>
+      Process.executed(file, matches),
+    /** Waits until a step of a run has begun. */
+    began: (runId: string, step: string) =>
+      Process.executed(file, (executions) => times(executions, "began", runId, step) > 0),
+    /** Lets a `Held` run's step end. */
+    open: (id: string) => Effect.promise(() => writeFile(join(folder, id), ""))
+  }
+})
+
+/** How often a step did that. */
+export const times = (
+  executions: ReadonlyArray<Process.Execution>,
+  event: Process.Execution["event"],
+  runId: string,
+  step: string
+): number =>
+  executions.filter(
+    (execution) => execution.event === event && execution.runId === runId && execution.step === step
+  ).length
