@@ -1,0 +1,20 @@
+import type { Opener } from "../harness/Child.js"
+import type { Table } from "../report/Table.js"
+import type { Sizes } from "../Sizes.js"
+
+export interface Context {
+  readonly sizes: Sizes
+  /** A folder of the case's own, removed after it. */
+  readonly folder: string
+  /** Stays from run to run, under the system's folder of temporary files. */
+  readonly cache: string
+  readonly open: Opener["open"]
+  /** What is being done, for whoever waits. */
+  readonly progress: (text: string) => void
+}
+
+export interface Case {
+  readonly name: string
+  readonly title: string
+  readonly measure: (context: Context) => Promise<ReadonlyArray<Table>>
+}

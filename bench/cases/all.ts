@@ -1,0 +1,28 @@
+import type { Case } from "./Case.js"
+import { commits } from "./commits.js"
+import { drain } from "./drain.js"
+import { executors } from "./executors.js"
+import { finished } from "./finished.js"
+import { heap } from "./heap.js"
+import { http } from "./http.js"
+import { latency } from "./latency.js"
+import { shapes } from "./shapes.js"
+import { signal } from "./signal.js"
+import { startup } from "./startup.js"
+import { steps } from "./steps.js"
+import { timers } from "./timers.js"
+
+export const all: ReadonlyArray<Case> = [
+  commits,
+  steps,
+  latency,
+  shapes,
+  finished,
+  http,
+  signal,
+  timers,
+  startup,
+  executors,
+  drain,
+  heap
+]

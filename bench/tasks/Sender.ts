@@ -1,0 +1,40 @@
+/** Another process on the same file: executes nothing, sends signals. */
+import { Effect, Layer } from "effect"
+import * as Executor from "../../src/Executor.js"
+import * as RunnerConfig from "../../src/RunnerConfig.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { sharedMillis } from "../harness/Process.js"
+import * as Runtime from "../harness/Runtime.js"
+import type { Session } from "../harness/Session.js"
+import { signal } from "./Resume.js"
+
+/** Ids of the runs to signal. */
+export type Input = ReadonlyArray<string>
+
+/** When each was about to be signalled. */
+export type Output = ReadonlyArray<number>
+
+/** Not a multiple of how often the receiver looks, so that every phase of that comes up. */
+const pauseMillis = 13
+
+export const open = async (params: {
+  readonly filename: string
+}): Promise<Session<Input, Output>> => {
+  const layer = Executor.layerEngine.pipe(
+    Layer.provide(SqlRunStore.layerFile(params)),
+    Layer.provide(RunnerConfig.layer())
+  )
+  const runtime = await Runtime.make(layer)
+  return {
+    ask: (runs) =>
+      runtime.run(
+        Effect.forEach(runs, (runId) =>
+          Effect.suspend(() => {
+            const sent = sharedMillis()
+            return Effect.as(signal(runId), sent)
+          }).pipe(Effect.zipLeft(Effect.sleep(pauseMillis)))
+        )
+      ),
+    close: runtime.dispose
+  }
+}
