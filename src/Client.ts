@@ -19,14 +19,12 @@
  *   Effect.provide(Client.layerFetch({ baseUrl: "http://127.0.0.1:3400", token }))
  * )
  */
-import {
-  FetchHttpClient,
-  HttpApiClient,
-  HttpClient,
-  HttpClientError,
-  HttpClientRequest,
-  type HttpClientResponse
-} from "@effect/platform"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type { DurableDeferred, Workflow } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -44,7 +42,9 @@ import * as Typed from "./internal/Typed.js"
 import type { RunnerState } from "./RunnerState.js"
 import { isFinal, type Json } from "./RunStore.js"
 import {
+  type ExecutorView,
   type ListRequest,
+  type RunCounts,
   RunNotFound,
   type RunsPage,
   type RunView,
@@ -88,7 +88,8 @@ export interface Options {
   readonly token?: Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
   /**
    * When to try again after `Unavailable`, counted anew for each request. Every request of this
-   * client may be repeated: a run is started, and a signal taken, once only. Default: 9 times, after
+   * client may be repeated: a run is started, and a signal taken, once only. (Where the answer to a
+   * `retry` or a `remove` is lost, its repetition says that the run is not as it was.) Default: 9 times, after
    * 100 milliseconds, doubling up to 5 seconds: 21 seconds in all, which outlasts a restart.
    */
   readonly retry?: Schedule.Schedule<unknown> | undefined
@@ -183,6 +184,21 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     readonly resume: (runId: string) => Effect.Effect<void, RequestError<"resume">>
 
     /**
+     * Lets a run that failed or was interrupted go on from the step that failed. Fails with
+     * `NotRetryable` where its status or its compensations do not allow it.
+     */
+    readonly retry: (runId: string) => Effect.Effect<void, RequestError<"retry">>
+
+    /** Deletes a run that is over; fails with `RunNotFinished` where it, or its parent, is not. */
+    readonly remove: (runId: string) => Effect.Effect<void, RequestError<"remove">>
+
+    /** How many runs there are in each status. */
+    readonly counts: Effect.Effect<RunCounts, RequestError<"counts">>
+
+    /** The executors that work on the store; for tokens with the scope `admin`. */
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"counts">>
+
+    /**
      * Completes a run's DurableDeferred. The first value stays. Fails with `InvalidSignal` where the
      * value does not encode, and where the token is none.
      *
@@ -220,12 +236,16 @@ export const make = (
     const anyone = (yield* HttpClient.HttpClient).pipe(
       HttpClient.mapRequest(HttpClientRequest.prependUrl(String(options.baseUrl)))
     )
-    const runs = yield* makeRuns(
-      anyone.pipe(
-        HttpClient.mapRequestEffect(authorize(options.token)),
-        HttpClient.transformResponse(Effect.filterOrFail(isUp, notUp))
-      )
+    const authorized = anyone.pipe(
+      HttpClient.mapRequestEffect(authorize(options.token)),
+      HttpClient.transformResponse(Effect.filterOrFail(isUp, notUp))
     )
+    const runs = yield* makeRuns(authorized)
+    const askExecutors = yield* HttpApiClient.endpoint(Api, {
+      group: "executors",
+      endpoint: "executors",
+      httpClient: authorized
+    })
     const askHealth = yield* HttpApiClient.endpoint(Api, {
       group: "probes",
       endpoint: "health",
@@ -285,12 +305,14 @@ export const make = (
       execute: (workflow, ...payload) =>
         Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
       get,
-      list: ({ cursor, limit, status, workflow } = {}) =>
+      list: ({ createdAfter, createdBefore, cursor, limit, status, workflow } = {}) =>
         call(
           runs.list({
             urlParams: {
               ...(workflow === undefined ? {} : { workflow }),
               ...(status === undefined ? {} : { status }),
+              ...(createdAfter === undefined ? {} : { createdAfter }),
+              ...(createdBefore === undefined ? {} : { createdBefore }),
               ...(limit === undefined ? {} : { limit }),
               ...(cursor === undefined ? {} : { cursor })
             }
@@ -299,6 +321,11 @@ export const make = (
       interrupt: (runId) =>
         Effect.asVoid(call(runs.interrupt({ path: { runId: segment(runId) } }))),
       resume: (runId) => Effect.asVoid(call(runs.resume({ path: { runId: segment(runId) } }))),
+      retry: (runId) => Effect.asVoid(call(runs.retry({ path: { runId: segment(runId) } }))),
+      // an answer that got lost is followed by another request, which then finds nothing
+      remove: (runId) => call(runs.remove({ path: { runId: segment(runId) } })),
+      counts: call(runs.counts({})),
+      executors: Effect.map(call(askExecutors({})), ({ executors }) => executors),
       signal: (deferred, target, value) =>
         Effect.flatMap(Typed.encodeSignal(deferred, target, value), ({ name, runId, value }) =>
           Effect.asVoid(

@@ -32,18 +32,9 @@ import {
   type RunStoreError
 } from "./RunStore.js"
 import { Signals } from "./Signals.js"
-
-/** A step whose effect is executing, or whose outcome is being recorded. */
-export interface StepInFlight {
-  /** `runId/name/attempt` */
-  readonly key: string
-  readonly runId: string
-  readonly workflow: string
-  readonly name: string
-  readonly attempt: number
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number
-}
+import type { StepInFlight } from "./StepInFlight.js"
+import * as Metrics from "./telemetry/Metrics.js"
+import * as Spans from "./telemetry/Spans.js"
 
 export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher")<
   Dispatcher,
@@ -85,6 +76,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly steps: Steps.Steps
     /** @internal */
     readonly runs: Active.ActiveRuns
+    /** @internal */
+    readonly spans: Spans.Spans
     /** The workflow has awaited this deferred. @internal */
     readonly noteDeferred: (workflow: string, deferred: DurableDeferred.Any) => void
     /** Runs of this workflow take no new work in this process. @internal */
@@ -93,6 +86,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly halt: (run: ActiveRun, halt: Halt) => void
 
     /** The id under which this process holds runs, while it does. @internal */
+    readonly executor: () => number | undefined
+    /** Says which that is. @internal */
     readonly setExecutor: (id: number | undefined) => void
     /** How many more runs there is room for. @internal */
     readonly room: () => number
@@ -122,6 +117,7 @@ export const make: Effect.Effect<
   const runtime = yield* Effect.runtime()
   const slots = Slots.make(config.maxConcurrentSteps)
   const { giveUp, persist } = yield* Persist.make
+  const spans = yield* Spans.make
   const wanted = yield* Effect.makeLatch(false)
   /** Released when a workflow is registered: this is not an executor that stops. */
   const goesOn = yield* Effect.makeLatch(false)
@@ -154,6 +150,7 @@ export const make: Effect.Effect<
     persist,
     giveUp,
     steps,
+    spans,
     isDraining,
     fork: Runtime.runFork(runtime),
     grace: config.stopGrace,
@@ -269,6 +266,7 @@ export const make: Effect.Effect<
     register: (registration) =>
       Effect.sync(() => {
         registrations.set(registration.workflow.name, registration)
+        Metrics.registered(registration.workflow.name)
         releasing = undefined
         wanted.unsafeOpen()
       }).pipe(
@@ -277,6 +275,7 @@ export const make: Effect.Effect<
       ),
     steps,
     runs,
+    spans,
     noteDeferred: (workflow, deferred) => {
       const key = `${workflow}/${deferred.name}`
       deferreds.delete(key)
@@ -287,6 +286,7 @@ export const make: Effect.Effect<
     },
     isDraining,
     halt: runs.halt,
+    executor: () => executor,
     setExecutor: (id) => {
       executor = id
     },

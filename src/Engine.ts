@@ -4,12 +4,10 @@
  * Everything a workflow asks for is first looked up in what the run has recorded; only what is not
  * there is done, and recorded before the workflow goes on.
  */
-import {
-  type Activity,
-  type DurableDeferred,
-  WorkflowEngine as Upstream,
-  Workflow
-} from "@effect/workflow"
+import type * as Activity from "@effect/workflow/Activity"
+import type * as DurableDeferred from "@effect/workflow/DurableDeferred"
+import * as Workflow from "@effect/workflow/Workflow"
+import * as Upstream from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -19,7 +17,6 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
@@ -99,6 +96,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       if (activity.name.startsWith(timerPrefix)) return yield* shortSleep(instance, link, activity)
       const recorded = link.run.steps.get(stepKey(activity.name, attempt))
       if (recorded !== undefined) {
+        yield* dispatcher.spans.replayed
         link.run.reach(stepKey(activity.name, attempt), link.nested)
         return yield* decodeStep(link, activity, recorded)
       }
@@ -215,15 +213,14 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     const newRun = Effect.fnUntraced(function* (
       workflow: Workflow.Any,
-      options: { readonly executionId: string; readonly payload: unknown }
+      options: { readonly executionId: string; readonly payload: object }
     ) {
-      const schema = workflow.payloadSchema as unknown as Schema.Schema<unknown, unknown, unknown>
-      const encoded = yield* Effect.orDie(Schema.encode(schema)(options.payload))
+      const payload = yield* Effect.orDie(Codec.payloadToJson(workflow, options.payload))
       const span = yield* Effect.option(Effect.currentSpan)
       return {
         runId: options.executionId,
         workflow: workflow.name,
-        payload: yield* Effect.orDie(Codec.stringify(encoded)),
+        payload,
         trace: Option.getOrUndefined(
           Option.map(span, ({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled }))
         )
@@ -234,7 +231,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       workflow: Workflow.Any,
       options: {
         readonly executionId: string
-        readonly payload: unknown
+        readonly payload: object
         readonly discard?: boolean | undefined
       }
     ) {
@@ -256,7 +253,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       workflow: Workflow.Any,
       options: {
         readonly executionId: string
-        readonly payload: unknown
+        readonly payload: object
         readonly discard?: boolean | undefined
       },
       parent: Instance,
@@ -327,6 +324,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           workflow,
           execute: (payload, runId) =>
             Effect.mapInputContext(
+              // what else it needs is in the context that it was registered with
+              // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
               Effect.suspend(() => execute(payload, runId)) as Effect.Effect<
                 unknown,
                 unknown,

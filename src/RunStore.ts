@@ -182,11 +182,52 @@ export interface Completion {
   readonly held: Held
   readonly status: FinalStatus
   readonly exit: Json
+  /** Its compensations were executed: what it had done is undone. Default: false. */
+  readonly compensated?: boolean | undefined
+}
+
+/**
+ * What became of a run that is over. `Refused` says why nothing was done with it:
+ *
+ * - `status`: its status, which is given, does not allow it.
+ * - `compensated`: its compensations were executed, or it is not known whether they were.
+ * - `parent`: a run that started it goes on from what it came to.
+ * - `child`: a run that it started was removed, and would begin anew.
+ */
+export type WithFinished =
+  | { readonly _tag: "Done" }
+  | { readonly _tag: "NotFound" }
+  | {
+      readonly _tag: "Refused"
+      readonly status: RunStatus
+      readonly because: "status" | "compensated" | "parent" | "child"
+    }
+
+export interface Prune {
+  /** Remove runs that have been over for longer than this. */
+  readonly olderThanMillis?: number | undefined
+  /** Remove the oldest runs that are over, but for so many. */
+  readonly keep?: number | undefined
+  /** How many runs to look at. */
+  readonly limit: number
+  /** `Pruned.cursor` of the part before. */
+  readonly cursor?: Pruned["cursor"]
+}
+
+export interface Pruned {
+  /** How many runs were removed. */
+  readonly removed: number
+  /** Where to go on; `undefined` when there is nothing more to remove. */
+  readonly cursor: { readonly after: number; readonly spared: number } | undefined
 }
 
 export interface RunQuery {
   readonly workflow?: string | undefined
   readonly status?: ReadonlyArray<RunStatus> | undefined
+  /** Created at this time or later. */
+  readonly createdAfter?: Millis | undefined
+  /** Created earlier than this. */
+  readonly createdBefore?: Millis | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
   /** `Page.cursor` of the page before. */
@@ -340,6 +381,25 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
       runId: string
     ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
 
+    /**
+     * Makes a failed or interrupted run whose compensations were not executed `pending` again. What
+     * is recorded stays, but for the failures after which no step that completed began, and the
+     * signals whose names are in `forget`.
+     */
+    readonly retry: (options: {
+      readonly runId: string
+      readonly forget: ReadonlyArray<string>
+    }) => Effect.Effect<WithFinished, RunStoreError>
+
+    /** Removes a run that is over, with all that belongs to it. */
+    readonly remove: (runId: string) => Effect.Effect<WithFinished, RunStoreError>
+
+    /**
+     * Removes runs that are over and old or many enough, as `remove` would, from the oldest. Runs
+     * that must stay because of their parent count as removed.
+     */
+    readonly prune: (options: Prune) => Effect.Effect<Pruned, RunStoreError>
+
     /** Makes up to `limit` suspended runs whose timer is due `pending`. Answers with how many. */
     readonly wakeDue: (limit: number) => Effect.Effect<number, RunStoreError>
 
@@ -366,6 +426,15 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     readonly list: (query: RunQuery) => Effect.Effect<Page, RunStoreError>
 
+    /** How many runs there are in each status; quick, however many there are. */
+    readonly counts: Effect.Effect<Readonly<Record<RunStatus, number>>, RunStoreError>
+
+    /**
+     * When the oldest run was created that nobody has begun yet. Where a thousand runs of a workflow
+     * wait to be resumed, one behind them may be left out.
+     */
+    readonly oldestPending: Effect.Effect<Option.Option<Millis>, RunStoreError>
+
     /** Names of workflows that pending runs wait for. */
     readonly pendingWorkflows: Effect.Effect<ReadonlyArray<string>, RunStoreError>
 
@@ -389,10 +458,14 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly unregister: (executor: number) => Effect.Effect<void, RunStoreError>
 
     /**
-     * Takes over from executors whose lease has lapsed: up to `limit` of their runs become
-     * `pending`, and an executor with none left is removed. Answers with how many runs that were.
+     * Takes over from executors whose lease has lapsed, and from those in `dead`, which are known to
+     * be gone whatever their lease: up to `limit` of their runs become `pending`, and an executor
+     * with none left is removed. Answers with how many runs that were.
      */
-    readonly takeOver: (limit: number) => Effect.Effect<number, RunStoreError>
+    readonly takeOver: (options: {
+      readonly limit: number
+      readonly dead?: ReadonlyArray<number> | undefined
+    }) => Effect.Effect<number, RunStoreError>
 
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorInfo>, RunStoreError>
 

@@ -4,8 +4,9 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
-import type { StepInFlight } from "./Dispatcher.js"
-import type { Json, Millis, Run, RunStatus, Step } from "./RunStore.js"
+import * as Machine from "./internal/Machine.js"
+import type { ExecutorInfo, Json, Millis, Run, RunStatus, Step } from "./RunStore.js"
+import type { StepInFlight } from "./StepInFlight.js"
 
 export const RunStatusSchema = Schema.Literal(
   "pending",
@@ -71,11 +72,38 @@ export const RunsPage = Schema.Struct({
 })
 export type RunsPage = typeof RunsPage.Type
 
+/** How many runs there are in each status. */
+export const RunCounts = Schema.Record({
+  key: RunStatusSchema,
+  value: Schema.Int
+}) satisfies Schema.Schema<Readonly<Record<RunStatus, number>>>
+export type RunCounts = typeof RunCounts.Type
+
+/**
+ * An executor that works on the store. `runs` is how many runs it holds. `alive` until its lease
+ * lapses, at `leaseUntil`, or its process is seen to be gone. `self` is the one that answers.
+ */
+export const ExecutorView = Schema.Struct({
+  id: Schema.Int,
+  host: Schema.String,
+  pid: Schema.Int,
+  state: Schema.Literal("running", "draining"),
+  alive: Schema.Boolean,
+  self: Schema.Boolean,
+  runs: Schema.Int,
+  startedAt: Schema.String,
+  leaseUntil: Schema.NullOr(Schema.String)
+})
+export type ExecutorView = typeof ExecutorView.Type
+
 /** `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. */
 export const WorkflowView = Schema.Struct({ name: Schema.String, payload: Schema.Unknown })
 export type WorkflowView = typeof WorkflowView.Type
 
-const iso = (millis: Millis): string => new Date(millis).toISOString()
+/** The latest time that a Date can be. */
+const endOfTime = 8_640_000_000_000_000
+
+const iso = (millis: Millis): string => new Date(Math.min(millis, endOfTime)).toISOString()
 
 const parse = (json: Json): Either.Either<unknown, string> =>
   Either.try({
@@ -172,6 +200,23 @@ export const viewStep = (step: Step): StepView => ({
   startedAt: iso(step.startedAt),
   ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
   ...(step.exit === undefined ? {} : outcomeView(step.exit))
+})
+
+/** An executor as clients see it at this time. */
+export const viewExecutor = (
+  info: ExecutorInfo,
+  { now, self }: { readonly now: Millis; readonly self: number | undefined }
+): ExecutorView => ({
+  id: info.id,
+  host: Machine.nameOf(info.host),
+  pid: info.pid,
+  state: info.state,
+  alive: info.leaseUntil >= now && !Machine.here.isDead(info),
+  self: info.id === self,
+  runs: info.runs,
+  startedAt: iso(info.startedAt),
+  // of one that was taken over there is none any more
+  leaseUntil: info.leaseUntil < 0 ? null : iso(info.leaseUntil)
 })
 
 /** The whole encoded `Cause` of a recorded failure, for clients that know the workflow's schemas. */

@@ -5,8 +5,6 @@
  * status query may need is still there. Interrupting the scope (SIGTERM, under
  * `NodeRuntime.runMain`) is all it takes to drain.
  */
-
-import { hostname } from "node:os"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -19,12 +17,15 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { Dispatcher, type StepInFlight } from "./Dispatcher.js"
+import { Dispatcher } from "./Dispatcher.js"
 import { logCut } from "./engine/ActiveRuns.js"
 import * as Loops from "./engine/Loops.js"
+import * as Machine from "./internal/Machine.js"
 import { RunnerConfig } from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import { RunStore, RunStoreError } from "./RunStore.js"
+import type { StepInFlight } from "./StepInFlight.js"
+import * as Metrics from "./telemetry/Metrics.js"
 
 /**
  * A Runner was started where there is one already, or where one has stopped. A stopped Runner does
@@ -118,7 +119,7 @@ const start = Effect.gen(function* () {
   let executor = 0
   const register = store
     .register({
-      host: hostname(),
+      host: Machine.here.host,
       pid: process.pid,
       leaseMillis: Duration.toMillis(leaseDuration)
     })
@@ -140,6 +141,7 @@ const start = Effect.gen(function* () {
   yield* Effect.logInfo("runner running").pipe(Effect.annotateLogs({ executor }))
 
   const reregister = Effect.gen(function* () {
+    Metrics.leaseLost()
     const lost = yield* dispatcher.runs.lose
     yield* Effect.logWarning("lease lost: another executor has taken over").pipe(
       Effect.annotateLogs({ executor, runs: lost })
@@ -151,6 +153,7 @@ const start = Effect.gen(function* () {
   const background = [
     Loops.nudges(timers),
     Loops.timers(timers),
+    Loops.retention,
     Loops.leases({ executor: () => executor, reregister, timers })
   ]
   const started: Started = {
@@ -198,6 +201,7 @@ const drainRunner = (started: Started) =>
       stepsCut: retired.cut.length,
       handedOver: retired.handedOver + Exit.getOrElse(left, () => 0)
     }
+    Metrics.drained(result.durationMillis)
     yield* Effect.logInfo("drain over").pipe(Effect.annotateLogs({ ...result }))
     // whoever stops this process is to know that its runs follow only when the lease lapses
     yield* left

@@ -37,6 +37,16 @@ export interface RunnerOptions {
   readonly maxConcurrentRuns: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
   readonly maxConcurrentSteps: number
+  /**
+   * How long runs are kept that are over. They are removed in small batches, once a minute.
+   * `Duration.infinity` keeps them. Default: for ever.
+   */
+  readonly retention: Duration.DurationInput
+  /**
+   * How many runs are kept that are over, the newest of all workflows; `Infinity` keeps them all.
+   * Default: all.
+   */
+  readonly retentionCount: number
 }
 
 export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerConfig")<
@@ -48,6 +58,8 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly leaseDuration: Duration.Duration
     readonly maxConcurrentRuns: number
     readonly maxConcurrentSteps: number
+    readonly retention: Duration.Duration
+    readonly retentionCount: number
   }
 >() {}
 
@@ -57,7 +69,9 @@ export const defaults: RunnerConfig["Type"] = {
   closeTimeout: Duration.seconds(10),
   leaseDuration: Duration.seconds(15),
   maxConcurrentRuns: 1000,
-  maxConcurrentSteps: 500
+  maxConcurrentSteps: 500,
+  retention: Duration.infinity,
+  retentionCount: Number.POSITIVE_INFINITY
 }
 
 /** The defaults, but for what is given. */
@@ -67,7 +81,9 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   closeTimeout: Duration.decode(options.closeTimeout ?? defaults.closeTimeout),
   leaseDuration: Duration.decode(options.leaseDuration ?? defaults.leaseDuration),
   maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
-  maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps
+  maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
+  retention: Duration.decode(options.retention ?? defaults.retention),
+  retentionCount: options.retentionCount ?? defaults.retentionCount
 })
 
 export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerConfig> =>
@@ -81,8 +97,8 @@ const atLeastOne = (name: string, fallback: number) =>
   }).pipe(Config.withDefault(fallback))
 
 /**
- * `STOP_TIMEOUT`, `LEASE_DURATION` (durations such as `30 seconds`), `MAX_CONCURRENT_RUNS` and
- * `MAX_CONCURRENT_STEPS`.
+ * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
+ * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS` and `RETENTION_COUNT`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   stopTimeout: Variable.duration("STOP_TIMEOUT", {
@@ -95,7 +111,16 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     allowed: 'a duration of at least 1 second, such as "15 seconds" or "1 minute"'
   }).pipe(Config.withDefault(defaults.leaseDuration)),
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
-  maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps)
+  maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
+  retention: Variable.duration("RETENTION", {
+    min: Duration.seconds(1),
+    allowed: 'a duration of at least 1 second, such as "30 days"'
+  }).pipe(Config.withDefault(defaults.retention)),
+  retentionCount: Variable.integer("RETENTION_COUNT", {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    allowed: "a whole number of 0 or more"
+  }).pipe(Config.withDefault(defaults.retentionCount))
 }).pipe(Config.map((read) => ({ ...defaults, ...read })))
 
 export const layerFromEnv: Layer.Layer<RunnerConfig, ConfigError> = Layer.effect(

@@ -3,6 +3,7 @@
  * command and the promise façade are made of.
  */
 import type { DurableDeferred, Workflow } from "@effect/workflow"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -15,12 +16,23 @@ import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { interruptPoint } from "./engine/ActiveRun.js"
 import { stringify } from "./engine/Codec.js"
-import { isFinal, type RunStatus, RunStore, type RunStoreError, type Trace } from "./RunStore.js"
+import {
+  isFinal,
+  type RunStatus,
+  RunStore,
+  type RunStoreError,
+  type Trace,
+  type WithFinished
+} from "./RunStore.js"
 import {
   causeOf,
+  type ExecutorView,
   overlay,
+  type RunCounts,
+  RunStatusSchema,
   type RunsPage,
   type RunWithStepsView,
+  viewExecutor,
   viewRun,
   viewStep,
   type WorkflowView
@@ -62,6 +74,20 @@ export class InvalidCursor extends Schema.TaggedError<InvalidCursor>()("InvalidC
   message: Schema.String
 }) {}
 
+/** The run cannot be retried; the message says why. */
+export class NotRetryable extends Schema.TaggedError<NotRetryable>()("NotRetryable", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/** The run, or one that started it, is not over yet. */
+export class RunNotFinished extends Schema.TaggedError<RunNotFinished>()("RunNotFinished", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
 const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>
   new UnknownWorkflow({
     workflow,
@@ -73,6 +99,40 @@ const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>
 
 const runNotFound = (runId: string) =>
   new RunNotFound({ runId, message: `There is no run ${JSON.stringify(runId)}` })
+
+type Refused = Extract<WithFinished, { readonly _tag: "Refused" }>
+
+const whyNotRetried = ({ because, status }: Refused): string => {
+  switch (because) {
+    case "status":
+      return `it is ${status}; only a failed or an interrupted run can be retried${
+        status === "suspended" ? ", a suspended one resumed" : ""
+      }`
+    case "compensated":
+      return "its compensations were executed: what it had done is undone, and is not done again"
+    case "parent":
+      return "a run that started it is not over, and goes on from what it came to"
+    case "child":
+      return "a run that it had started was deleted, and would begin anew"
+  }
+}
+
+const notRetryable = (runId: string, refused: Refused) =>
+  new NotRetryable({
+    runId,
+    status: refused.status,
+    message: `Run ${JSON.stringify(runId)} cannot be retried: ${whyNotRetried(refused)}`
+  })
+
+const runNotFinished = (runId: string, { because, status }: Refused) =>
+  new RunNotFinished({
+    runId,
+    status,
+    message:
+      because === "status"
+        ? `Run ${JSON.stringify(runId)} is ${status}; only a run that is over can be deleted`
+        : `Run ${JSON.stringify(runId)} cannot be deleted: a run that started it is not over`
+  })
 
 // ---------------------------------------------------------------------------------------------
 // The service
@@ -94,6 +154,10 @@ export interface ListRequest {
   readonly workflow?: string | undefined
   /** Runs in any of these; every status when empty or left out. */
   readonly status?: ReadonlyArray<RunStatus> | undefined
+  /** Created at this time or later. */
+  readonly createdAfter?: Date | undefined
+  /** Created earlier than this. */
+  readonly createdBefore?: Date | undefined
   /** 1 to 200; what lies outside is brought inside. Default: 50. */
   readonly limit?: number | undefined
   /** `nextCursor` of the page before. */
@@ -133,6 +197,25 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
 
     /** Wakes a suspended run; no effect on any other. */
     readonly resume: (runId: string) => Effect.Effect<void, RunNotFound | RunStoreError>
+
+    /**
+     * Lets a run that failed or was interrupted go on from the step that failed, also while draining.
+     * Completed steps stay. Refused where its compensations were executed.
+     */
+    readonly retry: (
+      runId: string
+    ) => Effect.Effect<void, RunNotFound | NotRetryable | RunStoreError>
+
+    /** Removes a run that is over, with its steps and signals. */
+    readonly remove: (
+      runId: string
+    ) => Effect.Effect<void, RunNotFound | RunNotFinished | RunStoreError>
+
+    /** How many runs there are in each status. */
+    readonly counts: Effect.Effect<RunCounts, RunStoreError>
+
+    /** The executors that work on this store, in the order in which they started. */
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RunStoreError>
 
     /**
      * Completes the run's DurableDeferred of that name. The first value stays. The value is checked
@@ -257,6 +340,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const page = yield* store.list({
         workflow: request.workflow,
         status: request.status?.length === 0 ? undefined : request.status,
+        createdAfter: request.createdAfter?.getTime(),
+        createdBefore: request.createdBefore?.getTime(),
         limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
         cursor
       })
@@ -274,6 +359,27 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         status,
         Option.match({ onNone: () => runNotFound(runId), onSome: () => Effect.void })
       )
+
+    const finished = <E>(
+      runId: string,
+      answer: Effect.Effect<WithFinished, RunStoreError>,
+      refuse: (runId: string, refused: Refused) => E
+    ): Effect.Effect<void, RunNotFound | E | RunStoreError> =>
+      Effect.flatMap(answer, (answer): Effect.Effect<void, RunNotFound | E> => {
+        switch (answer._tag) {
+          case "Done":
+            return Effect.void
+          case "NotFound":
+            return runNotFound(runId)
+          case "Refused":
+            return Effect.fail(refuse(runId, answer))
+        }
+      })
+
+    const executors = Effect.gen(function* () {
+      const [now, all] = yield* Effect.all([Clock.currentTimeMillis, store.executors])
+      return all.map((info) => viewExecutor(info, { now, self: dispatcher.executor() }))
+    })
 
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
       const invalid = (message: string) => new InvalidSignal({ name, message })
@@ -297,6 +403,12 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       list,
       interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
       resume: (runId) => known(runId, store.wake(runId)),
+      // the point at which an interrupt took hold is of the run that was, not of the one that follows
+      retry: (runId) =>
+        finished(runId, store.retry({ runId, forget: [interruptPoint] }), notRetryable),
+      remove: (runId) => finished(runId, store.remove(runId), runNotFinished),
+      counts: store.counts,
+      executors,
       signal
     }
   }

@@ -6,6 +6,7 @@
  */
 
 import { isIP } from "node:net"
+import type * as Arr from "effect/Array"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -17,6 +18,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Authorization from "./http/Authorization.js"
 import { isLoopback } from "./internal/Loopback.js"
 import * as Variable from "./internal/Variable.js"
 import * as RunnerConfig from "./RunnerConfig.js"
@@ -32,14 +34,16 @@ export interface Settings {
   readonly port: number
   /**
    * `AUTH_SECRET`: HS256 key of the bearer tokens; 32 bytes or more. Without one a random key is
-   * made, on a loopback address only.
+   * made, on a loopback address only. Then those of `AUTH_SECRETS_ACCEPTED`, whose tokens are
+   * accepted too: see `Authorization.Secrets` for how a secret is changed.
    */
-  readonly authSecret: Redacted.Redacted | undefined
+  readonly authSecret: Arr.NonEmptyReadonlyArray<Redacted.Redacted> | undefined
   /** `STOP_TIMEOUT`, `LEASE_DURATION`, `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS`. */
   readonly runner: RunnerConfig.RunnerConfig["Type"]
 }
 
-const database = Variable.make("DATABASE_FILE", {
+/** `DATABASE_FILE`. */
+export const database = Variable.make("DATABASE_FILE", {
   allowed: "the path of a file",
   parse: (text) => text
 }).pipe(Config.withDefault("data/executor.db"))
@@ -61,11 +65,34 @@ const port = Variable.integer("PORT", {
   allowed: "a whole number from 0 to 65535, where 0 takes a free port"
 }).pipe(Config.withDefault(3400))
 
-const authSecret = Variable.make("AUTH_SECRET", {
-  secret: true,
-  allowed: "a text",
-  parse: (text) => Redacted.make(text)
-}).pipe(Config.withDefault(undefined))
+/** `HOST` and `PORT`. */
+export const address: Config.Config<Pick<Settings, "host" | "port">> = Config.all({ host, port })
+
+/** `AUTH_SECRET`, which signs, and then those of `AUTH_SECRETS_ACCEPTED`. */
+export const authSecret: Config.Config<Settings["authSecret"]> = Config.all({
+  signing: Variable.make("AUTH_SECRET", {
+    secret: true,
+    allowed: "a text",
+    parse: (text) => Redacted.make(text)
+  }).pipe(Config.withDefault(undefined)),
+  accepted: Variable.make("AUTH_SECRETS_ACCEPTED", {
+    secret: true,
+    allowed: "secrets separated by commas, or a JSON array of strings",
+    parse: Authorization.parseSecrets
+  }).pipe(Config.withDefault([]))
+}).pipe(
+  Config.mapOrFail(({ accepted, signing }) => {
+    if (signing !== undefined) return Either.right([signing, ...accepted] as const)
+    return accepted.length === 0
+      ? Either.right(undefined)
+      : Either.left(
+          ConfigError.InvalidData(
+            ["AUTH_SECRET"],
+            "AUTH_SECRET is not set, and AUTH_SECRETS_ACCEPTED is; expected the secret that signs in AUTH_SECRET, and others that are accepted too in AUTH_SECRETS_ACCEPTED"
+          )
+        )
+  })
+)
 
 /** Every variable but those of the log. */
 export const config: Config.Config<Settings> = Config.all({

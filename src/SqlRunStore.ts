@@ -20,6 +20,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import * as Backup from "./internal/store/Backup.js"
 import * as Claims from "./internal/store/Claims.js"
 import * as Connect from "./internal/store/Connect.js"
 import { create } from "./internal/store/Creation.js"
@@ -27,6 +28,7 @@ import type { Database } from "./internal/store/Database.js"
 import * as Databases from "./internal/store/Database.js"
 import * as Executors from "./internal/store/Executors.js"
 import * as Failure from "./internal/store/Failure.js"
+import * as Finished from "./internal/store/Finished.js"
 import * as ForeignCommits from "./internal/store/ForeignCommits.js"
 import type { GroupCommit } from "./internal/store/GroupCommit.js"
 import * as GroupCommits from "./internal/store/GroupCommit.js"
@@ -113,12 +115,15 @@ const writes = ({ write }: GroupCommit) =>
     signal: (signal) => write(WakeUps.signal(signal)),
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+    retry: (options) => write(Finished.retry(options)),
+    remove: (runId) => write(Finished.remove(runId)),
+    prune: (options) => write(Finished.prune(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
-    takeOver: (limit) => write(Claims.takeOver(limit))
+    takeOver: (options) => write(Claims.takeOver(options))
   }) satisfies Partial<RunStore["Type"]>
 
 const reads = (database: Database, isClosed: () => boolean) => {
@@ -134,6 +139,8 @@ const reads = (database: Database, isClosed: () => boolean) => {
     list: (query) => guarded(Queries.list(database, query)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
+    counts: read(Queries.counts),
+    oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
     executors: read(Executors.all)
   } satisfies Partial<RunStore["Type"]>
@@ -176,3 +183,16 @@ export const layerMemory: Layer.Layer<RunStore, RunStoreError> = layerWith({
   pollInterval: Duration.infinity,
   gather: Effect.yieldNow()
 }).pipe(Layer.provide(Connect.layerFile(":memory:")))
+
+/**
+ * Copies a store's file, also while executors write to it: the copy is all that was committed when
+ * it began. It replaces a file that is there, once it is complete. Fails as `unavailable` where the
+ * one cannot be read or the other not be written, as `full` where there is no room for it.
+ *
+ * @example
+ * SqlRunStore.backup({ filename: "data/executor.db", destination: "backup.db" })
+ */
+export const backup: (options: {
+  readonly filename: string
+  readonly destination: string
+}) => Effect.Effect<void, RunStoreError> = Backup.backup

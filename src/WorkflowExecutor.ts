@@ -16,7 +16,7 @@
  *
  * await executor.stop()
  */
-import { HttpServer } from "@effect/platform"
+import * as HttpServer from "@effect/platform/HttpServer"
 import type { DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"

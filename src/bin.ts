@@ -3,9 +3,14 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Command from "./cli/Command.js"
+import { exitCodeOf } from "./cli/Failures.js"
 
 Command.run(process.argv).pipe(
   Effect.provide(NodeContext.layer),
-  // the command says itself what went wrong
-  NodeRuntime.runMain({ disableErrorReporting: true, disablePrettyLogger: true })
+  NodeRuntime.runMain({
+    // the command says itself what went wrong
+    disableErrorReporting: true,
+    disablePrettyLogger: true,
+    teardown: (exit, onExit) => onExit(exitCodeOf(exit))
+  })
 )

@@ -4,6 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -14,7 +15,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Executor from "../Executor.js"
+import { Runner } from "../Runner.js"
 import * as Settings from "../Settings.js"
+import * as DrainProgress from "./DrainProgress.js"
 import * as Failures from "./Failures.js"
 import * as WorkflowModule from "./WorkflowModule.js"
 
@@ -50,12 +53,20 @@ const isLogged = (cause: Cause.Cause<unknown>) =>
 const serve = (options: Options): Effect.Effect<never, unknown> =>
   Effect.gen(function* () {
     // first all that can be wrong before anything is opened
-    const { runner } = yield* Settings.read
+    const { log, runner } = yield* Settings.read
     const workflows = yield* WorkflowModule.load(Option.getOrUndefined(options.module))
     yield* surviveReaders
     const thrown = yield* uncaught
     yield* Effect.logInfo("executor starting").pipe(Effect.annotateLogs({ pid: process.pid }))
-    return yield* untilInterrupted(Layer.launch(Executor.layerConfig({ workflows })), {
+    const executor = Executor.layerConfig({ workflows }).pipe(
+      Layer.tap((context) =>
+        log.format === "pretty" && process.stderr.isTTY
+          ? // it is to outlive what it was started with: the drain comes when that is closed
+            Effect.forkDaemon(DrainProgress.report(Context.get(context, Runner), runner))
+          : Effect.void
+      )
+    )
+    return yield* untilInterrupted(Layer.launch(executor), {
       orElse: thrown,
       bound: Duration.sum(runner.stopTimeout, patience)
     })
@@ -65,7 +76,7 @@ const serve = (options: Options): Effect.Effect<never, unknown> =>
  * What a stop takes besides the drain: all bounds together, and some more. Whatever has not let
  * itself be released by then, or acquired, is left to the end of the process.
  */
-const patience = Duration.seconds(45)
+export const patience = Duration.seconds(45)
 
 /** Interrupts the effect when the caller is interrupted or the other fails, in bounded time. */
 const untilInterrupted = <E, E2>(

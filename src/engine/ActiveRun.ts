@@ -99,6 +99,8 @@ export class ActiveRun {
   waitedInVain = false
   /** The workflow is over; its compensations and finalizers are running. */
   closing = false
+  /** A compensation was executed, or whatever else was to be done if it failed. */
+  compensated = false
   /** Steps and children whose outcome this pass has come by. */
   private readonly reached = new Set<string>()
   /** Signals, timers and children that this pass has found there. */
@@ -163,6 +165,7 @@ export class ActiveRun {
     this.refused = false
     this.waitedInVain = false
     this.closing = false
+    this.compensated = false
     this.instance = instance
     this.reached.clear()
     this.found.clear()

@@ -7,8 +7,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type { StepInFlight } from "../Dispatcher.js"
 import type { ClaimedRun, Json, RunStore, RunStoreError } from "../RunStore.js"
+import type { StepInFlight } from "../StepInFlight.js"
+import * as Metrics from "../telemetry/Metrics.js"
+import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, type Halt, type Registration, strongerHalt } from "./ActiveRun.js"
 import { blockCause, drive } from "./Drive.js"
 import type { Persist } from "./Persist.js"
@@ -71,6 +73,7 @@ export const make = (options: {
   readonly persist: Persist["persist"]
   readonly giveUp: Effect.Effect<void>
   readonly steps: Steps
+  readonly spans: Spans
   readonly isDraining: (run: ActiveRun) => boolean
   readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly grace: Duration.Duration
@@ -102,8 +105,19 @@ export const make = (options: {
       })
     })
 
+  const hold = (run: ActiveRun) => {
+    if (!active.has(run.runId)) Metrics.runsHeld(1)
+    active.set(run.runId, run)
+  }
+
+  const letGo = (run: ActiveRun) => {
+    if (active.get(run.runId) !== run) return
+    active.delete(run.runId)
+    Metrics.runsHeld(-1)
+  }
+
   const remove = (run: ActiveRun) => {
-    if (active.get(run.runId) === run) active.delete(run.runId)
+    letGo(run)
     for (const child of run.children.keys()) {
       const waiting = parents.get(child)
       if (waiting?.delete(run) && waiting.size === 0) parents.delete(child)
@@ -115,7 +129,7 @@ export const make = (options: {
 
   const begin = (registration: Registration, claimed: ClaimedRun) => {
     const run = new ActiveRun(registration, claimed)
-    active.set(run.runId, run)
+    hold(run)
     for (const [child, exit] of run.children) if (exit === undefined) awaitChild(run, child)
     const driven = Effect.catchAllCause(drive(run, options), (cause) => setAside(run, cause))
     options.fork(driven).addObserver(() => remove(run))
@@ -229,7 +243,7 @@ export const make = (options: {
       if (runs.length === 0) return
       for (const run of runs) {
         run.lost = true
-        active.delete(run.runId)
+        letGo(run)
       }
       const released = yield* Effect.forkDaemon(
         options.persist(
@@ -282,7 +296,7 @@ export const make = (options: {
         }),
         options.grace
       )
-      for (const run of lost) if (active.get(run.runId) === run) active.delete(run.runId)
+      for (const run of lost) letGo(run)
       return lost.length
     })
   }

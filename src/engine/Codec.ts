@@ -2,6 +2,7 @@
  * How outcomes are written and read back: an `Exit` whose values the schemas of its step, signal or
  * workflow have encoded, as JSON text in the shape of `Schema.Exit`.
  */
+import type { Workflow } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -107,12 +108,45 @@ export const exitFromJson = (
     }
   ).pipe(
     Effect.catchAllDefect((defect) => Effect.fail(new Unreadable({ message: String(defect) }))),
-    Effect.mapError((error) =>
-      error._tag === "Unreadable"
-        ? error
-        : new Unreadable({ message: ParseResult.TreeFormatter.formatErrorSync(error) })
-    )
+    Effect.mapError(toUnreadable)
   )
+
+const toUnreadable = (error: Unreadable | ParseResult.ParseError) =>
+  error._tag === "Unreadable"
+    ? error
+    : new Unreadable({ message: ParseResult.TreeFormatter.formatErrorSync(error) })
+
+const makePayloadCodec = (payload: unknown) => {
+  // struct schemas, as `Workflow.make` takes them; their context is the definition's, as above
+  const schema = payload as Schema.Schema<object, unknown, unknown>
+  return { encode: Schema.encode(schema), decode: Schema.decodeUnknown(schema) }
+}
+
+const payloadCodecs = new WeakMap<object, ReturnType<typeof makePayloadCodec>>()
+
+/** Made once for each workflow: a schema's parser costs more to make than to run. */
+const payloadCodec = ({ payloadSchema }: Workflow.Any) => {
+  const known = payloadCodecs.get(payloadSchema)
+  if (known !== undefined) return known
+  const codec = makePayloadCodec(payloadSchema)
+  payloadCodecs.set(payloadSchema, codec)
+  return codec
+}
+
+export const payloadToJson = (
+  workflow: Workflow.Any,
+  payload: object
+): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
+  Effect.flatMap(payloadCodec(workflow).encode(payload), stringify)
+
+export const payloadFromJson = (
+  workflow: Workflow.Any,
+  json: Json
+): Effect.Effect<object, Unreadable, unknown> =>
+  Effect.try({
+    try: (): unknown => JSON.parse(json),
+    catch: (cause) => new Unreadable({ message: String(cause) })
+  }).pipe(Effect.flatMap(payloadCodec(workflow).decode), Effect.mapError(toUnreadable))
 
 /** The text of a cause without typed errors, as `Workflow.Suspended` carries it. */
 export const causeToJson = (cause: Cause.Cause<never>): Json =>

@@ -2,7 +2,8 @@
  * Drives one run that this process holds: pass after pass, until it is over, suspended or handed
  * over, with what became of it written before anybody is told.
  */
-import { Workflow, WorkflowEngine } from "@effect/workflow"
+import * as Workflow from "@effect/workflow/Workflow"
+import * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -11,9 +12,9 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
 import type { Json, RunStore } from "../RunStore.js"
+import * as Metrics from "../telemetry/Metrics.js"
+import type { PassOutcome, Spans } from "../telemetry/Spans.js"
 import { type ActiveRun, interruptPoint } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import * as Pass from "./Pass.js"
@@ -25,6 +26,7 @@ export interface DriveOptions {
   readonly persist: Persist["persist"]
   /** Runs of this process are given back rather than begun again. */
   readonly isDraining: (run: ActiveRun) => boolean
+  readonly spans: Spans
 }
 
 /** Whether another pass follows. */
@@ -33,13 +35,14 @@ type Settled = "over" | "again"
 export const drive = (run: ActiveRun, options: DriveOptions): Effect.Effect<void> =>
   Effect.gen(function* () {
     const payload = yield* decodePayload(run)
+    let passes = 0
     while (true) {
       const verdict: Pass.Verdict =
         payload._tag === "Left"
           ? unreadable(run, payload.left)
           : options.isDraining(run)
             ? { _tag: "Release" }
-            : yield* pass(run, payload.right, options)
+            : yield* pass(run, payload.right, options, ++passes)
       if ((yield* settle(run, verdict, options)) === "over") return
     }
   }).pipe(
@@ -61,11 +64,21 @@ const unreadable = (run: ActiveRun, cause: Json): Pass.Verdict =>
 const pass = (
   run: ActiveRun,
   payload: object,
-  options: DriveOptions
+  options: DriveOptions,
+  number: number
 ): Effect.Effect<Pass.Verdict> =>
   Effect.gen(function* () {
+    const span = yield* options.spans.pass({
+      runId: run.runId,
+      workflow: run.workflowName,
+      pass: number,
+      resumed: number > 1 || run.held.claim > 1,
+      trace: run.claimed.trace
+    })
     const instance = Pass.runInstance(run)
     run.beginPass(instance)
+    // the engine that it asks for is the one it was registered with
+    // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
     const workflow = run.registration.execute(payload, run.runId) as Effect.Effect<
       unknown,
       unknown,
@@ -73,6 +86,7 @@ const pass = (
     >
     const fiber = yield* Workflow.intoResult(workflow).pipe(
       Effect.provideService(WorkflowEngine.WorkflowInstance, instance),
+      span.inside,
       // a workflow's services are those of its registration, not those around this executor
       Effect.mapInputContext((_: Context.Context<never>) => Context.empty()),
       Effect.forkDaemon
@@ -82,14 +96,27 @@ const pass = (
     const exit = yield* Fiber.await(fiber)
     run.fiber = undefined
     run.progressed()
-    return Pass.decide({
+    const verdict = Pass.decide({
       exit,
       suspended: instance.suspended,
       halt: run.halt,
       refused: run.refused,
       compensating: run.closing && instance.suspended
     })
+    yield* span.end(
+      passOutcomes[verdict._tag],
+      verdict._tag === "Complete" ? verdict.exit : Exit.void
+    )
+    return verdict
   })
+
+const passOutcomes: Readonly<Record<Pass.Verdict["_tag"], PassOutcome>> = {
+  Complete: "ended",
+  Suspend: "suspended",
+  Interrupt: "interrupting",
+  Release: "handed over",
+  Drop: "lost"
+}
 
 /**
  * How long an interrupting pass may take over code of its own between two recorded steps: what it
@@ -192,7 +219,11 @@ const complete = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: Dr
   Effect.gen(function* () {
     const written = yield* writable(run, exit)
     const status = Codec.statusOfExit(written.exit)
-    yield* options.persist(options.store.complete({ held: run.held, status, exit: written.text }))
+    const { compensated, held } = run
+    yield* options.persist(
+      options.store.complete({ held, status, exit: written.text, compensated })
+    )
+    Metrics.runFinished(run.workflowName, status)
     yield* Effect.logDebug(`run ${status}`)
     return "over" as Settled
   })
@@ -226,24 +257,20 @@ const release = (run: ActiveRun, options: DriveOptions) =>
     return "over" as Settled
   })
 
+/** What a schema needs besides, its workflow's layer has: the definition's type says so. */
+// @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
 const contextFree = <A, E>(effect: Effect.Effect<A, E, unknown>) => effect as Effect.Effect<A, E>
 
 /** The run's payload, or the cause that says why it cannot be read. */
-const decodePayload = (run: ActiveRun) => {
-  const schema = run.registration.workflow.payloadSchema as unknown as Schema.Schema<
-    object,
-    unknown,
-    unknown
-  >
-  return contextFree(Schema.decode(Schema.parseJson(schema))(run.claimed.payload)).pipe(
+const decodePayload = (run: ActiveRun) =>
+  contextFree(Codec.payloadFromJson(run.registration.workflow, run.claimed.payload)).pipe(
     Effect.mapError((error) =>
       blockCause(
-        `the payload of run ${run.runId} of workflow "${run.workflowName}" does not decode: ${ParseResult.TreeFormatter.formatErrorSync(error)}`
+        `the payload of run ${run.runId} of workflow "${run.workflowName}" does not decode: ${error.message}`
       )
     ),
     Effect.either
   )
-}
 
 /** A cause that keeps a run suspended, with what is to be mended before it is resumed. */
 export const blockCause = (message: string): Json =>

@@ -1,5 +1,6 @@
 /**
- * What a Runner does all the time: claims runs, keeps its lease, wakes runs whose timer is due.
+ * What a Runner does all the time: claims runs, keeps its lease, wakes runs whose timer is due,
+ * removes old ones.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -8,8 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../Dispatcher.js"
+import * as Machine from "../internal/Machine.js"
 import { RunnerConfig } from "../RunnerConfig.js"
-import { RunStore, type RunStoreError } from "../RunStore.js"
+import { type Pruned, RunStore, type RunStoreError } from "../RunStore.js"
+import * as Metrics from "../telemetry/Metrics.js"
+import { turn } from "./Turn.js"
 
 /** At most so many runs are claimed, woken or taken over in one transaction. */
 const batch = 200
@@ -50,7 +54,10 @@ export const claims = (executor: () => number) =>
     }
   })
 
-/** Keeps this executor's lease, and takes over from those whose lease has lapsed. */
+/**
+ * Keeps this executor's lease, and takes over from those whose lease has lapsed, and at once from
+ * those of this machine whose process is gone.
+ */
 export const leases = (options: {
   readonly executor: () => number
   /** What to do when this executor's lease has lapsed and another has taken over. */
@@ -70,10 +77,13 @@ export const leases = (options: {
         state: state === "draining" ? "draining" : "running"
       })
       if (!held) yield* options.reregister
+      const dead = (yield* store.executors).filter(Machine.here.isDead).map(({ id }) => id)
+      const found = dead.length > 0 ? "that has died" : "whose lease had lapsed"
       while (true) {
-        const taken = yield* store.takeOver(batch)
+        const taken = yield* store.takeOver({ limit: batch, dead })
         if (taken > 0) {
-          yield* Effect.logWarning("took over from an executor whose lease had lapsed").pipe(
+          Metrics.tookOver(taken)
+          yield* Effect.logWarning(`took over from an executor ${found}`).pipe(
             Effect.annotateLogs({ runs: taken })
           )
         }
@@ -91,6 +101,39 @@ export const leases = (options: {
       yield* Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis)))
     }
   })
+
+/** At most so many runs are removed in one transaction: each takes a tenth of a millisecond. */
+const removals = 50
+
+/** How often runs that were kept long enough are looked for. */
+const betweenSweeps = Duration.minutes(1)
+
+/** Removes runs that are over, once they are old or many enough; ends at once if none ever are. */
+export const retention = Effect.gen(function* () {
+  const store = yield* RunStore
+  const { retention, retentionCount } = yield* RunnerConfig
+  const kept = {
+    olderThanMillis: Duration.isFinite(retention) ? Duration.toMillis(retention) : undefined,
+    keep: Number.isFinite(retentionCount) ? retentionCount : undefined
+  }
+  if (kept.olderThanMillis === undefined && kept.keep === undefined) return
+  const sweep = Effect.gen(function* () {
+    let removed = 0
+    let cursor: Pruned["cursor"]
+    do {
+      const part = yield* store.prune({ ...kept, limit: removals, cursor })
+      removed += part.removed
+      cursor = part.cursor
+      // whoever else wants to write comes in between
+      yield* turn
+    } while (cursor !== undefined)
+    if (removed > 0) {
+      yield* Effect.logDebug("old runs removed").pipe(Effect.annotateLogs({ runs: removed }))
+    }
+    yield* Effect.sleep(betweenSweeps)
+  })
+  yield* Effect.forever(Effect.catchAllCause(sweep, onError("removing old runs")))
+})
 
 /** Wakes runs whose timer is due. One fiber for all of them: sleeping runs are rows. */
 export const timers = (latch: Effect.Latch) =>

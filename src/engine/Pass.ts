@@ -2,17 +2,21 @@
  * How a pass ends: the pure decisions about a run, and the instance that a pass gives to its
  * workflow.
  */
-import { Workflow, WorkflowEngine } from "@effect/workflow"
+import * as Workflow from "@effect/workflow/Workflow"
+import type * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { ExecutionStrategy } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import { identity } from "effect/Function"
 import * as Scope from "effect/Scope"
 import type { Json } from "../RunStore.js"
 import type { ActiveRun, Halt } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+
+type Instance = WorkflowEngine.WorkflowInstance["Type"]
 
 /** What becomes of a run after a pass. */
 export type Verdict =
@@ -80,19 +84,33 @@ interface LinkedInstance {
   readonly [LinkTypeId]?: Link
 }
 
-export const linkOf = (instance: WorkflowEngine.WorkflowInstance["Type"]): Link | undefined =>
+export const linkOf = (instance: Instance): Link | undefined =>
   (instance as LinkedInstance)[LinkTypeId]
 
-const link = <I extends WorkflowEngine.WorkflowInstance["Type"]>(instance: I, to: Link): I =>
+const link = (instance: Instance, to: Link): Instance =>
   Object.assign(instance, { [LinkTypeId]: to })
 
+/** As `WorkflowInstance.initial`, but for its scope: hardly any instance needs one. */
+const initial = (workflow: Workflow.Any, runId: string, scope: Scope.CloseableScope): Instance => ({
+  executionId: runId,
+  workflow,
+  scope,
+  suspended: false,
+  interrupted: false,
+  cause: undefined,
+  activityState: { count: 0, latch: Effect.unsafeMakeLatch() }
+})
+
 /** The instance that a step of the run gets. */
-export const stepInstance = (run: ActiveRun): WorkflowEngine.WorkflowInstance["Type"] =>
-  link(WorkflowEngine.WorkflowInstance.initial(run.registration.workflow, run.runId), {
-    run,
-    nested: true,
-    waiting: 0
-  })
+export const stepInstance = (run: ActiveRun): Instance =>
+  link(
+    initial(
+      run.registration.workflow,
+      run.runId,
+      lazyScope({ finalizer: identity, close: Scope.close })
+    ),
+    { run, nested: true, waiting: 0 }
+  )
 
 const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
   ...workflow,
@@ -100,15 +118,15 @@ const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, va
 })
 
 /** The instance that a pass of the run gets. */
-export const runInstance = (run: ActiveRun): WorkflowEngine.WorkflowInstance["Type"] => {
+export const runInstance = (run: ActiveRun): Instance => {
   const { workflow } = run.registration
-  const instance = WorkflowEngine.WorkflowInstance.initial(
-    // an interrupt that is asked for is no failure to suspend on
-    run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
-    run.runId
-  )
   return link(
-    { ...instance, scope: compensationScope(instance.scope, run) },
+    initial(
+      // an interrupt that is asked for is no failure to suspend on
+      run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
+      run.runId,
+      compensationScope(run)
+    ),
     { run, nested: false, waiting: 0 }
   )
 }
@@ -120,29 +138,57 @@ interface ScopeMethods {
   readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
+const anyScope = Effect.runSync(Scope.make())
+
+/** A scope that is made when somebody first puts something in. */
+const lazyScope = (options: {
+  readonly finalizer: (finalizer: Scope.Scope.Finalizer) => Scope.Scope.Finalizer
+  readonly close: (
+    scope: Scope.CloseableScope,
+    exit: Exit.Exit<unknown, unknown>
+  ) => Effect.Effect<void>
+  readonly onClose?: () => void
+}): Scope.CloseableScope => {
+  let made: Scope.CloseableScope | undefined
+  const scope = Effect.suspend(() =>
+    made === undefined ? Effect.tap(Scope.make(), (scope) => (made = scope)) : Effect.succeed(made)
+  )
+  return Object.assign(Object.create(anyScope) as Scope.CloseableScope, {
+    addFinalizer: (finalizer) =>
+      Effect.flatMap(scope, (scope) => Scope.addFinalizerExit(scope, options.finalizer(finalizer))),
+    fork: (strategy) => Effect.flatMap(scope, (scope) => Scope.fork(scope, strategy)),
+    close: (exit) =>
+      Effect.suspend(() => {
+        options.onClose?.()
+        return made === undefined ? Effect.void : options.close(made, exit)
+      })
+  } satisfies ScopeMethods)
+}
+
 /**
  * The workflow's scope, whose finalizers are its compensations. A compensation may execute steps,
  * wait for timers and signals, and be parked by a drain like any other part of a workflow. Then
  * those that come after it, in reverse order, must not run before it has finished: they are left
  * for the pass that resumes it.
  */
-const compensationScope = (scope: Scope.CloseableScope, run: ActiveRun): Scope.CloseableScope =>
-  Object.assign(Object.create(scope) as Scope.CloseableScope, {
-    addFinalizer: (finalizer) =>
-      Scope.addFinalizerExit(scope, (exit) =>
-        Effect.suspend(() =>
-          run.closing && run.instance?.suspended === true ? Effect.void : finalizer(exit)
-        )
-      ),
-    fork: (strategy) => Scope.fork(scope, strategy),
-    close: (exit) =>
+const compensationScope = (run: ActiveRun): Scope.CloseableScope =>
+  lazyScope({
+    finalizer: (finalizer) => (exit) =>
+      Effect.suspend(() => {
+        if (run.closing && run.instance?.suspended === true) return Effect.void
+        if (Exit.isFailure(exit)) run.compensated = true
+        return finalizer(exit)
+      }),
+    onClose: () => {
+      run.closing = true
+      if (run.instance !== undefined) run.instance.suspended = false
+    },
+    close: (scope, exit) =>
       Effect.gen(function* () {
-        run.closing = true
-        if (run.instance !== undefined) run.instance.suspended = false
         // in a fiber of its own: one that was interrupted cannot wait any more
         const fiber = yield* Effect.forkDaemon(Scope.close(scope, exit))
         run.fiber = fiber
         const closed = yield* Fiber.await(fiber)
         if (run.instance?.suspended !== true) yield* closed
       })
-  } satisfies ScopeMethods)
+  })

@@ -2,6 +2,7 @@
  * Room for steps: at most so many in flight, none while paused, none any more once closed.
  */
 import * as Effect from "effect/Effect"
+import * as Metrics from "../telemetry/Metrics.js"
 
 export interface Slots {
   /**
@@ -33,12 +34,18 @@ export const make = (size: number): Slots => {
   let closed = false
   const waiting = new Set<Waiting>()
 
+  const unqueue = (one: Waiting): boolean => {
+    const waited = waiting.delete(one)
+    if (waited) Metrics.stepsWaiting(-1)
+    return waited
+  }
+
   const hasRoom = () => pauses === 0 && taken < size
 
   const admitWaiting = () => {
     for (const one of waiting) {
       if (!hasRoom()) return
-      waiting.delete(one)
+      unqueue(one)
       taken++
       one.answer(true)
     }
@@ -47,7 +54,7 @@ export const make = (size: number): Slots => {
   const refuse = (which: (one: Waiting) => boolean) => {
     for (const one of waiting) {
       if (!which(one)) continue
-      waiting.delete(one)
+      unqueue(one)
       one.answer(false)
     }
   }
@@ -63,9 +70,10 @@ export const make = (size: number): Slots => {
         }
       }
       waiting.add(one)
+      Metrics.stepsWaiting(1)
       return Effect.sync(() => {
         // admitted and interrupted at once: the room must not be lost
-        if (!waiting.delete(one) && admitted) leave()
+        if (!unqueue(one) && admitted) leave()
       })
     })
 

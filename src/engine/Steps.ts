@@ -2,16 +2,20 @@
  * Executes steps: one fiber each, in one set for the whole process, from the moment a step may
  * start until its outcome is recorded.
  */
-import { type Activity, Workflow, WorkflowEngine } from "@effect/workflow"
+import type * as Activity from "@effect/workflow/Activity"
+import * as Workflow from "@effect/workflow/Workflow"
+import * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberMap from "effect/FiberMap"
 import * as Scope from "effect/Scope"
-import type { StepInFlight } from "../Dispatcher.js"
 import type { Json, RunStore } from "../RunStore.js"
+import type { StepInFlight } from "../StepInFlight.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { linkOf, stepInstance } from "./Pass.js"
@@ -33,8 +37,14 @@ interface Flight extends StepInFlight {
   /** Replaying the workflow does not come by this step. */
   readonly inner: boolean
   fiber: Fiber.RuntimeFiber<StepResult> | undefined
+  /** It was interrupted from outside: what comes of that is no failure of the step. */
+  cut: boolean
   /** Whoever asked for it first does not want it any more. */
   abandoned: boolean
+  /** Of one that was to be recorded; for the metrics. */
+  outcome: "completed" | "failed" | "unrecorded" | undefined
+  /** How long it took, once recorded. */
+  millis: number | undefined
 }
 
 export interface Steps {
@@ -73,6 +83,8 @@ export const make = (options: {
         const outcome = yield* outcomeJson(flight, exit)
         const json = flight.inner ? { ...outcome, text: markInner(outcome.text) } : outcome
         const timers = run.takeNewTimers()
+        const completedAt = yield* Clock.currentTimeMillis
+        flight.outcome = "unrecorded"
         yield* options
           .persist(
             store.recordStep({
@@ -81,7 +93,7 @@ export const make = (options: {
               attempt: flight.attempt,
               status: Exit.isSuccess(json.exit) ? "completed" : "failed",
               startedAt: flight.startedAt,
-              completedAt: yield* Clock.currentTimeMillis,
+              completedAt,
               exit: json.text,
               timers
             })
@@ -90,6 +102,8 @@ export const make = (options: {
         const key = stepKey(flight.name, flight.attempt)
         run.steps.set(key, json.text)
         run.reach(key, flight.inner)
+        flight.outcome = Exit.isSuccess(json.exit) ? "completed" : "failed"
+        flight.millis = completedAt - flight.startedAt
         return { _tag: "Recorded" as const, exit: json.text }
       }).pipe(
         Effect.catchTags({
@@ -108,32 +122,35 @@ export const make = (options: {
 
     /** The whole of a step: execute, record. What it returns is recorded. */
     const fly = (flight: Flight, activity: Activity.Any): Effect.Effect<StepResult> =>
-      Workflow.intoResult(activity.executeEncoded).pipe(
-        Effect.provideService(WorkflowEngine.WorkflowInstance, flight.instance),
-        Effect.exit,
-        Effect.flatMap((exit) => {
-          const outcome = outcomeOf(exit, flight.instance)
-          return outcome === undefined
+      attempt(activity, flight.instance).pipe(
+        Effect.flatMap((outcome) =>
+          outcome === undefined || (flight.cut && Exit.isFailure(outcome))
             ? Effect.succeed<StepResult>({ _tag: "Suspended", cause: flight.instance.cause })
             : record(flight, outcome)
-        }),
+        ),
         Effect.annotateLogs({
           runId: flight.runId,
           workflow: flight.workflow,
           step: stepKey(flight.name, flight.attempt)
         })
-      ) as Effect.Effect<StepResult>
+      )
 
     const launch = (flight: Flight, activity: Activity.Any, leave: () => void) =>
       Effect.gen(function* () {
         const { run } = flight
         flights.set(flightKey(run, flight.key), flight)
         run.stepsInFlight++
+        Metrics.stepStarted()
         const fiber = yield* Effect.forkDaemon(fly(flight, activity))
         flight.fiber = fiber
         fiber.addObserver(() => {
           flights.delete(flightKey(run, flight.key))
           run.stepsInFlight--
+          Metrics.stepLanded(
+            flight.workflow,
+            flight.outcome ?? (flight.cut ? "cut" : "suspended"),
+            flight.millis
+          )
           leave()
           run.changed()
           options.onLanded()
@@ -145,7 +162,7 @@ export const make = (options: {
     /** A step whose workflow does not want it any more: a race is lost, the run is interrupted. */
     const abandon = (flight: Flight, fiber: Fiber.RuntimeFiber<StepResult>) =>
       Effect.gen(function* () {
-        flight.instance.suspended = true
+        flight.cut = true
         flight.abandoned = true
         const exit = yield* Fiber.interrupt(fiber)
         const cut = Exit.isFailure(exit) || exit.value._tag === "Suspended"
@@ -171,7 +188,7 @@ export const make = (options: {
       (instance: Instance, activity: Activity.Any, attempt: number) =>
       (flight: Flight): Effect.Effect<StepResult> =>
         Effect.flatMap(
-          flight.fiber === undefined ? Effect.succeed(suspended) : Fiber.join(flight.fiber),
+          flight.fiber === undefined ? Effect.succeed(suspended) : landing(flight.fiber),
           (result) =>
             flight.abandoned && result._tag === "Suspended"
               ? execute(instance, activity, attempt)
@@ -214,10 +231,13 @@ export const make = (options: {
             instance: stepInstance(run),
             inner: nested || run.closing || instance !== run.instance,
             fiber: undefined,
-            abandoned: false
+            cut: false,
+            abandoned: false,
+            outcome: undefined,
+            millis: undefined
           }
           const fiber = yield* launch(flight, activity, nested ? noLeave : slots.leave)
-          return yield* Effect.onInterrupt(restore(Fiber.join(fiber)), () => abandon(flight, fiber))
+          return yield* Effect.onInterrupt(restore(landing(fiber)), () => abandon(flight, fiber))
         })
       )
 
@@ -229,7 +249,7 @@ export const make = (options: {
         for (const flight of flights.values()) {
           if (flight.fiber === undefined || !matches(flight.run)) continue
           cut.push(toStepInFlight(flight))
-          flight.instance.suspended = true
+          flight.cut = true
           flight.fiber.unsafeInterruptAsFork(flight.fiber.id())
         }
         return cut
@@ -265,15 +285,55 @@ const toStepInFlight = (flight: Flight): StepInFlight => ({
   startedAt: flight.startedAt
 })
 
-/** The exit to record, or `undefined` when the step has none: it suspended, or it was cut. */
-const outcomeOf = (
-  exit: Exit.Exit<Workflow.Result<unknown, unknown>>,
+/** A step's end. Not `Fiber.join`: what a step does to its fiber's refs would be gone on replay. */
+const landing = (fiber: Fiber.RuntimeFiber<StepResult>): Effect.Effect<StepResult> =>
+  Effect.async((resume) => {
+    const land = (exit: Exit.Exit<StepResult>) => resume(exit)
+    fiber.addObserver(land)
+    return Effect.sync(() => fiber.removeObserver(land))
+  })
+
+/**
+ * Executes an activity: the exit to record, or `undefined` when it has none, because it suspended
+ * or was cut. What `Workflow.intoResult` does for a workflow, in this fiber: interrupting it ends
+ * the activity, and not the recording of an outcome that came all the same.
+ */
+const attempt = (
+  activity: Activity.Any,
   instance: Instance
-): Exit.Exit<unknown, unknown> | undefined => {
-  if (Exit.isSuccess(exit)) {
-    return exit.value._tag === "Complete" ? exit.value.exit : undefined
-  }
-  return instance.suspended || Cause.isInterruptedOnly(exit.cause) ? undefined : exit
+): Effect.Effect<Exit.Exit<unknown, unknown> | undefined> =>
+  // what an activity needs is in the context of the workflow that asks for it
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+  suspendingOnFailure(activity.executeEncoded, instance).pipe(
+    Effect.scoped,
+    Effect.interruptible,
+    Effect.provideService(WorkflowEngine.WorkflowInstance, instance),
+    Effect.exit,
+    Effect.flatMap((exit) => {
+      const outcome = outcomeOf(exit)
+      return outcome === undefined
+        ? Effect.succeed(undefined)
+        : Effect.as(Scope.close(instance.scope, outcome), outcome)
+    })
+  ) as Effect.Effect<Exit.Exit<unknown, unknown> | undefined>
+
+const suspendingOnFailure = (
+  effect: Effect.Effect<unknown, unknown, unknown>,
+  instance: Instance
+) =>
+  Context.get(instance.workflow.annotations, Workflow.SuspendOnFailure)
+    ? Effect.catchAllCause(effect, (cause) => {
+        instance.suspended = true
+        if (!Cause.isInterruptedOnly(cause)) instance.cause = Cause.die(Cause.squash(cause))
+        return Effect.interrupt
+      })
+    : effect
+
+/** Real failures count, also beside interruptions; interruptions alone are no outcome. */
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknown> | undefined => {
+  if (Exit.isSuccess(exit)) return exit
+  if (Cause.isInterruptedOnly(exit.cause)) return undefined
+  return Exit.failCause(Cause.filter(exit.cause, (cause) => !Cause.isInterruptType(cause)))
 }
 
 /** What cannot be written is the step's failure, as a defect that says so. */

@@ -6,14 +6,12 @@
  * sees to them before the request's body is read. An endpoint that names nothing needs `admin`.
  * Where no single run is named by the path, the handler asks itself: `authorize`, `visible`.
  */
-import {
-  HttpApi,
-  type HttpApiGroup,
-  HttpApiMiddleware,
-  HttpApiSchema,
-  HttpRouter,
-  OpenApi
-} from "@effect/platform"
+import * as HttpApi from "@effect/platform/HttpApi"
+import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"

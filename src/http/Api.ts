@@ -4,14 +4,22 @@
  *
  * Every error is JSON with at least `_tag` and `message`.
  */
-import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "@effect/platform"
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import type { RunnerState } from "../RunnerState.js"
 import {
+  ExecutorView,
   InvalidCursor,
   InvalidPayload,
   InvalidSignal,
   maxPageSize,
+  NotRetryable,
+  RunCounts,
+  RunNotFinished,
   RunNotFound,
   RunStatusSchema,
   RunsPage,
@@ -19,6 +27,7 @@ import {
   UnknownWorkflow,
   WorkflowView
 } from "../Runs.js"
+import * as Prometheus from "../telemetry/Prometheus.js"
 import { Access, needs } from "./Access.js"
 import { Authorization } from "./Authorization.js"
 
@@ -89,9 +98,19 @@ const StatusParam = Schema.transform(
   }
 ).pipe(Schema.compose(Schema.Array(RunStatusSchema), { strict: false }))
 
+/** A day, or a time with its zone: `2026-11-22`, `2026-11-22T18:00:00Z`. */
+const TimeParam = Schema.String.pipe(
+  Schema.pattern(/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/, {
+    message: () => 'Expected a time such as "2026-11-22T18:00:00Z" or "2026-11-22"'
+  }),
+  Schema.compose(Schema.Date)
+)
+
 const ListParams = Schema.Struct({
   workflow: Schema.optional(Schema.String),
   status: Schema.optional(StatusParam),
+  createdAfter: Schema.optional(TimeParam),
+  createdBefore: Schema.optional(TimeParam),
   limit: Schema.optional(
     Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
   ),
@@ -99,14 +118,25 @@ const ListParams = Schema.Struct({
 })
 
 export class ProbesGroup extends HttpApiGroup.make("probes", { topLevel: true })
-  .add(HttpApiEndpoint.get("health", "/health").addSuccess(State).addError(NotAvailable))
-  .add(HttpApiEndpoint.get("ready", "/ready").addSuccess(State).addError(NotAvailable)) {}
+  .add(
+    HttpApiEndpoint.get("health", "/health")
+      .addSuccess(State)
+      .addError(NotAvailable)
+      .annotate(OpenApi.Summary, "200 while the executor is running or draining")
+  )
+  .add(
+    HttpApiEndpoint.get("ready", "/ready")
+      .addSuccess(State)
+      .addError(NotAvailable)
+      .annotate(OpenApi.Summary, "200 only while the executor is running")
+  ) {}
 
 export class RunsGroup extends HttpApiGroup.make("runs")
   .add(
     HttpApiEndpoint.get("workflows", "/workflows")
       .addSuccess(Schema.Struct({ workflows: Schema.Array(WorkflowView) }))
       .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "The workflows that are registered here")
   )
   .add(
     HttpApiEndpoint.post("start", "/runs")
@@ -115,6 +145,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
       .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Start a run")
   )
   .add(
     HttpApiEndpoint.get("list", "/runs")
@@ -122,24 +153,50 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addSuccess(RunsPage)
       .addError(InvalidCursor, { status: 400 })
       .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "Runs, newest first")
+  )
+  .add(
+    HttpApiEndpoint.get("counts", "/runs/counts")
+      .addSuccess(RunCounts)
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "How many runs there are in each status")
   )
   .add(
     HttpApiEndpoint.get("get")`/runs/${runId}`
       .addSuccess(RunWithStepsView)
       .addError(RunNotFound, { status: 404 })
       .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "A run and its steps")
   )
   .add(
     HttpApiEndpoint.post("interrupt")`/runs/${runId}/interrupt`
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
       .annotateContext(needs("runs:write", "interrupt"))
+      .annotate(OpenApi.Summary, "End a run")
   )
   .add(
     HttpApiEndpoint.post("resume")`/runs/${runId}/resume`
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
       .annotateContext(needs("runs:write", "resume"))
+      .annotate(OpenApi.Summary, "Let a suspended run go on")
+  )
+  .add(
+    HttpApiEndpoint.post("retry")`/runs/${runId}/retry`
+      .addSuccess(RunId, { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .addError(NotRetryable, { status: 409 })
+      .annotateContext(needs("runs:write", "retry"))
+      .annotate(OpenApi.Summary, "Let a failed run go on from the step that failed")
+  )
+  .add(
+    HttpApiEndpoint.del("remove")`/runs/${runId}`
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(RunNotFound, { status: 404 })
+      .addError(RunNotFinished, { status: 409 })
+      .annotateContext(needs("runs:write", "delete"))
+      .annotate(OpenApi.Summary, "Delete a run that is over")
   )
   .add(
     HttpApiEndpoint.post(
@@ -150,8 +207,49 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addError(RunNotFound, { status: 404 })
       .addError(InvalidSignal, { status: 400 })
       .annotateContext(needs("runs:write", "signal"))
+      .annotate(OpenApi.Summary, "Complete a signal that a run waits for, or will")
   )
   .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+export class ExecutorsGroup extends HttpApiGroup.make("executors", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("executors", "/executors")
+      .addSuccess(Schema.Struct({ executors: Schema.Array(ExecutorView) }))
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "The executors that work on this store")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+/** What this definition says, told to programs and to people; it does not tell of itself. */
+export class DocsGroup extends HttpApiGroup.make("docs")
+  .add(
+    HttpApiEndpoint.get("openapi", "/openapi.json")
+      .addSuccess(Schema.Object)
+      .annotateContext(needs("runs:read"))
+  )
+  .add(
+    HttpApiEndpoint.get("docs", "/docs")
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/html" }))
+      .annotateContext(needs("runs:read"))
+  )
+  .annotate(OpenApi.Exclude, true)
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+/** In a group of its own, for `runs` is what the typed client is made of. */
+export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics")
+      .addSuccess(HttpApiSchema.Text({ contentType: Prometheus.contentType }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "What this process counts and measures, for Prometheus")
+  )
   // the last one runs first
   .middleware(Access)
   .middleware(Authorization) {}
@@ -159,6 +257,10 @@ export class RunsGroup extends HttpApiGroup.make("runs")
 export class Api extends HttpApi.make("effect-workflow-executor")
   .add(ProbesGroup)
   .add(RunsGroup)
+  .add(ExecutorsGroup)
+  .add(MetricsGroup)
+  .add(DocsGroup)
+  .annotate(OpenApi.Title, "effect-workflow-executor")
   .addError(InvalidJson)
   .addError(PayloadTooLarge)
   .addError(UnsupportedMediaType) {}

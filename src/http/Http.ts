@@ -1,33 +1,36 @@
 /**
  * Serves the API.
  */
-import {
-  FileSystem,
-  HttpApiBuilder,
-  HttpIncomingMessage,
-  HttpMiddleware,
-  HttpRouter,
-  HttpServer,
-  type HttpServerRequest,
-  HttpServerResponse,
-  HttpTraceContext
-} from "@effect/platform"
-import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServer from "@effect/platform/HttpServer"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import * as Tracer from "effect/Tracer"
 import { Dispatcher } from "../Dispatcher.js"
 import type { RunnerState } from "../RunnerState.js"
-import { type RunStore, RunStoreError, type Trace } from "../RunStore.js"
+import { RunStore, RunStoreError, type Trace } from "../RunStore.js"
 import { Runs } from "../Runs.js"
+import { Exposed } from "../telemetry/Exposed.js"
+import * as Metrics from "../telemetry/Metrics.js"
+import * as Prometheus from "../telemetry/Prometheus.js"
+import { isTraced } from "../telemetry/Spans.js"
 import * as Access from "./Access.js"
 import * as Answers from "./Answers.js"
 import { Api, NotAvailable, StoreNotAvailable } from "./Api.js"
 import * as Authorization from "./Authorization.js"
 import { defaultMaxBodySize } from "./Body.js"
+import * as Docs from "./Docs.js"
 import * as Server from "./Server.js"
 
 /** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
@@ -98,6 +101,7 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
           orNotAvailable
         )
       )
+      .handle("counts", () => orNotAvailable(runs.counts))
       .handle("get", ({ path }) => orNotAvailable(runs.get(path.runId)))
       .handle("interrupt", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
@@ -105,14 +109,57 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handle("resume", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.resume(runId), { runId }))
       )
+      .handle("retry", ({ path: { runId } }) =>
+        orNotAvailable(Effect.as(runs.retry(runId), { runId }))
+      )
+      .handle("remove", ({ path: { runId } }) => orNotAvailable(runs.remove(runId)))
       .handle("signal", ({ path: { name, runId }, payload: { value } }) =>
         orNotAvailable(Effect.as(runs.signal({ runId, name, value }), { runId }))
       )
   })
 )
 
+const ExecutorsLive = HttpApiBuilder.group(Api, "executors", (handlers) =>
+  Effect.map(Runs, (runs) =>
+    handlers.handle("executors", () =>
+      orNotAvailable(Effect.map(runs.executors, (executors) => ({ executors })))
+    )
+  )
+)
+
+/** A store that does not answer must not hold up what tells of it. */
+const countsTimeout = Duration.seconds(2)
+
+const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
+  Effect.gen(function* () {
+    const isExposed = yield* Exposed
+    const { counts, oldestPending } = yield* RunStore
+    const counted = Effect.all([counts, oldestPending, Clock.currentTimeMillis]).pipe(
+      Effect.timeout(countsTimeout),
+      Effect.map(([counts, oldest, now]) =>
+        Metrics.stored(
+          counts,
+          Option.getOrUndefined(Option.map(oldest, (createdAt) => now - createdAt))
+        )
+      ),
+      Effect.tapErrorCause((cause) => Effect.logWarning("Runs could not be counted", cause)),
+      Effect.isSuccess
+    )
+    return handlers.handle("metrics", () =>
+      Effect.gen(function* () {
+        const isCounted = yield* counted
+        const isShown = (name: string) =>
+          isExposed(name) && (isCounted || !Metrics.ofStore.has(name))
+        return Prometheus.render(
+          (yield* Metric.snapshot).filter(({ metricKey }) => isShown(metricKey.name))
+        )
+      })
+    )
+  })
+)
+
 const ApiLive = HttpApiBuilder.api(Api).pipe(
-  Layer.provide([ProbesLive, RunsLive]),
+  Layer.provide([ProbesLive, RunsLive, ExecutorsLive, MetricsLive, Docs.layer]),
   Layer.provide(Access.layer(Api))
 )
 
@@ -137,12 +184,14 @@ export const app = Effect.gen(function* () {
   )
 )
 
-/** No spans where nobody looks at them, and none for probes. */
-const untraced = Effect.map(Effect.tracer, (tracer) => {
-  const isDefault = tracer === Context.get(DefaultServices.liveServices, Tracer.Tracer)
-  return (request: HttpServerRequest.HttpServerRequest) =>
-    isDefault || request.url === "/health" || request.url === "/ready"
-})
+const unspanned: ReadonlySet<string> = new Set(["/health", "/ready", "/metrics"])
+
+/** No spans where nobody looks at them, and none for probes and scrapes. */
+const untraced = Effect.map(
+  isTraced,
+  (traced) => (request: HttpServerRequest.HttpServerRequest) =>
+    !traced || unspanned.has(request.url)
+)
 
 /**
  * Serves the API over the app's own `HttpServer`, and lets in whom its `Authorization` lets in.

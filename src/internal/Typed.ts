@@ -1,7 +1,8 @@
 /**
  * Between a workflow's own types and the JSON that `Runs` and the HTTP API speak.
  */
-import { DurableDeferred, type Workflow } from "@effect/workflow"
+import * as DurableDeferred from "@effect/workflow/DurableDeferred"
+import type * as Workflow from "@effect/workflow/Workflow"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -101,6 +102,7 @@ export const decodeExit = <W extends Workflow.Any>(
   exit: Json
 ): Effect.Effect<Exit.Exit<Success<W>, Failure<W>>, UnreadableResult, ResultContext<W>> =>
   Effect.mapError(
+    // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
     exitFromJson(workflow, exit) as Effect.Effect<
       Exit.Exit<Success<W>, Failure<W>>,
       { readonly message: string },

@@ -50,6 +50,8 @@ describe("Settings", () => {
         LEASE_DURATION: "1 second",
         MAX_CONCURRENT_RUNS: "7",
         MAX_CONCURRENT_STEPS: "8",
+        RETENTION: "30 days",
+        RETENTION_COUNT: "0",
         LOG_LEVEL: "debug",
         LOG_FORMAT: "Pretty"
       })
@@ -57,13 +59,14 @@ describe("Settings", () => {
         database: "/var/lib/x.db",
         host: "::",
         port: 0,
-        runner: { maxConcurrentRuns: 7, maxConcurrentSteps: 8 },
+        runner: { maxConcurrentRuns: 7, maxConcurrentSteps: 8, retentionCount: 0 },
         log: { level: LogLevel.Debug, format: "pretty" }
       })
       expect(Duration.toMillis(read.runner.stopTimeout)).toBe(120_000)
       expect(Duration.toMillis(read.runner.leaseDuration)).toBe(1_000)
+      expect(Duration.toDays(read.runner.retention)).toBe(30)
       // blanks may be part of a secret
-      expect(read.authSecret && Redacted.value(read.authSecret)).toBe(" with blanks ")
+      expect(read.authSecret?.map(Redacted.value)).toEqual([" with blanks "])
     })
   )
 
@@ -76,6 +79,8 @@ describe("Settings", () => {
         ["LEASE_DURATION", ["0", "999 millis", "15s", "infinity"]],
         ["MAX_CONCURRENT_RUNS", ["0", "-1", "1.5", "all"]],
         ["MAX_CONCURRENT_STEPS", ["0", "-1", "1.5", "99999999999999999999"]],
+        ["RETENTION", ["0", "30", "999 millis", "infinity"]],
+        ["RETENTION_COUNT", ["-1", "1.5", "all"]],
         ["LOG_LEVEL", ["loud"]],
         ["LOG_FORMAT", ["xml"]]
       ]
@@ -108,6 +113,36 @@ describe("Settings", () => {
       const wrong = { PORT: "x", STOP_TIMEOUT: "x", MAX_CONCURRENT_RUNS: "x", LOG_LEVEL: "x" }
       const names = (yield* errors(wrong)).map((error) => error.split(" ")[0])
       expect(names.sort()).toEqual(Object.keys(wrong).sort())
+    })
+  )
+
+  it.effect("accepts more secrets than the one that signs", () =>
+    Effect.gen(function* () {
+      const accepted: ReadonlyArray<readonly [text: string, secrets: ReadonlyArray<string>]> = [
+        [" ", []],
+        ["old", ["old"]],
+        ["old, older", ["old", "older"]],
+        ['["a, b", "c"]', ["a, b", "c"]]
+      ]
+      for (const [AUTH_SECRETS_ACCEPTED, secrets] of accepted) {
+        const { authSecret } = yield* settings({ AUTH_SECRET: "new", AUTH_SECRETS_ACCEPTED })
+        expect(authSecret?.map(Redacted.value)).toEqual(["new", ...secrets])
+      }
+    })
+  )
+
+  it.effect("refuses accepted secrets that are no list, or have none before them that signs", () =>
+    Effect.gen(function* () {
+      for (const AUTH_SECRETS_ACCEPTED of ["hush,", '["hush"', "[1]"]) {
+        expect(yield* errors({ AUTH_SECRET: "new", AUTH_SECRETS_ACCEPTED })).toEqual([
+          "AUTH_SECRETS_ACCEPTED is <hidden>; expected secrets separated by commas, or a JSON array of strings"
+        ])
+      }
+      expect(yield* errors({ AUTH_SECRETS_ACCEPTED: "hush" })).toEqual([
+        expect.stringMatching(
+          /^AUTH_SECRET is not set, and AUTH_SECRETS_ACCEPTED is; expected (?!.*hush)/
+        )
+      ])
     })
   )
 

@@ -261,6 +261,59 @@ describe("a request", () => {
     })
   )
 
+  it.scopedLive("for a list is bounded by times", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const runId = yield* client.start(Order, { id: "1" })
+      const created = new Date((yield* client.get(runId)).createdAt)
+      const later = new Date(created.getTime() + 1)
+      const found = (request: Parameters<typeof client.list>[0]) =>
+        Effect.map(client.list(request), ({ runs }) => runs.length)
+      expect(yield* found({ createdAfter: created, createdBefore: later })).toBe(1)
+      expect(yield* found({ createdAfter: later })).toBe(0)
+      expect(yield* found({ createdBefore: created })).toBe(0)
+    })
+  )
+
+  it.scopedLive("retries a failed run, counts it, and deletes it", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const runId = yield* client.start(Order, { id: "1", ends: "out of stock" })
+      yield* Effect.flip(client.result(Order, runId))
+      expect(yield* client.counts).toMatchObject({ failed: 1, completed: 0 })
+      yield* client.retry(runId)
+      yield* Effect.flip(client.result(Order, runId))
+      yield* client.remove(runId)
+      expect(yield* client.counts).toMatchObject({ failed: 0 })
+      const missing = { _tag: "RunNotFound", runId }
+      expect(yield* Effect.flip(client.remove(runId))).toMatchObject(missing)
+      expect(yield* Effect.flip(client.retry(runId))).toMatchObject(missing)
+    })
+  )
+
+  it.scopedLive("is refused a retry and a deletion where the run is not in a state for it", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const runId = yield* client.start(Order, { id: "1" })
+      yield* client.result(Order, runId)
+      expect(yield* Effect.flip(client.retry(runId))).toMatchObject({
+        _tag: "NotRetryable",
+        status: "completed"
+      })
+      const waits = yield* client.start(Order, { id: "2", ends: "when approved" })
+      expect(yield* Effect.flip(client.remove(waits))).toMatchObject({ _tag: "RunNotFinished" })
+    })
+  )
+
+  it.scopedLive("for the executors shows the one that answers", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      expect(yield* client.executors).toMatchObject([
+        { pid: process.pid, state: "running", alive: true, self: true }
+      ])
+    })
+  )
+
   it.scopedLive("without a token that lets it in is unauthorized, and is not repeated", () =>
     Effect.gen(function* () {
       const { baseUrl, connect } = yield* serve

@@ -18,7 +18,7 @@ import * as Executor from "../../src/Executor.js"
 import * as Access from "../../src/http/Access.js"
 import { Api } from "../../src/http/Api.js"
 import * as Authorization from "../../src/http/Authorization.js"
-import { RunStoreError } from "../../src/RunStore.js"
+import { type RunStore, RunStoreError } from "../../src/RunStore.js"
 import { secret, serve } from "./Harness.js"
 
 interface Endpoint {
@@ -59,7 +59,15 @@ const scopeOf = ({ needs, path }: Endpoint): Access.Scope => {
 
 const start = (id: string) => ({ workflow: "Order", payload: { id } })
 
-/** The server, with a run in it, and requests to an endpoint of which only the head is read. */
+/** Ends the pending run so that everything can be done with it. */
+const fail = (store: RunStore["Type"]) =>
+  Effect.gen(function* () {
+    const executor = yield* store.register({ host: "test", pid: 1, leaseMillis: 60_000 })
+    const runs = yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
+    for (const { held } of runs) yield* store.complete({ held, status: "failed", exit: "0" })
+  })
+
+/** The server, with a failed run in it, and requests to an endpoint of which only the head is read. */
 const serveRun = Effect.fnUntraced(function* (
   access?: (request: Access.AccessRequest) => Effect.Effect<boolean, unknown>,
   options: Parameters<typeof serve>[0] = {}
@@ -69,6 +77,7 @@ const serveRun = Effect.fnUntraced(function* (
     ? serving
     : Effect.provideService(serving, Access.RunAccess, { allows: access })
   const { runId } = yield* Effect.orDie(server.runs.start(start("1")))
+  yield* Effect.orDie(fail(server.store))
   const ask = (endpoint: Endpoint, token: string = server.token, id: string = runId) =>
     Effect.acquireUseRelease(
       Effect.sync(() => new AbortController()),

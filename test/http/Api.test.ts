@@ -555,7 +555,7 @@ describe("every answer", () => {
       for (const [method, path, allow] of [
         ["DELETE", "/runs", "POST, GET"],
         ["POST", "/health", "GET"],
-        ["PUT", "/runs/x", "GET"],
+        ["PUT", "/runs/x", "GET, DELETE"],
         ["GET", "/runs/x/interrupt", "POST"],
         ["GET", "/runs/x/signals/y?z=1", "POST"]
       ] as const) {

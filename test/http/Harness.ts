@@ -15,7 +15,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import { Dispatcher, type StepInFlight } from "../../src/Dispatcher.js"
+import { Dispatcher } from "../../src/Dispatcher.js"
 import * as Authorization from "../../src/http/Authorization.js"
 import * as Http from "../../src/http/Http.js"
 import type { RunnerState } from "../../src/RunnerState.js"
@@ -23,6 +23,7 @@ import { type Held, type NewRun, RunStore } from "../../src/RunStore.js"
 import * as Runs from "../../src/Runs.js"
 import { Signals } from "../../src/Signals.js"
 import * as SqlRunStore from "../../src/SqlRunStore.js"
+import type { StepInFlight } from "../../src/StepInFlight.js"
 
 export const Approval = DurableDeferred.make("Approval", { success: Schema.Boolean })
 export const Deadline = DurableDeferred.make("Deadline", { success: Schema.Date })
@@ -57,13 +58,14 @@ const signalsOf = (workflow: string) =>
 export interface Controls {
   state: SubscriptionRef.SubscriptionRef<RunnerState>
   inFlight: ReadonlyArray<StepInFlight>
+  executor: number | undefined
   /** Runs before a start is stored. */
   beforeStart: Effect.Effect<void>
 }
 
 export const makeControls: Effect.Effect<Controls> = Effect.map(
   SubscriptionRef.make<RunnerState>("running"),
-  (state) => ({ state, inFlight: [], beforeStart: Effect.void })
+  (state) => ({ state, inFlight: [], executor: undefined, beforeStart: Effect.void })
 )
 
 export const layerDispatcher = (controls: Controls) =>
@@ -72,13 +74,14 @@ export const layerDispatcher = (controls: Controls) =>
     Effect.map(RunStore, (store) => {
       const used: Pick<
         Dispatcher["Type"],
-        "state" | "workflows" | "deferred" | "inFlight" | "start"
+        "state" | "workflows" | "deferred" | "inFlight" | "start" | "executor"
       > = {
         state: controls.state,
         workflows: Effect.succeed(workflows),
         deferred: (workflow, name) =>
           Option.fromNullable(signalsOf(workflow).find((deferred) => deferred.name === name)),
         inFlight: Effect.sync(() => controls.inFlight),
+        executor: () => controls.executor,
         start: (run: NewRun) =>
           Effect.zipRight(
             Effect.suspend(() => controls.beforeStart),

@@ -73,10 +73,14 @@ describe("the definition", () => {
       "/ready",
       "/workflows",
       "/runs",
+      "/runs/counts",
       "/runs/{runId}",
       "/runs/{runId}/interrupt",
       "/runs/{runId}/resume",
-      "/runs/{runId}/signals/{name}"
+      "/runs/{runId}/retry",
+      "/runs/{runId}/signals/{name}",
+      "/executors",
+      "/metrics"
     ])
     assert.deepStrictEqual(Object.keys(paths["/runs"]?.post?.responses ?? {}), [
       "202",

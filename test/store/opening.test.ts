@@ -91,6 +91,16 @@ describe("opening a file", () => {
     })
   )
 
+  it.scoped("bounds the size that the file of the WAL keeps", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        expect(yield* sql`PRAGMA journal_size_limit`).toEqual([{ journal_size_limit: 2 ** 26 }])
+      }).pipe(Effect.provide(Connect.layerFile(`${folder}/own.db`)))
+    })
+  )
+
   it.scoped("syncs every commit, on a client of its own and on the app's", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
@@ -125,14 +135,14 @@ describe("migrating", () => {
     Effect.gen(function* () {
       const broken = {
         ...migrations,
-        "0002_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
+        "0003_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
       }
       const error = yield* Effect.flip(migrate(broken))
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
-      expect(error.message).toContain("2_broken")
+      expect(error.message).toContain("3_broken")
       expect(error.message).toContain("NONSENSE")
       expect(yield* tables).toEqual([])
-      yield* migrate({ ...broken, "0002_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...broken, "0003_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
   )
@@ -140,9 +150,39 @@ describe("migrating", () => {
   it.effect("adds what is new to a database of an older version", () =>
     Effect.gen(function* () {
       yield* migrate(migrations)
-      yield* migrate({ ...migrations, "0002_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...migrations, "0003_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect(
+    "counts the runs that were there, and retries none of which it does not know enough",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* migrate({ "0001_initial": migrations["0001_initial"] ?? [] })
+        for (const [n, status] of ["failed", "failed", "suspended", "pending"].entries()) {
+          yield* sql`INSERT INTO workflow_runs (run_id, workflow, status, claim, created_at, payload)
+          VALUES (${`run-${n}`}, 'Order', ${status}, 1, 0, '{}')`
+        }
+        yield* Effect.gen(function* () {
+          const store = yield* RunStore
+          expect(yield* store.counts).toEqual({
+            pending: 1,
+            running: 0,
+            suspended: 1,
+            completed: 0,
+            failed: 2,
+            interrupted: 0
+          })
+          expect(yield* store.retry({ runId: "run-0", forget: [] })).toEqual({
+            _tag: "Refused",
+            status: "failed",
+            because: "compensated"
+          })
+          expect(yield* store.remove("run-0")).toEqual({ _tag: "Done" })
+        }).pipe(Effect.provide(SqlRunStore.layer))
+      }).pipe(Effect.provide(client(":memory:")))
   )
 
   it.effect("refuses a database that a newer version wrote, and leaves it as it is", () =>

@@ -29,8 +29,16 @@ const everything = Effect.gen(function* () {
   yield* store.requestInterrupt("old")
   yield* store.renew(executor, { leaseMillis: 0, state: "running" })
   yield* store.releaseAll(executor, 9)
-  yield* store.takeOver(9)
+  yield* store.takeOver({ limit: 9 })
   yield* store.unregister(executor)
+  yield* store.remove("child")
+  const again = yield* begin(yield* register, "again")
+  yield* store.complete({ held: again.held, status: "failed", exit: "0" })
+  yield* store.retry({ runId: "again", forget: ["point"] })
+  yield* store.remove("again")
+  yield* store.prune({ olderThanMillis: 0, keep: 0, limit: 9 })
+  yield* store.counts
+  yield* store.oldestPending
   yield* store.findWithSteps("old")
   yield* store.finished(["old"])
   yield* store.wokenRuns(executor)
@@ -38,9 +46,9 @@ const everything = Effect.gen(function* () {
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
 })
 
-/** Tables of a row an executor or a migration, and what is no table of ours. */
+/** Tables of a row an executor, a migration or a status, and what is no table of ours. */
 const small =
-  /^(workflow_executors|workflow_executor_migrations|sqlite_master|e|next|names|json_each|j|\(|CONSTANT)/
+  /^(workflow_executors|workflow_executor_migrations|workflow_counts|sqlite_master|e|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked = /USING (COVERING )?INDEX workflow_runs_(pending|timers)$/
 

@@ -166,6 +166,11 @@ export class Executor {
     )
   }
 
+  /** Waits until its output has this text. */
+  stdoutHas(text: string): Effect.Effect<true> {
+    return this.until(`${text} was said`, () => this.stdout.includes(text) || undefined)
+  }
+
   has(message: string): boolean {
     return this.logs.some((line) => line.message.startsWith(message))
   }

@@ -174,10 +174,19 @@ const removeLapsed = `
     WHERE executor = workflow_executors.id AND status = 'running'
   )`
 
+const markDead = `UPDATE workflow_executors SET lease_until = ${takenOver} WHERE id = ?`
+
 export const takeOver =
-  (limit: number): Operation<number> =>
+  ({
+    limit,
+    dead = []
+  }: {
+    readonly limit: number
+    readonly dead?: ReadonlyArray<number> | undefined
+  }): Operation<number> =>
   (transaction) =>
     Effect.gen(function* () {
+      for (const id of dead) yield* transaction.changes(markDead, [id])
       const runs = yield* transaction.rows<Key>(selectLapsed, [transaction.now, limit])
       const count = yield* giveBackAll(transaction, runs)
       yield* transaction.changes(removeLapsed, [transaction.now])

@@ -68,9 +68,17 @@ const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : 
 
 const codeOf = (cause: unknown) => (Predicate.hasProperty(cause, "code") ? cause.code : undefined)
 
+/** Bytes to which the WAL's file is cut back; without a limit it stays as large as it ever was. */
+const largestWal = 64 * 1024 * 1024
+
 const enableWal = (database: Database) =>
   database
-    .reserved((sql) => Effect.zipRight(setBusyTimeout(sql), sql.once("PRAGMA journal_mode = WAL")))
+    .reserved((sql) =>
+      setBusyTimeout(sql).pipe(
+        Effect.zipRight(sql.once("PRAGMA journal_mode = WAL")),
+        Effect.zipRight(sql.once(`PRAGMA journal_size_limit = ${largestWal}`))
+      )
+    )
     .pipe(Failure.orRunStoreError("open it"))
 
 const setBusyTimeout = (sql: Sql) => sql.once(`PRAGMA busy_timeout = ${busyTimeoutMillis}`)

@@ -14,13 +14,17 @@ interface Created {
   readonly claimed: ClaimedRun | undefined
 }
 
+/** Left to itself SQLite gives the id of the newest run, when that was removed, once more. */
+const nextId = `
+  max((SELECT ifnull(max(id), 0) FROM workflow_runs), (SELECT last FROM workflow_ids WHERE id = 1)) + 1`
+
 /** An executor that is not registered, or not any more, claims nothing. */
 const insertRun = `
   INSERT INTO workflow_runs (
-    run_id, workflow, payload, trace_id, span_id, sampled, created_at,
+    id, run_id, workflow, payload, trace_id, span_id, sampled, created_at,
     executor, status, claim, started_at
   )
-  SELECT ?, ?, ?, ?, ?, ?, ?,
+  SELECT ${nextId}, ?, ?, ?, ?, ?, ?, ?,
     e.id, iif(e.id IS NULL, 'pending', 'running'), e.id IS NOT NULL, iif(e.id IS NULL, NULL, ?)
   FROM (
     SELECT (SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}) AS id

@@ -17,6 +17,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Change, Millis, RunLost } from "../../RunStore.js"
 import { RunStoreError } from "../../RunStore.js"
+import * as Metrics from "../../telemetry/Metrics.js"
 import { retryWhileBusy } from "./Busy.js"
 import { ChangeLog } from "./ChangeLog.js"
 import type { Database } from "./Database.js"
@@ -113,12 +114,20 @@ const committer = (options: {
   readonly hurry: Effect.Effect<void>
 }) => {
   const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
+    Effect.clockWith((clock) => commitFrom(writes, clock, clock.unsafeCurrentTimeNanos()))
+
+  const commitFrom = (
+    writes: ReadonlyArray<Write>,
+    clock: Clock.Clock,
+    began: bigint
+  ): Effect.Effect<void> =>
     retryWhileBusy(transact(options.database, writes), {
       isBusy: ({ error }) => error.reason === "busy",
       hurry: options.hurry
     }).pipe(
       Effect.matchCauseEffect({
         onSuccess: (change) => {
+          Metrics.committed(writes.length, Number(clock.unsafeCurrentTimeNanos() - began) / 1e9)
           for (const write of writes) write.settle()
           if (change !== undefined) options.publish(change)
           return Effect.void
@@ -214,7 +223,10 @@ const makeWrite = <A, E extends RunLost>(
 }
 
 const failAll = (error: RunStoreError) => (writes: Iterable<Write>) => {
-  for (const write of writes) write.fail(error)
+  for (const write of writes) {
+    Metrics.writesFailed()
+    write.fail(error)
+  }
 }
 
 /**

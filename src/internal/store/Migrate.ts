@@ -13,7 +13,8 @@ import { fromConnection, inOneTurn } from "./Sql.js"
 
 const table = "workflow_executor_migrations"
 
-type Migrations = Readonly<Record<string, ReadonlyArray<string>>>
+/** By name, beginning with its number. */
+export type Migrations = Readonly<Record<string, ReadonlyArray<string>>>
 
 /**
  * Brings the schema to this version, all of it or nothing, also when several processes start on
@@ -61,16 +62,16 @@ const inTransaction = <R>(
 const runMigrator = (connection: Connection, migrations: Migrations) =>
   Effect.gen(function* () {
     const sql = fromConnection(connection)
-    const newest = Math.max(0, ...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
+    const ours = newest(migrations)
     const before = yield* recorded(sql)
-    if (before > newest) return yield* newerSchema(before, newest)
+    if (before > ours) return yield* newerSchema(before, ours)
     yield* Effect.provideService(
       Migrator.make({})({ table, loader: Migrator.fromRecord(Record.map(migrations, run)) }),
       SqlClient.TransactionConnection,
       [connection, 0]
     )
     // It takes a failure to record a migration for another process's doing.
-    if ((yield* recorded(sql)) !== newest) return yield* notRecorded
+    if ((yield* recorded(sql)) !== ours) return yield* notRecorded
   }).pipe(Effect.catchAllCause((cause) => Effect.fail(migrationError(cause))))
 
 /**
@@ -84,8 +85,12 @@ const run = (statements: ReadonlyArray<string>) =>
     }).pipe(Effect.catchAllDefect((cause) => new SqlError({ cause })))
   )
 
+/** The number of the last one. */
+export const newest = (migrations: Migrations): number =>
+  Math.max(0, ...Object.keys(migrations).map((name) => Number.parseInt(name, 10)))
+
 /** The newest migration that the database has; 0 when it has none. */
-const recorded = (sql: Sql) =>
+export const recorded = (sql: Sql) =>
   Effect.gen(function* () {
     const tables = yield* sql.once(`SELECT 1 FROM sqlite_master WHERE name = '${table}'`)
     if (tables.length === 0) return 0

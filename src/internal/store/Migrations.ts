@@ -83,7 +83,53 @@ const initial = [
   ) STRICT`
 ]
 
+/**
+ * Runs can be retried and removed.
+ *
+ * Of the pending and the running ones an index of their own knows how many there are; the others are
+ * counted as they change.
+ */
+const finishedRuns = [
+  // Whether compensations were executed when it failed; NULL: not known, or not over.
+  "ALTER TABLE workflow_runs ADD COLUMN compensated INTEGER",
+  "CREATE INDEX workflow_children_of ON workflow_children (child)",
+  // The highest id of a run that was removed: the next run's is higher.
+  `CREATE TABLE workflow_ids (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    last INTEGER NOT NULL
+  ) STRICT`,
+  "INSERT INTO workflow_ids (id, last) VALUES (1, 0)",
+  `CREATE TABLE workflow_counts (
+    status TEXT NOT NULL PRIMARY KEY,
+    runs INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`,
+  `INSERT INTO workflow_counts (status, runs)
+    VALUES ('suspended', 0), ('completed', 0), ('failed', 0), ('interrupted', 0)`,
+  `UPDATE workflow_counts SET runs = counted.runs
+    FROM (SELECT status, count(*) AS runs FROM workflow_runs GROUP BY status) AS counted
+    WHERE counted.status = workflow_counts.status`,
+  `CREATE TRIGGER workflow_runs_inserted AFTER INSERT ON workflow_runs
+    WHEN new.status NOT IN ('pending', 'running')
+    BEGIN
+      UPDATE workflow_counts SET runs = runs + 1 WHERE status = new.status;
+    END`,
+  `CREATE TRIGGER workflow_runs_updated AFTER UPDATE OF status ON workflow_runs
+    WHEN old.status <> new.status AND (
+      old.status NOT IN ('pending', 'running') OR new.status NOT IN ('pending', 'running')
+    )
+    BEGIN
+      UPDATE workflow_counts SET runs = runs - 1 WHERE status = old.status;
+      UPDATE workflow_counts SET runs = runs + 1 WHERE status = new.status;
+    END`,
+  `CREATE TRIGGER workflow_runs_deleted AFTER DELETE ON workflow_runs
+    WHEN old.status NOT IN ('pending', 'running')
+    BEGIN
+      UPDATE workflow_counts SET runs = runs - 1 WHERE status = old.status;
+    END`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "0001_initial": initial
+  "0001_initial": initial,
+  "0002_finished_runs": finishedRuns
 }

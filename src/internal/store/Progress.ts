@@ -104,24 +104,27 @@ export const suspend =
     })
 
 const completeRun = `
-  UPDATE workflow_runs SET status = ?, exit = ?, completed_at = ?, executor = NULL
+  UPDATE workflow_runs SET
+    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?
   WHERE ${isHeld}`
 
 const deleteTimers = "DELETE FROM workflow_timers WHERE run = ?"
 
 export const complete =
-  ({ held, status, exit }: Completion): Operation<void, RunLost> =>
+  ({ held, status, exit, compensated = false }: Completion): Operation<void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
       const completed = yield* transaction.changes(completeRun, [
         status,
         exit,
         transaction.now,
+        compensated ? 1 : 0,
         held.key,
         held.claim
       ])
       if (completed === 0) return yield* lost(held)
-      yield* transaction.changes(deleteTimers, [held.key])
+      // any other may be retried, and is not to sleep again
+      if (status === "completed") yield* transaction.changes(deleteTimers, [held.key])
       yield* wakeParents(transaction, held.key)
       transaction.log.finished(held.runId, exit)
     })

@@ -1,10 +1,19 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Held, Json, Millis, Page, RunQuery, Step, StepStatus } from "../../RunStore.js"
+import type {
+  Held,
+  Json,
+  Millis,
+  Page,
+  RunQuery,
+  RunStatus,
+  Step,
+  StepStatus
+} from "../../RunStore.js"
 import type { Database } from "./Database.js"
 import type { RunRow } from "./Rows.js"
-import { runColumns, toRun } from "./Rows.js"
+import { runColumns, toRun, wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { nextTurn } from "./Sql.js"
 
@@ -97,7 +106,7 @@ export const nextWakeAt = (sql: Sql) =>
   )
 
 /** From each name to the next one, past however many runs wait for it. */
-const selectPendingWorkflows = `
+const pendingNames = `
   WITH RECURSIVE names (name) AS (
     SELECT (
       SELECT workflow FROM workflow_runs INDEXED BY workflow_runs_pending
@@ -108,12 +117,56 @@ const selectPendingWorkflows = `
       SELECT workflow FROM workflow_runs INDEXED BY workflow_runs_pending
       WHERE status = 'pending' AND workflow > name ORDER BY workflow LIMIT 1
     ) FROM names WHERE name IS NOT NULL
-  )
-  SELECT name FROM names WHERE name IS NOT NULL`
+  )`
+
+const selectPendingWorkflows = `${pendingNames} SELECT name FROM names WHERE name IS NOT NULL`
 
 export const pendingWorkflows = (sql: Sql) =>
   Effect.map(sql.rows<{ readonly name: string }>(selectPendingWorkflows), (rows) =>
     rows.map(({ name }) => name)
+  )
+
+/** Looks at no more than a thousand runs a workflow: those that were woken wait among the others. */
+const selectOldestPending = `${pendingNames}
+  SELECT min((
+    SELECT created_at FROM (
+      SELECT created_at, started_at FROM workflow_runs INDEXED BY workflow_runs_pending
+      WHERE status = 'pending' AND workflow = name ORDER BY id LIMIT 1000
+    ) WHERE started_at IS NULL LIMIT 1
+  )) AS created_at
+  FROM names WHERE name IS NOT NULL`
+
+export const oldestPending = (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly created_at: Millis | null }>(selectOldestPending),
+    ([row]): Option.Option<Millis> => Option.fromNullable(row?.created_at)
+  )
+
+const selectCounts = `
+  SELECT status, runs FROM workflow_counts
+  UNION ALL SELECT 'pending', (
+    SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_pending WHERE status = 'pending'
+  )
+  UNION ALL SELECT 'running', (
+    SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held
+    WHERE status = 'running' AND executor >= 0
+  )`
+
+export const counts = (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly status: RunStatus; readonly runs: number }>(selectCounts),
+    (rows): Readonly<Record<RunStatus, number>> => {
+      const counted = {
+        pending: 0,
+        running: 0,
+        suspended: 0,
+        completed: 0,
+        failed: 0,
+        interrupted: 0
+      }
+      for (const { runs, status } of rows) counted[status] = runs
+      return counted
+    }
   )
 
 /**
@@ -127,6 +180,7 @@ const selectPage = `
   WHERE id < ? AND id >= ?
     AND (? IS NULL OR workflow = ?)
     AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))
+    AND created_at >= ? AND created_at < ?
   ORDER BY id DESC LIMIT ?`
 
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
@@ -161,6 +215,8 @@ const page = (query: RunQuery, before: number, limit: number) => (sql: Sql) => {
     workflow,
     status,
     status,
+    wholeMillis(query.createdAfter ?? 0),
+    wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
     limit
   ])
 }

@@ -58,7 +58,7 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* expectPending
         yield* claimOne(executor)
         yield* TestClock.adjust(leaseMillis + 1)
-        yield* store.takeOver(9)
+        yield* store.takeOver({ limit: 9 })
         yield* expectPending
         const next = yield* register
         yield* suspend(yield* claimOne(next))
@@ -87,7 +87,7 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.claim({ executor, workflows: ["Order"], limit: 9 })
         yield* store.release([])
         yield* store.wakeDue(9)
-        yield* store.takeOver(9)
+        yield* store.takeOver({ limit: 9 })
         yield* suspend({
           held,
           history: { ...history, wakeups: 1 },

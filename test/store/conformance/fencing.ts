@@ -28,11 +28,13 @@ const losses: Readonly<Record<string, Taken>> = {
       })
     ),
   "was taken over": () =>
-    withStore((store) => Effect.zipRight(TestClock.adjust(leaseMillis + 1), store.takeOver(9))),
+    withStore((store) =>
+      Effect.zipRight(TestClock.adjust(leaseMillis + 1), store.takeOver({ limit: 9 }))
+    ),
   "was taken over and claimed again": () =>
     withStore((store) =>
       TestClock.adjust(leaseMillis + 1).pipe(
-        Effect.zipRight(store.takeOver(9)),
+        Effect.zipRight(store.takeOver({ limit: 9 })),
         Effect.zipRight(Effect.flatMap(register, claimOne))
       )
     ),

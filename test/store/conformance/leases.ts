@@ -96,7 +96,7 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* beginMany(executor, 1)
         yield* store.unregister(executor)
         yield* TestClock.adjust(leaseMillis + 1)
-        expect(yield* store.takeOver(9)).toBe(1)
+        expect(yield* store.takeOver({ limit: 9 })).toBe(1)
         expect(yield* store.executors).toEqual([])
       }).pipe(Effect.provide(layer))
     )
@@ -112,9 +112,9 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* beginMany(lives, 1)
         yield* TestClock.adjust(leaseMillis)
         yield* store.renew(lives, { leaseMillis, state: "running" })
-        expect(yield* store.takeOver(9)).toBe(0)
+        expect(yield* store.takeOver({ limit: 9 })).toBe(0)
         yield* TestClock.adjust(1)
-        expect(yield* store.takeOver(9)).toBe(2)
+        expect(yield* store.takeOver({ limit: 9 })).toBe(2)
         expect(yield* statusOf(`${lapses}/0`)).toBe("pending")
         expect(yield* statusOf(`${lives}/0`)).toBe("running")
         expect((yield* store.executors).map(({ id }) => id)).toEqual([lives])
@@ -128,10 +128,26 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const executor = yield* register
         yield* beginMany(executor, 5)
         yield* TestClock.adjust(leaseMillis + 1)
-        expect(yield* store.takeOver(3)).toBe(3)
+        expect(yield* store.takeOver({ limit: 3 })).toBe(3)
         expect((yield* store.executors)[0]).toMatchObject({ id: executor, runs: 2 })
-        expect(yield* store.takeOver(3)).toBe(2)
+        expect(yield* store.takeOver({ limit: 3 })).toBe(2)
         expect(yield* store.executors).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("takes from those known to be dead at once, whatever their lease", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const died = yield* register
+        const lives = yield* register
+        yield* beginMany(died, 3)
+        yield* beginMany(lives, 1)
+        expect(yield* store.takeOver({ limit: 2, dead: [died] })).toBe(2)
+        expect(yield* store.renew(died, { leaseMillis, state: "running" })).toBe(false)
+        expect(yield* store.takeOver({ limit: 2, dead: [died, 4711] })).toBe(1)
+        expect((yield* store.executors).map(({ id, runs }) => [id, runs])).toEqual([[lives, 1]])
+        expect(yield* statusOf(`${died}/0`)).toBe("pending")
+        expect(yield* statusOf(`${lives}/0`)).toBe("running")
       }).pipe(Effect.provide(layer))
     )
 
@@ -142,7 +158,7 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* beginMany(executor, 1)
         yield* TestClock.adjust(leaseMillis * 2)
         expect(yield* store.renew(executor, { leaseMillis, state: "running" })).toBe(true)
-        expect(yield* store.takeOver(9)).toBe(0)
+        expect(yield* store.takeOver({ limit: 9 })).toBe(0)
       }).pipe(Effect.provide(layer))
     )
 
@@ -152,7 +168,7 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const executor = yield* register
         yield* beginMany(executor, 1)
         yield* TestClock.adjust(leaseMillis + 1)
-        yield* store.takeOver(9)
+        yield* store.takeOver({ limit: 9 })
         expect(yield* store.claim({ executor, workflows: ["Order"], limit: 9 })).toEqual([])
         expect(yield* statusOf(`${executor}/0`)).toBe("pending")
       }).pipe(Effect.provide(layer))

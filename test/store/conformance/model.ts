@@ -5,12 +5,14 @@ import * as FastCheck from "effect/FastCheck"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { ClaimedRun, RunStatus } from "../../../src/RunStore.js"
+import type { ClaimedRun, FinalStatus, RunStatus } from "../../../src/RunStore.js"
 import { isFinal, RunStore, type RunStoreError } from "../../../src/RunStore.js"
 import { aRun, aStep, leaseMillis, orMissing, register } from "../support.js"
 
 interface ModelRun {
   status: RunStatus
+  /** The store's own; another one after the run was removed and created anew. */
+  key: number | undefined
   claim: number
   wakeups: number
   wakeAt: number | undefined
@@ -58,8 +60,19 @@ const command = FastCheck.oneof(
     })
   },
   {
+    weight: 2,
+    arbitrary: FastCheck.record({
+      type: FastCheck.constant("complete" as const),
+      ofClaim,
+      status: FastCheck.constantFrom<FinalStatus>("completed", "failed", "interrupted")
+    })
+  },
+  {
     weight: 1,
-    arbitrary: FastCheck.record({ type: FastCheck.constant("complete" as const), ofClaim })
+    arbitrary: FastCheck.record({
+      type: FastCheck.constantFrom("retry" as const, "remove" as const),
+      runId
+    })
   },
   {
     weight: 4,
@@ -96,7 +109,8 @@ const giveBack = (run: ModelRun) => {
 
 const isOpen = (world: World, { run }: OldClaim) => {
   const model = world.runs.get(run.held.runId)
-  return model?.status === "running" && model.claim === run.held.claim ? model : undefined
+  const same = model?.key === run.held.key && model.claim === run.held.claim
+  return same && model.status === "running" ? model : undefined
 }
 
 /** What the store answers, with `lost` for a refused write. */
@@ -110,6 +124,7 @@ const claimed = (world: World, run: ClaimedRun) => {
   model.status = "running"
   model.claim++
   expect(run.held.claim).toBe(model.claim)
+  model.key = run.held.key
   world.claims.unshift({ run, wakeups: run.history.wakeups })
   expectHistory(model, run.history)
 }
@@ -128,7 +143,7 @@ const execute = (world: World, command: Command) =>
         const { created } = yield* store.create(aRun(command.runId))
         expect(created).toBe(!world.runs.has(command.runId))
         if (created) {
-          const fresh = { claim: 0, wakeups: 0, wakeAt: undefined }
+          const fresh = { key: undefined, claim: 0, wakeups: 0, wakeAt: undefined }
           world.runs.set(command.runId, {
             ...fresh,
             status: "pending",
@@ -162,6 +177,24 @@ const execute = (world: World, command: Command) =>
         expect(before).toEqual(Option.fromNullable(model?.status))
         return wakeModel(model)
       }
+      case "retry": {
+        const model = world.runs.get(command.runId)
+        const answer = yield* store.retry({ runId: command.runId, forget: [] })
+        const failed = model?.status === "failed" || model?.status === "interrupted"
+        expect(answer._tag).toBe(model === undefined ? "NotFound" : failed ? "Done" : "Refused")
+        if (model === undefined || !failed) return
+        model.status = "pending"
+        model.wakeups++
+        return
+      }
+      case "remove": {
+        const model = world.runs.get(command.runId)
+        const answer = yield* store.remove(command.runId)
+        const over = model !== undefined && isFinal(model.status)
+        expect(answer._tag).toBe(model === undefined ? "NotFound" : over ? "Done" : "Refused")
+        if (over) world.runs.delete(command.runId)
+        return
+      }
       case "wakeDue": {
         world.now += command.delay
         yield* TestClock.setTime(world.now)
@@ -176,7 +209,7 @@ const execute = (world: World, command: Command) =>
         world.now += leaseMillis + 1
         yield* TestClock.setTime(world.now)
         const held = [...world.runs.values()].filter(({ status }) => status === "running")
-        expect(yield* store.takeOver(9)).toBe(held.length)
+        expect(yield* store.takeOver({ limit: 9 })).toBe(held.length)
         world.executor = yield* register
         return held.forEach(giveBack)
       }
@@ -212,9 +245,9 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
         return model === undefined ? undefined : giveBack(model)
       }
       case "complete": {
-        const answer = yield* attempt(store.complete({ held, status: "completed", exit: "1" }))
+        const answer = yield* attempt(store.complete({ held, status: command.status, exit: "1" }))
         expect(answer).toBe(model === undefined ? "lost" : undefined)
-        if (model !== undefined) model.status = "completed"
+        if (model !== undefined) model.status = command.status
         return
       }
       case "suspend": {
@@ -251,6 +284,10 @@ export const model = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           for (const [runId, { status }] of world.runs) {
             const run = yield* Effect.flatMap(store.find(runId), orMissing(runId))
             expect(run.status).toBe(status)
+          }
+          const statuses = [...world.runs.values()].map(({ status }) => status)
+          for (const [status, count] of Object.entries(yield* store.counts)) {
+            expect(count).toBe(statuses.filter((other) => other === status).length)
           }
         }
       }).pipe(Effect.provide(layer)),

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
 import type { RunQuery, RunStoreError } from "../../../src/RunStore.js"
 import { RunStore } from "../../../src/RunStore.js"
 import { aRun, begin, register, suspend } from "../support.js"
@@ -42,6 +43,27 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         for (let i = 1; i <= 5; i++) yield* store.create(aRun(`${i}`))
         expect(yield* pages({ limit: 2 })).toEqual([["5", "4"], ["3", "2"], ["1"]])
         expect(yield* pages({ limit: 5 })).toEqual([["5", "4", "3", "2", "1"]])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("lists only the runs that were created in a span of time", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        for (let i = 1; i <= 5; i++) {
+          yield* TestClock.setTime(i * 10)
+          yield* store.create(aRun(`${i}`))
+        }
+        const limit = 2
+        expect(yield* pages({ limit, createdAfter: 20 })).toEqual([
+          ["5", "4"],
+          ["3", "2"]
+        ])
+        expect(yield* pages({ limit, createdBefore: 20 })).toEqual([["1"]])
+        expect(yield* pages({ limit, createdAfter: 20, createdBefore: 50 })).toEqual([
+          ["4", "3"],
+          ["2"]
+        ])
+        expect(yield* pages({ limit, createdAfter: 51 })).toEqual([[]])
       }).pipe(Effect.provide(layer))
     )
 

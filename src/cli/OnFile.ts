@@ -1,0 +1,41 @@
+/**
+ * The commands for runs straight on the database file, beside executors or without any.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Dispatcher from "../Dispatcher.js"
+import * as RunnerConfig from "../RunnerConfig.js"
+import * as Runs from "../Runs.js"
+import * as SqlRunStore from "../SqlRunStore.js"
+import * as DatabaseFile from "./DatabaseFile.js"
+import { NotOnFile, Target } from "./Target.js"
+
+/** The store of a file that is there, with our schema. */
+export const layerStore = (file: string) =>
+  Layer.unwrapEffect(
+    Effect.as(
+      DatabaseFile.assertOurs(file),
+      SqlRunStore.layerFile({ filename: file, pollInterval: Duration.infinity })
+    )
+  )
+
+/** Runs as an executor without workflows has them: it executes nothing, and knows no schemas. */
+export const layer = (file: string) =>
+  Layer.effect(
+    Target,
+    Effect.map(Runs.Runs, (runs) =>
+      Target.of({
+        ...runs,
+        start: (workflow) =>
+          new NotOnFile({
+            message: `A run of ${workflow} cannot be started on the file: its id and its checks are in the workflow's code, so ask a running executor (--url)`
+          })
+      })
+    )
+  ).pipe(
+    Layer.provide(Runs.layer),
+    Layer.provide(Dispatcher.layer),
+    Layer.provide(layerStore(file)),
+    Layer.provide(RunnerConfig.layer({}))
+  )

@@ -1,0 +1,58 @@
+/**
+ * What a command answers: a table for people, JSON for programs, on standard output. What it has to
+ * say besides goes to standard error.
+ */
+import * as Cause from "effect/Cause"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Table from "./Table.js"
+
+/** One document, or one of several lines. */
+export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))
+
+export const line = (text: string): Effect.Effect<void> => Console.log(text)
+
+/** For people only: programs do not read it. */
+export const aside = (text: string): Effect.Effect<void> => Console.error(text)
+
+export const table = (
+  headings: ReadonlyArray<string>,
+  rows: ReadonlyArray<ReadonlyArray<string | undefined>>
+): Effect.Effect<void> =>
+  Effect.suspend(() =>
+    line(
+      Table.render(headings, rows, {
+        width: process.stdout.isTTY ? process.stdout.columns : undefined
+      })
+    )
+  )
+
+const besideLogger = Logger.make(({ cause, logLevel, message }) => {
+  const text = [message].flat().map(String).join(" ")
+  console.error(`${logLevel.label.toLowerCase()}: ${text}`)
+  if (!Cause.isEmpty(cause)) console.error(Cause.pretty(cause))
+})
+
+/**
+ * Log lines among the answer would make it unreadable: they go beside it, from this level on, or
+ * from that of `--log-level` where that asks for more than usual.
+ */
+export const logBeside =
+  (level: LogLevel.LogLevel) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.flatMap(FiberRef.get(FiberRef.currentMinimumLogLevel), (asked) =>
+      effect.pipe(
+        Logger.withMinimumLogLevel(LogLevel.lessThan(asked, LogLevel.Info) ? asked : level),
+        Effect.provide(Logger.replace(Logger.defaultLogger, besideLogger))
+      )
+    )
+
+/** Whoever reads the answer may go away (`| head`): nobody is left to be told anything. */
+export const endWithReader = Effect.sync(() => {
+  for (const output of [process.stdout, process.stderr]) {
+    output.on("error", () => process.exit(0))
+  }
+})

@@ -1,0 +1,52 @@
+/**
+ * `workflow-executor prune`: removes runs that are over from a file.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Pruned, RunStore } from "../RunStore.js"
+import { UsageError } from "./Failures.js"
+import * as Migrate from "./Migrate.js"
+import { layerStore } from "./OnFile.js"
+import * as Output from "./Output.js"
+
+/** How many runs one transaction looks at: others write in between. */
+const batch = 100
+
+export interface Options extends Migrate.Options {
+  /** Over for longer than this. */
+  readonly olderThan: Option.Option<Duration.Duration>
+  /** The newest so many stay. */
+  readonly keep: Option.Option<number>
+}
+
+export const prune = ({ keep, olderThan, ...options }: Options) =>
+  Effect.gen(function* () {
+    if (Option.isNone(keep) && Option.isNone(olderThan)) {
+      return yield* new UsageError({
+        message: "Say what is to be removed, with --older-than or --keep or both"
+      })
+    }
+    const file = yield* Migrate.fileOf(options.database)
+    const removed = yield* Effect.gen(function* () {
+      const store = yield* RunStore
+      let removed = 0
+      let cursor: Pruned["cursor"]
+      do {
+        const part = yield* store.prune({
+          olderThanMillis: Option.getOrUndefined(Option.map(olderThan, Duration.toMillis)),
+          keep: Option.getOrUndefined(keep),
+          limit: batch,
+          cursor
+        })
+        removed += part.removed
+        cursor = part.cursor
+        // executors that wait for the lock come in between
+        yield* Effect.sleep("10 millis")
+      } while (cursor !== undefined)
+      return removed
+    }).pipe(Effect.provide(layerStore(file)))
+    yield* options.json
+      ? Output.json({ database: file, removed })
+      : Output.line(`${file}: ${removed} run${removed === 1 ? "" : "s"} removed`)
+  })

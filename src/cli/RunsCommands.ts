@@ -1,0 +1,330 @@
+/**
+ * `workflow-executor runs ...`: what each answers.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import { isFinal } from "../RunStore.js"
+import type { ExecutorView, ListRequest, RunView, RunWithStepsView, StepView } from "../Runs.js"
+import { CommandEnded, exitCodes, UsageError } from "./Failures.js"
+import * as Output from "./Output.js"
+import * as Table from "./Table.js"
+import { Target, type TargetError, type TargetOptions } from "./Target.js"
+
+export interface Options extends TargetOptions {
+  readonly json: boolean
+}
+
+/** The API, or with `--database` the file; only what it needs is loaded. */
+const layerTarget = (options: Options, patient: boolean): Layer.Layer<Target, unknown> =>
+  Layer.unwrapEffect(
+    Option.match(options.database, {
+      onNone: () => layerApi(options, patient),
+      onSome: (file) => layerFile(options, file)
+    })
+  )
+
+type LayerTarget = Effect.Effect<Layer.Layer<Target, unknown>, UsageError>
+
+const layerApi = (options: Options, patient: boolean): LayerTarget =>
+  Effect.map(
+    Effect.promise(() => import("./OnApi.js")),
+    (OnApi) => OnApi.layer({ ...options, patient })
+  )
+
+const layerFile = (options: Options, file: string): LayerTarget =>
+  Option.isSome(options.url) || Option.isSome(options.token)
+    ? new UsageError({
+        message: "--database works on the file itself: leave out --url and --token"
+      })
+    : Effect.map(
+        Effect.promise(() => import("./OnFile.js")),
+        (OnFile) => OnFile.layer(file)
+      )
+
+const on =
+  (options: Options, { patient = false }: { readonly patient?: boolean } = {}) =>
+  <A, E>(use: (target: Target["Type"]) => Effect.Effect<A, E>) =>
+    Effect.flatMap(Target, use).pipe(Effect.provide(layerTarget(options, patient)))
+
+// ---------------------------------------------------------------------------------------------
+// Looking
+// ---------------------------------------------------------------------------------------------
+
+const between = (from: string | undefined, to: string | undefined): string | undefined =>
+  from === undefined || to === undefined
+    ? undefined
+    : Table.duration(Date.parse(to) - Date.parse(from))
+
+export const rowOfRun = (run: RunView): ReadonlyArray<string | undefined> => [
+  run.runId,
+  run.workflow,
+  run.status,
+  Table.time(run.createdAt),
+  between(run.startedAt, run.completedAt),
+  run.error === undefined ? undefined : describeError(run.error)
+]
+
+const describeError = ({ _tag, message }: { readonly _tag: string; readonly message: string }) =>
+  _tag === message ? _tag : `${_tag}: ${message}`
+
+export const list = (options: Options, request: ListRequest) =>
+  on(options)((target) =>
+    Effect.gen(function* () {
+      const page = yield* target.list(request)
+      if (options.json) return yield* Output.json(page)
+      yield* Output.table(
+        ["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "ERROR"],
+        page.runs.map(rowOfRun)
+      )
+      if (page.nextCursor !== null) {
+        yield* Output.aside(`There are more: --cursor ${page.nextCursor}`)
+      }
+    })
+  )
+
+export const counts = (options: Options) =>
+  on(options)((target) =>
+    Effect.flatMap(target.counts, (counts) =>
+      options.json
+        ? Output.json(counts)
+        : Output.table(
+            ["STATUS", "RUNS"],
+            Object.entries(counts).map(([status, runs]) => [status, String(runs)])
+          )
+    )
+  )
+
+const leaseOf = ({ leaseUntil }: ExecutorView, now: number) => {
+  const left = leaseUntil === null ? 0 : Date.parse(leaseUntil) - now
+  return left > 0 ? `${Table.duration(left)} left` : "lapsed"
+}
+
+export const executors = (options: Options) =>
+  on(options)((target) =>
+    Effect.gen(function* () {
+      const executors = yield* target.executors
+      if (options.json) return yield* Output.json({ executors })
+      const now = yield* Clock.currentTimeMillis
+      yield* Output.table(
+        ["ID", "HOST", "PID", "STATE", "RUNS", "STARTED", "LEASE"],
+        executors.map((executor) => [
+          String(executor.id),
+          executor.host,
+          String(executor.pid),
+          executor.alive ? executor.state : "dead",
+          String(executor.runs),
+          Table.time(executor.startedAt),
+          leaseOf(executor, now)
+        ])
+      )
+    })
+  )
+
+const rowOfStep = (step: StepView): ReadonlyArray<string | undefined> => [
+  step.name,
+  String(step.attempt),
+  step.status,
+  Table.time(step.startedAt),
+  between(step.startedAt, step.completedAt),
+  step.error === undefined ? textOf(step.result) : describeError(step.error)
+]
+
+const textOf = (value: unknown): string | undefined =>
+  value === undefined ? undefined : JSON.stringify(value)
+
+export const fieldsOfRun = (
+  run: RunWithStepsView
+): ReadonlyArray<readonly [name: string, value: string | undefined]> =>
+  [
+    ["run", run.runId],
+    ["workflow", run.workflow],
+    ["status", run.status],
+    ["payload", textOf(run.payload)],
+    ["created", Table.time(run.createdAt)],
+    ["started", Table.time(run.startedAt)],
+    ["completed", Table.time(run.completedAt)],
+    ["result", textOf(run.result)],
+    ["error", run.error === undefined ? undefined : describeError(run.error)]
+  ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))
+
+export const show = (options: Options, runId: string) =>
+  on(options)((target) =>
+    Effect.gen(function* () {
+      const run = yield* target.get(runId)
+      if (options.json) return yield* Output.json(run)
+      for (const [name, value] of fieldsOfRun(run)) {
+        yield* Output.line(`${name.padEnd(9)}  ${Table.plain(value ?? "")}`)
+      }
+      if (run.steps.length === 0) return
+      yield* Output.line("")
+      yield* Output.table(
+        ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
+        run.steps.map(rowOfStep)
+      )
+    })
+  )
+
+// ---------------------------------------------------------------------------------------------
+// Watching
+// ---------------------------------------------------------------------------------------------
+
+/** What happened to a run between two looks at it. */
+export type RunEvent =
+  | ({ readonly event: "step"; readonly runId: string } & StepView)
+  | ({ readonly event: "run" } & Omit<RunView, "payload">)
+
+/** In the order in which it must have been: the end of a run comes after its steps'. */
+export const changes = (
+  before: RunWithStepsView | undefined,
+  after: RunWithStepsView
+): ReadonlyArray<RunEvent> => {
+  const known = new Map(
+    before?.steps.map((step) => [`${step.name}/${step.attempt}`, step.status] as const)
+  )
+  const steps = after.steps
+    .filter((step) => known.get(`${step.name}/${step.attempt}`) !== step.status)
+    .map((step): RunEvent => ({ event: "step", runId: after.runId, ...step }))
+  if (before?.status === after.status) return steps
+  const { cause: _cause, payload: _payload, steps: _steps, ...rest } = after
+  const run: RunEvent = { event: "run", ...rest }
+  return after.status === "pending" || after.status === "running"
+    ? [run, ...steps]
+    : [...steps, run]
+}
+
+export const describeEvent = (event: RunEvent): string => {
+  const what =
+    event.event === "run"
+      ? `run ${event.status}`
+      : `step ${event.name}${event.attempt === 1 ? "" : ` (attempt ${event.attempt})`} ${event.status}`
+  const took = between(event.startedAt, event.completedAt)
+  const how = event.error === undefined ? textOf(event.result) : describeError(event.error)
+  return Table.plain(
+    `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
+  )
+}
+
+const lookEvery = "500 millis"
+
+/** Looks until the run is over, and ends as the run did. */
+const follow = (
+  target: Target["Type"],
+  runId: string,
+  json: boolean
+): Effect.Effect<void, TargetError | CommandEnded> =>
+  Effect.gen(function* () {
+    let before: RunWithStepsView | undefined
+    while (true) {
+      const run = yield* target.get(runId)
+      const at = new Date(yield* Clock.currentTimeMillis).toISOString()
+      for (const event of changes(before, run)) {
+        yield* json
+          ? Output.json({ at, ...event })
+          : Output.line(`${at.slice(11, 19)}  ${describeEvent(event)}`)
+      }
+      if (run.status === "completed") return
+      if (isFinal(run.status)) return yield* new CommandEnded({ exitCode: exitCodes.runFailed })
+      before = run
+      yield* Effect.sleep(lookEvery)
+    }
+  }).pipe(
+    // of an interrupted fiber only defects are seen
+    Effect.onInterrupt(() => Effect.die(new CommandEnded({ exitCode: exitCodes.interrupted })))
+  )
+
+export const watch = (options: Options, runId: string) =>
+  on(options, { patient: true })((target) => follow(target, runId, options.json))
+
+// ---------------------------------------------------------------------------------------------
+// Doing
+// ---------------------------------------------------------------------------------------------
+
+const readStandardInput = Effect.tryPromise({
+  try: async () => {
+    const chunks: Array<Buffer> = []
+    for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk))
+    return Buffer.concat(chunks).toString("utf8")
+  },
+  catch: (cause) => new UsageError({ message: `Standard input cannot be read: ${cause}` })
+})
+
+/** `-` is what comes on standard input. */
+const parseJson = (what: string, argument: string) =>
+  Effect.flatMap(argument === "-" ? readStandardInput : Effect.succeed(argument), (text) =>
+    Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: () =>
+        new UsageError({
+          message: `The ${what} is not JSON: ${text.slice(0, 80)} (a text has quotes of its own: '"text"')`
+        })
+    })
+  )
+
+export const start = (
+  options: Options,
+  request: {
+    readonly workflow: string
+    readonly payload: Option.Option<string>
+    readonly watch: boolean
+  }
+) =>
+  Effect.gen(function* () {
+    const payload = Option.isNone(request.payload)
+      ? {}
+      : yield* parseJson("payload", request.payload.value)
+    if (!Predicate.isReadonlyRecord(payload) || Array.isArray(payload)) {
+      return yield* new UsageError({ message: "The payload is not a JSON object" })
+    }
+    yield* on(options, { patient: request.watch })((target) =>
+      Effect.gen(function* () {
+        const runId = yield* target.start(request.workflow, payload)
+        yield* options.json ? Output.json({ runId }) : Output.line(runId)
+        if (request.watch) yield* follow(target, runId, options.json)
+      })
+    )
+  })
+
+const answered = (options: Options, runId: string, what: string) =>
+  options.json ? Output.json({ runId }) : Output.line(what)
+
+export const interrupt = (options: Options, runId: string) =>
+  on(options)((target) =>
+    Effect.zipRight(
+      target.interrupt(runId),
+      answered(options, runId, "asked for the interrupt; a run that is over stays as it is")
+    )
+  )
+
+export const resume = (options: Options, runId: string) =>
+  on(options)((target) =>
+    Effect.zipRight(target.resume(runId), answered(options, runId, "woken, if it was suspended"))
+  )
+
+export const retry = (options: Options, runId: string) =>
+  on(options)((target) =>
+    Effect.zipRight(target.retry(runId), answered(options, runId, "goes on from where it failed"))
+  )
+
+export const remove = (options: Options, runId: string) =>
+  on(options)((target) =>
+    Effect.zipRight(target.remove(runId), answered(options, runId, "deleted"))
+  )
+
+export const signal = (
+  options: Options,
+  request: { readonly runId: string; readonly name: string; readonly value: Option.Option<string> }
+) =>
+  Effect.gen(function* () {
+    const value = Option.isNone(request.value)
+      ? null
+      : yield* parseJson("value", request.value.value)
+    yield* on(options)((target) =>
+      Effect.zipRight(
+        target.signal({ runId: request.runId, name: request.name, value }),
+        answered(options, request.runId, "signalled; the first value of a name stays")
+      )
+    )
+  })

@@ -1,0 +1,53 @@
+/**
+ * What the commands for runs work on: an executor's API, or the file itself.
+ */
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import type {
+  ExecutorView,
+  ListRequest,
+  RunCounts,
+  RunsPage,
+  RunWithStepsView,
+  SignalRequest
+} from "../Runs.js"
+
+/** How it failed, for a person; `_tag` is `RunNotFound` where there is no such run. */
+export interface TargetError {
+  readonly _tag: string
+  readonly message: string
+}
+
+/** Needs a running executor, with its workflows. */
+export class NotOnFile extends Data.TaggedError("NotOnFile")<{ readonly message: string }> {}
+
+export interface TargetOptions {
+  /** Where the API is. Default: HOST and PORT. */
+  readonly url: Option.Option<string>
+  /** Default: WORKFLOW_EXECUTOR_TOKEN; else one that is signed on the spot with AUTH_SECRET. */
+  readonly token: Option.Option<Redacted.Redacted>
+  /** The file to work on instead of an API. */
+  readonly database: Option.Option<string>
+}
+
+export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
+  Target,
+  {
+    readonly list: (request: ListRequest) => Effect.Effect<RunsPage, TargetError>
+    readonly get: (runId: string) => Effect.Effect<RunWithStepsView, TargetError>
+    readonly start: (
+      workflow: string,
+      payload: Readonly<Record<string, unknown>>
+    ) => Effect.Effect<string, TargetError>
+    readonly interrupt: (runId: string) => Effect.Effect<void, TargetError>
+    readonly resume: (runId: string) => Effect.Effect<void, TargetError>
+    readonly retry: (runId: string) => Effect.Effect<void, TargetError>
+    readonly remove: (runId: string) => Effect.Effect<void, TargetError>
+    readonly counts: Effect.Effect<RunCounts, TargetError>
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, TargetError>
+    readonly signal: (request: SignalRequest) => Effect.Effect<void, TargetError>
+  }
+>() {}

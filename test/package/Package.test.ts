@@ -1,0 +1,180 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as App from "./App.js"
+
+const scope = Effect.runSync(Scope.make())
+
+let app: App.App
+
+beforeAll(async () => {
+  app = await Effect.runPromise(Scope.extend(App.make, scope))
+})
+
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
+/** The modules of `src`, without extension. */
+const modules = readdirSync(join(App.root, "src"), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".ts"))
+  .map((path) => path.replaceAll("\\", "/").replace(/\.ts$/, ""))
+  .sort()
+
+const isHidden = (module: string) => module === "bin" || /^(internal|engine|cli)\//.test(module)
+
+const openModules = modules.filter((module) => !isHidden(module))
+
+describe("the package", () => {
+  it("holds every module's code and types, their sources, and none that is no more", () => {
+    const built = [".js", ".d.ts", ".js.map", ".d.ts.map"].flatMap((extension) =>
+      modules.map((module) => `dist/${module}${extension}`)
+    )
+    assert.deepStrictEqual(
+      app.files.filter((path) => path.startsWith("dist/")).sort(),
+      built.sort(),
+      "dist is not what src says: npm run build"
+    )
+    assert.deepStrictEqual(
+      app.files.filter((path) => path.startsWith("src/")).sort(),
+      modules.map((module) => `src/${module}.ts`).sort()
+    )
+  })
+
+  it("holds nothing else but docs, examples and what to deploy it with", () => {
+    const rest = app.files.filter((path) => !/^(dist|src|docs|examples|deploy)\//.test(path))
+    assert.deepStrictEqual(rest.filter((path) => path !== "CHANGELOG.md").sort(), [
+      "LICENSE",
+      "README.md",
+      "package.json"
+    ])
+    assert.notMatch(app.files.join("\n"), /\.(test\.ts|db|db-wal|tsbuildinfo|tgz)$/m)
+  })
+
+  it("leaves no file out that its pages link to", () => {
+    const missing = app.files
+      .filter((path) => path.endsWith(".md"))
+      .flatMap((path) => {
+        const text = readFileSync(join(app.unpacked, path), "utf8")
+        return Array.from(text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g), ([, target = ""]) => target)
+          .filter((target) => !/^https?:/.test(target))
+          .map((target) => join(path, "..", target))
+      })
+      // folders of the repository that are no use without it
+      .filter((path) => !/^(test|bench)\b/.test(path))
+      .filter((path) => !app.files.some((file) => file === path || file.startsWith(`${path}/`)))
+    assert.deepStrictEqual(missing, [])
+  })
+})
+
+describe("the command, from JavaScript and TypeScript", () => {
+  for (const [module, kind] of [
+    ["plain.js", "JavaScript"],
+    ["flow.ts", "TypeScript"]
+  ] as const) {
+    it.scopedLive(`runs a workflow in ${kind}`, () =>
+      Effect.gen(function* () {
+        const executor = yield* app.start(module, kind)
+        const runId = yield* executor.run("Greet", { name: "Ann" })
+        const run = yield* executor.completed(runId)
+        assert.strictEqual(run.result, "hi Ann")
+        assert.deepStrictEqual(
+          run.steps.map(({ name, status }) => [name, status]),
+          [["greet", "completed"]]
+        )
+        assert.strictEqual((yield* executor.stop()).code, 0)
+        // of which one would say that there are two copies of effect
+        assert.deepStrictEqual(
+          executor.logs.filter(({ logLevel }) => logLevel !== "INFO"),
+          []
+        )
+      })
+    )
+  }
+
+  it.scopedLive("runs the bundled example where it is given no module", () =>
+    Effect.gen(function* () {
+      const executor = yield* app.start(undefined, "example")
+      const { annotations } = yield* executor.ready
+      assert.deepStrictEqual(annotations.workflows, ["Order"])
+      assert.strictEqual((yield* executor.stop()).code, 0)
+    })
+  )
+
+  it.effect("says its version", () =>
+    Effect.gen(function* () {
+      const bin = join(app.folder, "node_modules/.bin/workflow-executor")
+      const { code, stdout } = yield* app.run(process.execPath, bin, "--version")
+      assert.strictEqual(code, 0)
+      assert.match(stdout, /^\d+\.\d+\.\d+/)
+    })
+  )
+})
+
+/** What a project of a user's has in its tsconfig.json. */
+const options = {
+  target: "ES2022",
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: true,
+  types: ["node"],
+  outDir: "out"
+}
+
+const settings = {
+  NodeNext: { module: "NodeNext", moduleResolution: "NodeNext" },
+  Bundler: { module: "ESNext", moduleResolution: "Bundler", outDir: "bundler" }
+}
+
+describe("a program that imports the package", () => {
+  for (const [name, resolution] of Object.entries(settings)) {
+    it.effect(
+      `type-checks with moduleResolution ${name}, and works`,
+      () =>
+        Effect.gen(function* () {
+          const compilerOptions = { ...options, ...resolution }
+          const file = join(app.folder, `tsconfig.${name}.json`)
+          const config = { compilerOptions, files: ["program.ts"] }
+          yield* Effect.promise(() => writeFile(file, JSON.stringify(config)))
+          const tsc = join(app.folder, "node_modules/typescript/bin/tsc")
+          const checked = yield* app.run(process.execPath, tsc, "-p", file)
+          assert.deepStrictEqual(checked, { code: 0, stdout: "", stderr: "" })
+          const program = join(app.folder, compilerOptions.outDir, "program.js")
+          const { code, stderr, stdout } = yield* app.run(process.execPath, program)
+          assert.strictEqual(code, 0, stderr)
+          // the lines before it are the log
+          const said = stdout.trim().split("\n").at(-1) ?? ""
+          assert.deepInclude(JSON.parse(said), { greeting: "hi Ann", empty: 0, paths: true })
+        }),
+      120_000
+    )
+  }
+
+  it.effect("can import every module that is not hidden, and no other", () =>
+    Effect.gen(function* () {
+      assert.include(openModules, "http/Server")
+      const program = `
+        const found = {}
+        for (const module of ${JSON.stringify(modules)}) {
+          const loaded = import(\`effect-workflow-executor/\${module}\`)
+          found[module] = await loaded.then(() => "loaded", ({ code }) => code)
+        }
+        console.log(JSON.stringify(found))`
+      const file = join(app.folder, "modules.mjs")
+      yield* Effect.promise(() => writeFile(file, program))
+      const { stderr, stdout } = yield* app.run(process.execPath, file)
+      assert.strictEqual(stderr, "")
+      assert.deepStrictEqual(
+        JSON.parse(stdout),
+        Object.fromEntries(
+          modules.map((module) => [
+            module,
+            isHidden(module) ? "ERR_PACKAGE_PATH_NOT_EXPORTED" : "loaded"
+          ])
+        )
+      )
+    })
+  )
+})
