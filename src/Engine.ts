@@ -373,7 +373,9 @@ const requireLink = (instance: Instance, what: string): Effect.Effect<Link> => {
 /** A write of a run that has nowhere to report to; the store is waited for. */
 const untilStored = <A>(write: Effect.Effect<A, RunStoreError>): Effect.Effect<A> =>
   write.pipe(
-    Effect.tapError((error) => Effect.logWarning("store write failed; trying again", error)),
+    Effect.tapError((error) =>
+      Effect.logWarning("store write failed; trying again", Cause.fail(error))
+    ),
     Effect.retry({
       while: (error) => error.reason !== "closed",
       schedule: retrySchedule

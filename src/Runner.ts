@@ -5,6 +5,8 @@
  * status query may need is still there. Interrupting the scope (SIGTERM, under
  * `NodeRuntime.runMain`) is all it takes to drain.
  */
+
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -218,7 +220,7 @@ const leave = (executor: number) =>
   }).pipe(
     answered,
     Effect.tapError((error) =>
-      Effect.logError("runs not handed over: they follow when the lease lapses", error)
+      Effect.logError("runs not handed over: they follow when the lease lapses", Cause.fail(error))
     ),
     Effect.orDie
   )

@@ -255,7 +255,9 @@ export const make = (options: {
       handedOver += yield* Fiber.join(released).pipe(
         Effect.interruptible,
         Effect.timeout(storeTimeout),
-        Effect.catchAll((error) => Effect.as(Effect.logError("runs not handed over", error), 0))
+        Effect.catchAll((error) =>
+          Effect.as(Effect.logError("runs not handed over", Cause.fail(error)), 0)
+        )
       )
     })
 

@@ -47,8 +47,8 @@ export const drive = (run: ActiveRun, options: DriveOptions): Effect.Effect<void
     }
   }).pipe(
     Effect.catchTags({
-      RunLost: (error) => Effect.logWarning("run lost to another executor", error),
-      GivenUp: (error) => Effect.logError("the run's state was not written", error)
+      RunLost: (error) => Effect.logWarning("run lost to another executor", Cause.fail(error)),
+      GivenUp: (error) => Effect.logError("the run's state was not written", Cause.fail(error))
     }),
     Effect.annotateLogs({ runId: run.runId, workflow: run.workflowName }),
     Effect.uninterruptible
@@ -187,7 +187,9 @@ const keepInterruptPoint = (run: ActiveRun, { persist, store }: DriveOptions) =>
       concurrency: "unbounded",
       discard: true
     })
-  }).pipe(Effect.catchAll((error) => Effect.logError("the interrupt was not written", error)))
+  }).pipe(
+    Effect.catchAll((error) => Effect.logError("the interrupt was not written", Cause.fail(error)))
+  )
 
 /** Writes what became of the run. */
 const settle = (run: ActiveRun, verdict: Pass.Verdict, options: DriveOptions) => {
@@ -243,7 +245,9 @@ const suspend = (run: ActiveRun, cause: Json | undefined, options: DriveOptions)
     if (Option.isNone(woken)) {
       yield* cause === undefined
         ? Effect.logDebug("run suspended")
-        : Effect.logWarning("run suspended after a failure; it waits to be resumed", cause)
+        : Effect.logWarning("run suspended after a failure; it waits to be resumed").pipe(
+            Effect.annotateLogs({ failure: cause })
+          )
       return "over" as Settled
     }
     run.load(woken.value)

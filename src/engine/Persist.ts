@@ -2,6 +2,8 @@
  * Writes that a run cannot go on without. A store that is busy or full is waited for, as long as
  * anybody may wait; a run whose lease is lost is told so.
  */
+
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -31,7 +33,7 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
     write: Effect.Effect<A, RunStoreError | RunLost>
   ): Effect.Effect<A, RunLost | GivenUp> =>
     Effect.catchTag(write, "RunStoreError", (error) =>
-      Effect.logWarning("store write failed; trying again", error).pipe(
+      Effect.logWarning("store write failed; trying again", Cause.fail(error)).pipe(
         // what has happened is to be written, whoever does not want it any more
         Effect.zipRight(
           Effect.raceFirst(

@@ -115,7 +115,7 @@ export const make = (options: {
           GivenUp: (error) => {
             // what executed and was not recorded executes again, in another executor
             flight.run.refused = true
-            return Effect.as(Effect.logError("step not recorded", error), suspended)
+            return Effect.as(Effect.logError("step not recorded", Cause.fail(error)), suspended)
           }
         })
       )

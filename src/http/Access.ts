@@ -12,6 +12,7 @@ import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as OpenApi from "@effect/platform/OpenApi"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -220,7 +221,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
 
       const find = (runId: string) =>
         Effect.catchAll(store.find(runId), (error) =>
-          Effect.zipRight(Effect.logError("The run store failed", error), undecided())
+          Effect.zipRight(Effect.logError("The run store failed", Cause.fail(error)), undecided())
         )
 
       const ask = Effect.fnUntraced(function* (action: Action, runId: string) {

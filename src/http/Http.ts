@@ -10,6 +10,7 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -56,7 +57,7 @@ const isStoreError = (error: unknown): error is RunStoreError => error instanceo
 const orNotAvailable = <A, E, R>(effect: Effect.Effect<A, E | RunStoreError, R>) =>
   Effect.catchIf(effect, isStoreError, (error) =>
     Effect.zipRight(
-      Effect.logError("The run store failed", error),
+      Effect.logError("The run store failed", Cause.fail(error)),
       new StoreNotAvailable({ message: "The run store is not available; try again" })
     )
   )

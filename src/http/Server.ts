@@ -9,6 +9,7 @@
 
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -96,7 +97,9 @@ const makeClose = (
     const open = cut()
     if (open > 0) yield* Effect.logInfo(`HTTP connections that were still open were cut: ${open}`)
     yield* Deferred.await(closed).pipe(
-      Effect.tapError((error) => Effect.logError("The HTTP server did not close properly", error)),
+      Effect.tapError((error) =>
+        Effect.logError("The HTTP server did not close properly", Cause.fail(error))
+      ),
       Effect.orDie
     )
   })
@@ -116,7 +119,7 @@ const make = Effect.fnUntraced(function* (options: ServerOptions) {
   )
   const runFork = Runtime.runFork(yield* Effect.runtime())
   // such as no file descriptor being left for another connection; unheard it would end the process
-  server.on("error", (error) => runFork(Effect.logWarning("HTTP server error", error)))
+  server.on("error", (error) => runFork(Effect.logWarning("HTTP server error", Cause.fail(error))))
   const close = yield* Effect.once(makeClose(connections, options.closeTimeout ?? "1 second"))
   // for a start that fails after this; otherwise `layerClose` has been here first
   yield* Effect.addFinalizer(() => close)
