@@ -1,6 +1,6 @@
 /** A stop with many steps in flight. */
 import Database from "better-sqlite3"
-import { Deferred, Effect, Layer } from "effect"
+import { Deferred, Effect, FiberId, Layer } from "effect"
 import * as Engines from "../Engines.js"
 import { until, watchEventLoop } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
@@ -19,7 +19,7 @@ export const open = async (params: {
   readonly ending: "end" | "cut"
 }): Promise<Session<void, Output>> => {
   const { ending, filename, steps } = params
-  const gate = Deferred.unsafeMake<void>(undefined as never)
+  const gate = Deferred.unsafeMake<void>(FiberId.none)
   let inFlight = 0
   const layer = Workflows.gatedLayer({
     first: () => {},

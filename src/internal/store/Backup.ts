@@ -17,9 +17,12 @@ const copy = `
   const { workerData, parentPort } = require("node:worker_threads")
   const Database = require(workerData.driver)
   const database = new Database(workerData.filename, { fileMustExist: true })
-  database.pragma("busy_timeout = 10000")
-  database.prepare("VACUUM INTO ?").run(workerData.destination)
-  database.close()
+  try {
+    database.pragma("busy_timeout = 10000")
+    database.prepare("VACUUM INTO ?").run(workerData.destination)
+  } finally {
+    database.close()
+  }
   parentPort.postMessage("done")`
 
 class CopyFailed extends Data.TaggedError("CopyFailed")<{ readonly cause: unknown }> {}
