@@ -7,6 +7,7 @@ export const interleave = async <Key extends string, Output>(
   rounds: number
 ): Promise<Record<Key, ReadonlyArray<Output>>> => {
   const keys = Object.keys(subjects) as Array<Key>
+  // `fromEntries` forgets which keys it was given
   const outputs = Object.fromEntries(keys.map((key) => [key, []])) as unknown as Record<
     Key,
     Array<Output>

@@ -46,6 +46,7 @@ describe("a request with a token", () => {
       "token invalid",
       signed({ header: { alg: "HS512" }, key: secret.repeat(2) })
     ],
+    // what jose's type rules out and a client may send all the same
     ["whose end is not a time", "token invalid", signed({ claims: { exp: "never" as never } })],
     [
       "that is changed",
