@@ -23,7 +23,7 @@ import type * as Scope from "effect/Scope"
 import * as Backup from "./internal/store/Backup.js"
 import * as Claims from "./internal/store/Claims.js"
 import * as Connect from "./internal/store/Connect.js"
-import { create } from "./internal/store/Creation.js"
+import { createAll } from "./internal/store/Creation.js"
 import type { Database } from "./internal/store/Database.js"
 import * as Databases from "./internal/store/Database.js"
 import * as Executors from "./internal/store/Executors.js"
@@ -102,14 +102,15 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write }: GroupCommit) =>
-  ({
-    create: (run, claimFor) => write(create(run, claimFor)),
+const writes = ({ write, writeBatched }: GroupCommit) => {
+  const create = writeBatched(createAll)
+  return {
+    create: (run, claimFor) => create({ run, claimFor }),
     claim: (options) => write(Claims.claim(options)),
-    recordStep: (step) => write(Progress.recordStep(step)),
+    recordStep: writeBatched(Progress.recordSteps),
     noteStep: (step) => write(Progress.noteStep(step)),
     suspend: (suspension) => write(Progress.suspend(suspension)),
-    complete: (completion) => write(Progress.complete(completion)),
+    complete: writeBatched(Progress.completeAll),
     release: (runs) => write(Claims.release(runs)),
     history: (held) => write(Claims.history(held)),
     signal: (signal) => write(WakeUps.signal(signal)),
@@ -124,7 +125,8 @@ const writes = ({ write }: GroupCommit) =>
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
     takeOver: (options) => write(Claims.takeOver(options))
-  }) satisfies Partial<RunStore["Type"]>
+  } satisfies Partial<RunStore["Type"]>
+}
 
 const reads = (database: Database, isClosed: () => boolean) => {
   const guarded = <A, E>(effect: Effect.Effect<A, E>) =>

@@ -44,11 +44,30 @@ const everything = Effect.gen(function* () {
   yield* store.wokenRuns(executor)
   yield* store.list({ limit: 9 })
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
+  yield* manyAtOnce
+})
+
+/** Several rows take one statement, which is another than that for one. */
+const manyAtOnce = Effect.gen(function* () {
+  const store = yield* RunStore
+  const executor = yield* register
+  const atOnce = { concurrency: "unbounded" } as const
+  const runs = yield* Effect.forEach(
+    Array.from({ length: 70 }, (_, index) => `many-${index}`),
+    (runId) => begin(executor, runId),
+    atOnce
+  )
+  yield* Effect.forEach(runs, ({ held }) => store.recordStep(aStep(held)), atOnce)
+  yield* Effect.forEach(
+    runs,
+    ({ held }) => store.complete({ held, status: "completed", exit: "1" }),
+    atOnce
+  )
 })
 
 /** Tables of a row an executor, a migration or a status, and what is no table of ours. */
 const small =
-  /^(workflow_executors|workflow_executor_migrations|workflow_counts|sqlite_master|e|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)/
+  /^(workflow_executors|workflow_executor_migrations|workflow_counts|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked = /USING (COVERING )?INDEX workflow_runs_(pending|timers)$/
 

@@ -2,11 +2,11 @@
 import * as Effect from "effect/Effect"
 import type { ClaimedRun, Held, History, Json, NewTimers } from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
-import type { Operation, Transaction } from "./GroupCommit.js"
 import * as Histories from "./History.js"
 import type { TraceRow } from "./Rows.js"
 import { toTrace } from "./Rows.js"
 import * as Timers from "./Timers.js"
+import type { Operation, Transaction } from "./Write.js"
 
 /**
  * Every write of a holder has this condition in the statement that writes; its parameters are

@@ -1,12 +1,14 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { ClaimedRun, NewRun, Run } from "../../RunStore.js"
+import * as Exit from "effect/Exit"
+import type { ClaimedRun, History, Json, Millis, NewRun, Run } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
 import { takenOver } from "./Claims.js"
-import type { Operation, Transaction } from "./GroupCommit.js"
-import * as Histories from "./History.js"
 import type { RunRow } from "./Rows.js"
 import { newRun, runColumns, toRun } from "./Rows.js"
+import type { Param } from "./Sql.js"
+import * as Statements from "./Statements.js"
+import type { Batch, Transaction } from "./Write.js"
 
 interface Created {
   readonly run: Run
@@ -18,20 +20,25 @@ interface Created {
 const nextId = `
   max((SELECT ifnull(max(id), 0) FROM workflow_runs), (SELECT last FROM workflow_ids WHERE id = 1)) + 1`
 
-/** An executor that is not registered, or not any more, claims nothing. */
-const insertRun = `
+/**
+ * An executor that is not registered, or not any more, claims nothing. The ids are counted from the
+ * next one, which is looked up before the first row is written.
+ */
+const insertRuns = Statements.forRows(
+  (rows) => `
   INSERT INTO workflow_runs (
     id, run_id, workflow, payload, trace_id, span_id, sampled, created_at,
     executor, status, claim, started_at
   )
-  SELECT ${nextId}, ?, ?, ?, ?, ?, ?, ?,
-    e.id, iif(e.id IS NULL, 'pending', 'running'), e.id IS NOT NULL, iif(e.id IS NULL, NULL, ?)
-  FROM (
-    SELECT (SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}) AS id
-  ) e
+  SELECT ${nextId} + v.column1, v.column2, v.column3, v.column4, v.column5, v.column6, v.column7,
+    v.column8, e.id, iif(e.id IS NULL, 'pending', 'running'), e.id IS NOT NULL,
+    iif(e.id IS NULL, NULL, v.column8)
+  FROM ${Statements.table(rows, 9)} v
+  LEFT JOIN workflow_executors e ON e.id = v.column9 AND e.lease_until <> ${takenOver}
   WHERE true
   ON CONFLICT (run_id) DO NOTHING
-  RETURNING id, executor`
+  RETURNING id, run_id, executor`
+)
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -41,47 +48,80 @@ const insertChild = `
   SELECT id, ?, ? FROM workflow_runs WHERE run_id = ?
   ON CONFLICT (parent, child) DO UPDATE SET awaits = max(awaits, excluded.awaits)`
 
-export const create =
-  (run: NewRun, claimFor: number | undefined): Operation<Created> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      const inserted = yield* insert(transaction, run, claimFor)
-      const row = inserted ?? (yield* existing(transaction, run.runId))
+export interface Creation {
+  readonly run: NewRun
+  readonly claimFor: number | undefined
+}
+
+export const createAll: Batch<Creation, Created> = (creations) => (transaction) =>
+  Effect.gen(function* () {
+    const inserted = yield* insert(transaction, creations)
+    const signals = yield* signalsOf(transaction, inserted)
+    const answers: Array<Exit.Exit<Created>> = []
+    for (const { claimFor, run } of creations) {
+      const row = inserted.get(run.runId)
+      // of two that have the same id, the first is the one that created the run
+      inserted.delete(run.runId)
+      if (row?.executor === null) transaction.log.becamePending()
+      const holder = row?.executor ?? undefined
+      const found =
+        row === undefined
+          ? yield* existing(transaction, run.runId)
+          : { key: row.id, run: newRun(run, holder, transaction.now) }
       if (run.parent !== undefined) {
-        const awaits = run.parent.awaits && !isFinal(row.run.status)
-        yield* transaction.changes(insertChild, [row.key, awaits ? 1 : 0, run.parent.runId])
+        const awaits = run.parent.awaits && !isFinal(found.run.status)
+        yield* transaction.changes(insertChild, [found.key, awaits ? 1 : 0, run.parent.runId])
       }
-      const claimed =
-        inserted?.run.status === "running"
-          ? yield* claimedAtOnce(transaction, run, row.key)
-          : undefined
-      return { run: row.run, created: inserted !== undefined, claimed }
-    })
+      answers.push(
+        Exit.succeed({
+          run: found.run,
+          created: row !== undefined,
+          claimed:
+            claimFor !== undefined && holder === claimFor
+              ? claimedAtOnce(run, found.key, signals.get(run.runId) ?? [])
+              : undefined
+        })
+      )
+    }
+    return answers
+  })
+
+interface Inserted {
+  readonly id: number
+  readonly run_id: string
+  readonly executor: number | null
+}
+
+/** The runs that were not there yet, by their `runId`. */
+const insert = (transaction: Transaction, creations: ReadonlyArray<Creation>) =>
+  Effect.gen(function* () {
+    const inserted = new Map<string, Inserted>()
+    for (const part of Statements.parts(creations)) {
+      const rows = yield* transaction.rows<Inserted>(
+        insertRuns(part.length),
+        part.flatMap((creation, index) => runRow(creation, index, transaction.now))
+      )
+      for (const row of rows) inserted.set(row.run_id, row)
+    }
+    return inserted
+  })
+
+const runRow = ({ claimFor, run }: Creation, index: number, now: Millis): ReadonlyArray<Param> => [
+  index,
+  run.runId,
+  run.workflow,
+  run.payload,
+  run.trace?.traceId ?? null,
+  run.trace?.spanId ?? null,
+  run.trace === undefined ? null : Number(run.trace.sampled),
+  now,
+  claimFor ?? null
+]
 
 interface Found {
   readonly key: number
   readonly run: Run
 }
-
-const insert = (transaction: Transaction, run: NewRun, claimFor: number | undefined) =>
-  Effect.map(
-    transaction.rows<{ readonly id: number; readonly executor: number | null }>(insertRun, [
-      run.runId,
-      run.workflow,
-      run.payload,
-      run.trace?.traceId ?? null,
-      run.trace?.spanId ?? null,
-      run.trace === undefined ? null : Number(run.trace.sampled),
-      transaction.now,
-      transaction.now,
-      claimFor ?? null
-    ]),
-    ([row]): Found | undefined => {
-      if (row === undefined) return undefined
-      if (row.executor === null) transaction.log.becamePending()
-      return { key: row.id, run: newRun(run, row.executor ?? undefined, transaction.now) }
-    }
-  )
 
 const existing = (transaction: Transaction, runId: string): Effect.Effect<Found, SqlError> =>
   Effect.flatMap(transaction.rows<RunRow>(selectRun, [runId]), ([row]) =>
@@ -90,20 +130,46 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
-const claimedAtOnce = (transaction: Transaction, run: NewRun, key: number) =>
-  Effect.map(
-    Histories.readFirst(transaction, {
-      id: key,
-      run_id: run.runId,
-      claim: 1,
-      wakeups: 0,
-      interrupt_requested: 0
-    }),
-    (history): ClaimedRun => ({
-      held: { runId: run.runId, key, claim: 1 },
-      workflow: run.workflow,
-      payload: run.payload,
-      trace: run.trace,
-      history
-    })
-  )
+const selectSignals = Statements.forRows(
+  (rows) => `
+  SELECT s.run_id, s.name, s.exit FROM ${Statements.table(rows, 1)} v
+  CROSS JOIN workflow_signals s ON s.run_id = v.column1`
+)
+
+/** Signals that came before their run did. */
+const signalsOf = (transaction: Transaction, inserted: ReadonlyMap<string, Inserted>) =>
+  Effect.gen(function* () {
+    const signals = new Map<string, Array<History["signals"][number]>>()
+    const held = [...inserted.values()].filter(({ executor }) => executor !== null)
+    for (const part of Statements.parts(held)) {
+      const rows = yield* transaction.rows<SignalRow>(
+        selectSignals(part.length),
+        part.map(({ run_id }) => run_id)
+      )
+      for (const { exit, name, run_id } of rows) {
+        signals.set(run_id, [...(signals.get(run_id) ?? []), { name, exit }])
+      }
+    }
+    return signals
+  })
+
+interface SignalRow {
+  readonly run_id: string
+  readonly name: string
+  readonly exit: Json
+}
+
+const claimedAtOnce = (run: NewRun, key: number, signals: History["signals"]): ClaimedRun => ({
+  held: { runId: run.runId, key, claim: 1 },
+  workflow: run.workflow,
+  payload: run.payload,
+  trace: run.trace,
+  history: {
+    steps: [],
+    signals,
+    timers: [],
+    children: [],
+    interruptRequested: false,
+    wakeups: 0
+  }
+})

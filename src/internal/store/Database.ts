@@ -17,29 +17,28 @@ export interface Database {
   ) => Effect.Effect<A, E | SqlError>
   /** As `reserved`; but called inside such a transaction, which `reserved` would wait for, in it. */
   readonly read: <A, E>(use: (sql: Sql) => Effect.Effect<A, E>) => Effect.Effect<A, E | SqlError>
-  /** Whether the caller is inside a transaction of this client. */
-  readonly insideTransaction: Effect.Effect<boolean>
+  /** Whether somebody with these services is inside a transaction of this client. */
+  readonly isInside: (services: Context.Context<never>) => boolean
 }
 
 export const make = (client: SqlClient.SqlClient): Effect.Effect<Database, SqlError> =>
   Effect.gen(function* () {
     const connection = yield* Effect.scoped(client.reserve)
-    const insideTransaction = Effect.contextWith((context: Context.Context<never>) =>
-      Option.match(Context.getOption(context, SqlClient.TransactionConnection), {
+    const isInside = (services: Context.Context<never>) =>
+      Option.match(Context.getOption(services, SqlClient.TransactionConnection), {
         onNone: () => false,
         onSome: ([theirs]) => theirs === connection
       })
-    )
     const reserved: Database["reserved"] = (use) =>
       Effect.scoped(
         Effect.flatMap(client.reserve, (connection) => inOneTurn(use(fromConnection(connection))))
       )
     return {
       reserved,
-      insideTransaction,
+      isInside,
       read: (use) =>
-        Effect.flatMap(insideTransaction, (inside) =>
-          inside ? inOneTurn(use(fromConnection(connection))) : reserved(use)
+        Effect.contextWithEffect((services: Context.Context<never>) =>
+          isInside(services) ? inOneTurn(use(fromConnection(connection))) : reserved(use)
         )
     }
   })

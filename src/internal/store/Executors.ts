@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import type { ExecutorInfo, Millis } from "../../RunStore.js"
 import { takenOver } from "./Claims.js"
-import type { Operation } from "./GroupCommit.js"
 import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
+import type { Operation } from "./Write.js"
 
 const insertExecutor = `
   INSERT INTO workflow_executors (host, pid, state, started_at, lease_until)

@@ -3,7 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
-import type { Operation, Transaction } from "./GroupCommit.js"
+import type { Operation, Transaction } from "./Write.js"
 
 const selectRun = "SELECT id, run_id, status, compensated FROM workflow_runs WHERE run_id = ?"
 

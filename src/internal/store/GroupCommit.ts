@@ -3,51 +3,41 @@
  * loop shares one transaction, and so one sync of the disk. Nobody hears of a write before its
  * COMMIT.
  */
-import { SqlError } from "@effect/sql/SqlError"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import type { Change, Millis, RunLost } from "../../RunStore.js"
+import type { Change, RunLost } from "../../RunStore.js"
 import { RunStoreError } from "../../RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import { retryWhileBusy } from "./Busy.js"
 import { ChangeLog } from "./ChangeLog.js"
 import type { Database } from "./Database.js"
 import { closed, fromCause, ignoreAll } from "./Failure.js"
-import type { Sql } from "./Sql.js"
 import { nextTurn } from "./Sql.js"
-
-/** What an operation works with inside the transaction. */
-export interface Transaction extends Sql {
-  readonly now: Millis
-  readonly log: ChangeLog
-}
-
-/**
- * A write. It may run more than once, each time in a new transaction. `RunLost` is an answer: an
- * operation that ends with it has written nothing.
- */
-export type Operation<A, E extends RunLost = never> = (
-  transaction: Transaction
-) => Effect.Effect<A, E | SqlError>
+import type { Batch, Operation, Write } from "./Write.js"
+import { failAll, makeBatched, makeWrite, runAll } from "./Write.js"
 
 export interface GroupCommit {
   /** Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. */
   readonly write: <A, E extends RunLost = never>(
     operation: Operation<A, E>
   ) => Effect.Effect<A, E | RunStoreError>
+  /** As `write`. */
+  readonly writeBatched: <Input, A, E extends RunLost = never>(
+    batch: Batch<Input, A, E>
+  ) => (input: Input) => Effect.Effect<A, E | RunStoreError>
 }
 
 /** Bounds how long one transaction keeps the event loop and other processes waiting. */
-const largestBatch = 1_000
+const largestBatch = 500
 
 const closeTimeout = Duration.seconds(10)
 
@@ -73,16 +63,25 @@ export const make = (options: {
         )
     )
 
-    const write: GroupCommit["write"] = <A, E extends RunLost>(operation: Operation<A, E>) =>
-      Effect.zipRight(
-        refuseInsideTransaction(options.database),
-        Effect.flatMap(Deferred.make<A, E | RunStoreError>(), (answer) =>
-          queue.unsafeOffer(makeWrite(operation, answer))
-            ? Deferred.await(answer)
-            : Effect.fail(closed)
-        )
+    const enqueue = <A, E>(
+      make: (answer: (exit: Exit.Exit<A, E | RunStoreError>) => void) => Write
+    ): Effect.Effect<A, E | RunStoreError> =>
+      Effect.withFiberRuntime((fiber) =>
+        options.database.isInside(fiber.currentContext)
+          ? Effect.fail(insideTransaction)
+          : Effect.async((resume) => {
+              if (!queue.unsafeOffer(make(resume))) resume(Effect.fail(closed))
+            })
       )
-    return { write }
+
+    return {
+      write: <A, E extends RunLost>(operation: Operation<A, E>) =>
+        enqueue<A, E>((answer) => makeWrite(operation, answer)),
+      writeBatched:
+        <Input, A, E extends RunLost>(batch: Batch<Input, A, E>) =>
+        (input: Input) =>
+          enqueue<A, E>((answer) => makeBatched(batch, input, answer))
+    }
   })
 
 /** Interruptible, for a finalizer is not, and a timeout would wait for what it gave up. */
@@ -183,61 +182,10 @@ const transact = (
     )
     .pipe(Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error))))
 
-const runAll = (writes: ReadonlyArray<Write>, transaction: Transaction) =>
-  Effect.gen(function* () {
-    for (const write of writes) yield* write.attempt(transaction)
-  })
-
-/** An operation and its caller. */
-interface Write {
-  readonly attempt: (transaction: Transaction) => Effect.Effect<void, SqlError>
-  /** Gives the caller the answer of the last attempt. */
-  readonly settle: () => void
-  readonly fail: (error: RunStoreError) => void
-}
-
-const makeWrite = <A, E extends RunLost>(
-  operation: Operation<A, E>,
-  answer: Deferred.Deferred<A, E | RunStoreError>
-): Write => {
-  let result: Exit.Exit<A, E> | undefined
-  const keep = (exit: Exit.Exit<A, E>) => {
-    result = exit
-    return Effect.void
-  }
-  return {
-    attempt: (transaction) =>
-      Effect.matchEffect(
-        Effect.suspend(() => operation(transaction)),
-        {
-          onSuccess: (value) => keep(Exit.succeed(value)),
-          onFailure: (error) =>
-            error instanceof SqlError ? Effect.fail(error) : keep(Exit.fail(error))
-        }
-      ),
-    settle: () => {
-      if (result !== undefined) Deferred.unsafeDone(answer, result)
-    },
-    fail: (error) => Deferred.unsafeDone(answer, Effect.fail(error))
-  }
-}
-
-const failAll = (error: RunStoreError) => (writes: Iterable<Write>) => {
-  for (const write of writes) {
-    Metrics.writesFailed()
-    write.fail(error)
-  }
-}
-
 /**
  * The writer waits for the connection that the caller's own transaction holds, and the caller for
- * the writer: without this check both wait for ever.
+ * the writer: if it were let in both would wait for ever.
  */
-const refuseInsideTransaction = (database: Database) =>
-  Effect.flatMap(database.insideTransaction, (inside) =>
-    inside ? Effect.fail(insideTransaction) : Effect.void
-  )
-
 const insideTransaction = new RunStoreError({
   reason: "unavailable",
   message:

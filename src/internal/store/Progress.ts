@@ -1,5 +1,6 @@
 /** What the holder of a run writes on the way: steps, the suspension, the end. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type {
   Completion,
@@ -14,68 +15,90 @@ import type {
   Suspension
 } from "../../RunStore.js"
 import { history, isHeld, lost } from "./Claims.js"
-import type { Operation, Transaction } from "./GroupCommit.js"
 import { wholeMillis } from "./Rows.js"
+import type { Param } from "./Sql.js"
+import * as Statements from "./Statements.js"
 import * as Timers from "./Timers.js"
 import { wakeParents } from "./WakeUps.js"
+import type { Batch, Operation, Transaction } from "./Write.js"
 
 /** Only one process writes to a run under one claim, so its own count orders the run's steps. */
-const position = "? * 4294967296 + ?"
+const position = "v.column3 * 4294967296 + v.column4"
 let writtenSteps = 0
 
 /** An outcome stays; a note is replaced, and keeps its position. */
-const upsertStep = `
+const upsertSteps = Statements.forRows(
+  (rows) => `
   INSERT INTO workflow_steps (
     run, position, name, attempt, status, started_at, completed_at, exit
   )
-  SELECT id, ${position}, ?, ?, ?, ?, ?, ? FROM workflow_runs WHERE ${isHeld}
+  SELECT r.id, ${position}, v.column5, v.column6, v.column7, v.column8, v.column9, v.column10
+  FROM ${Statements.table(rows, 10)} v
+  CROSS JOIN workflow_runs r NOT INDEXED
+    ON r.id = v.column1 AND r.claim = v.column2 AND r.status = 'running'
+  WHERE true
   ON CONFLICT (run, name, attempt) DO UPDATE SET
     status = excluded.status, started_at = excluded.started_at,
     completed_at = excluded.completed_at, exit = excluded.exit
   WHERE workflow_steps.exit IS NULL`
+)
+
+/** `exit` is apart from the step, for only an outcome has one, whatever else a note brings along. */
+const stepRow = (
+  step: Omit<StepNote, "status"> & { readonly status: StepStatus },
+  exit: Json | null
+): ReadonlyArray<Param> => [
+  step.held.key,
+  step.held.claim,
+  step.held.claim,
+  writtenSteps++,
+  step.name,
+  step.attempt,
+  step.status,
+  wholeMillis(step.startedAt),
+  step.completedAt === undefined ? null : wholeMillis(step.completedAt),
+  exit
+]
 
 const selectHeld = `SELECT 1 FROM workflow_runs WHERE ${isHeld}`
 
-/** `exit` is apart from the step, for only an outcome has one, whatever else a note brings along. */
-const writeStep = (
-  transaction: Transaction,
-  step: Omit<StepNote, "status"> & { readonly status: StepStatus },
-  exit: Json | null
-) =>
-  Effect.gen(function* () {
-    const { held } = step
-    const written = yield* transaction.changes(upsertStep, [
-      held.claim,
-      writtenSteps++,
-      step.name,
-      step.attempt,
-      step.status,
-      wholeMillis(step.startedAt),
-      step.completedAt === undefined ? null : wholeMillis(step.completedAt),
-      exit,
-      held.key,
-      held.claim
-    ])
-    if (written === 0) yield* assertHeld(transaction, held)
-  })
-
-const assertHeld = (transaction: Transaction, held: Held) =>
-  Effect.flatMap(transaction.rows(selectHeld, [held.key, held.claim]), (rows) =>
-    rows.length === 0 ? Effect.fail(lost(held)) : Effect.void
-  )
-
-export const recordStep =
-  (step: StepOutcome): Operation<void, RunLost> =>
-  (transaction) =>
-    Effect.zipRight(
-      writeStep(transaction, step, step.exit),
-      insertTimers(transaction, step.held, step.timers)
-    )
+const isStillHeld = (transaction: Transaction, held: Held) =>
+  Effect.map(transaction.rows(selectHeld, [held.key, held.claim]), (rows) => rows.length > 0)
 
 export const noteStep =
   (step: StepNote): Operation<void, RunLost> =>
   (transaction) =>
-    writeStep(transaction, step, null)
+    Effect.gen(function* () {
+      const written = yield* transaction.changes(upsertSteps(1), stepRow(step, null))
+      if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
+        return yield* lost(step.held)
+      }
+    })
+
+export const recordSteps: Batch<StepOutcome, void, RunLost> = (steps) => (transaction) =>
+  Effect.gen(function* () {
+    let written = 0
+    for (const part of Statements.parts(steps)) {
+      const rows = part.flatMap((step) => stepRow(step, step.exit))
+      written += yield* transaction.changes(upsertSteps(part.length), rows)
+    }
+    const answers =
+      written === steps.length
+        ? steps.map(() => Exit.void)
+        : yield* Effect.forEach(steps, ({ held }) => stillHeld(transaction, held))
+    const kept = steps.filter((_, index) => Exit.isSuccess(answers[index] ?? Exit.void))
+    yield* Timers.insert(
+      transaction,
+      kept.map(({ held, timers }) => ({ key: held.key, timers }))
+    )
+    return answers
+  })
+
+/** Of those that wrote nothing, some found an outcome, and the others' runs are lost. */
+const stillHeld = (transaction: Transaction, held: Held) =>
+  Effect.map(isStillHeld(transaction, held), (isHeld) =>
+    isHeld ? Exit.void : Exit.fail(lost(held))
+  )
 
 const insertTimers = (transaction: Transaction, { key }: Held, timers: NewTimers) =>
   Timers.insert(transaction, [{ key, timers }])
@@ -108,13 +131,27 @@ const completeRun = `
     status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?
   WHERE ${isHeld}`
 
+/** The few that have timers, or parents that wait for them. */
+const selectAttached = Statements.forRows(
+  (rows) => `
+  SELECT v.column1 AS key FROM ${Statements.table(rows, 1)} v
+  WHERE EXISTS (SELECT 1 FROM workflow_timers WHERE run = v.column1)
+  OR EXISTS (
+    SELECT 1 FROM workflow_children INDEXED BY workflow_children_awaited
+    WHERE child = v.column1 AND awaits = 1
+  )`
+)
+
 const deleteTimers = "DELETE FROM workflow_timers WHERE run = ?"
 
-export const complete =
-  ({ held, status, exit, compensated = false }: Completion): Operation<void, RunLost> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      const completed = yield* transaction.changes(completeRun, [
+/** Several rows would not take one statement: how SQLite looks for them depends on statistics. */
+export const completeAll: Batch<Completion, void, RunLost> = (completions) => (transaction) =>
+  Effect.gen(function* () {
+    const answers: Array<Exit.Exit<void, RunLost>> = []
+    const completed = new Map<number, Completion>()
+    for (const completion of completions) {
+      const { compensated = false, exit, held, status } = completion
+      const written = yield* transaction.changes(completeRun, [
         status,
         exit,
         transaction.now,
@@ -122,9 +159,23 @@ export const complete =
         held.key,
         held.claim
       ])
-      if (completed === 0) return yield* lost(held)
-      // any other may be retried, and is not to sleep again
-      if (status === "completed") yield* transaction.changes(deleteTimers, [held.key])
-      yield* wakeParents(transaction, held.key)
+      answers.push(written === 0 ? Exit.fail(lost(held)) : Exit.void)
+      if (written === 0) continue
+      completed.set(held.key, completion)
       transaction.log.finished(held.runId, exit)
-    })
+    }
+    for (const part of Statements.parts([...completed.keys()])) {
+      const attached = yield* transaction.rows<{ readonly key: number }>(
+        selectAttached(part.length),
+        part
+      )
+      for (const { key } of attached) {
+        // any other may be retried, and is not to sleep again
+        if (completed.get(key)?.status === "completed") {
+          yield* transaction.changes(deleteTimers, [key])
+        }
+        yield* wakeParents(transaction, key)
+      }
+    }
+    return answers
+  })

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Json, RunStatus } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
-import type { Operation, Transaction } from "./GroupCommit.js"
+import type { Operation, Transaction } from "./Write.js"
 
 /** Only a suspended run has a `wake_at` and a `cause`. */
 const wakeUp = `
