@@ -11,7 +11,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { ActiveRun, Halt, Registration } from "./engine/ActiveRun.js"
@@ -152,7 +151,7 @@ export const make: Effect.Effect<
     steps,
     spans,
     isDraining,
-    fork: Runtime.runFork(runtime),
+    origin: runtime,
     grace: config.stopGrace,
     onRoom: () => wanted.unsafeOpen()
   })

@@ -110,7 +110,7 @@ export class ActiveRun {
   /** Call when this pass has come by something, or is over. */
   onProgress: (() => void) | undefined = undefined
   instance: WorkflowEngine.WorkflowInstance["Type"] | undefined = undefined
-  fiber: Fiber.RuntimeFiber<unknown> | undefined = undefined
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
   /** It was given back, for another executor to go on with. */
   handedOver = false
   /** This process does not hold it any more: nothing of it may begin here. */

@@ -6,13 +6,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import type { ClaimedRun, Json, RunStore, RunStoreError } from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, type Halt, type Registration, strongerHalt } from "./ActiveRun.js"
-import { blockCause, drive } from "./Drive.js"
+import { drive } from "./Drive.js"
+import type { Origin } from "./Fibers.js"
 import type { Persist } from "./Persist.js"
 import type { Told } from "./Results.js"
 import type { Steps } from "./Steps.js"
@@ -75,7 +75,7 @@ export const make = (options: {
   readonly steps: Steps
   readonly spans: Spans
   readonly isDraining: (run: ActiveRun) => boolean
-  readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
+  readonly origin: Origin
   readonly grace: Duration.Duration
   readonly onRoom: () => void
 }): ActiveRuns => {
@@ -131,25 +131,8 @@ export const make = (options: {
     const run = new ActiveRun(registration, claimed)
     hold(run)
     for (const [child, exit] of run.children) if (exit === undefined) awaitChild(run, child)
-    const driven = Effect.catchAllCause(drive(run, options), (cause) => setAside(run, cause))
-    options.fork(driven).addObserver(() => remove(run))
+    drive(run, options, () => remove(run))
   }
-
-  /** A run that cannot be driven waits, suspended, for somebody to mend it and resume it. */
-  const setAside = (run: ActiveRun, defect: Cause.Cause<never>): Effect.Effect<void> =>
-    Effect.gen(function* () {
-      const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
-      yield* Effect.logError(what, defect)
-      const cause = blockCause(`${what}: ${Cause.pretty(defect)}`)
-      let { wakeups } = run
-      while (true) {
-        const woken = yield* options.persist(
-          options.store.suspend({ held: run.held, wakeups, timers: [], wakeAt: undefined, cause })
-        )
-        if (Option.isNone(woken)) return
-        wakeups = woken.value.wakeups
-      }
-    }).pipe(Effect.ignoreLogged, Effect.uninterruptible)
 
   const halt = (run: ActiveRun, reason: Halt) => {
     if (reason._tag === "interrupt") run.interrupting = true

@@ -6,6 +6,7 @@ import type { Workflow } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -50,18 +51,30 @@ const successToJson = (value: unknown): Effect.Effect<Json, NotJson> =>
 
 type AnySchema = Schema.Schema.All
 
-const makeCauseSchema = (error: AnySchema) =>
-  Schema.Cause({ error: anySchema(error), defect: Schema.Defect })
+// The schemas' own context is whatever the definition was given; the effects below need it.
+const anySchema = (schema: AnySchema) => schema as Schema.Schema<unknown, unknown, unknown>
 
-const causeSchemas = new WeakMap<AnySchema, ReturnType<typeof makeCauseSchema>>()
-
-const causeSchema = (error: AnySchema) => {
-  const known = causeSchemas.get(error)
-  if (known !== undefined) return known
-  const schema = makeCauseSchema(error)
-  causeSchemas.set(error, schema)
-  return schema
+/** Made once for each schema: its parser costs more to make than to run. */
+const once = <Made>(make: (schema: Schema.Schema<unknown, unknown, unknown>) => Made) => {
+  const made = new WeakMap<AnySchema, Made>()
+  return (schema: AnySchema): Made => {
+    const known = made.get(schema)
+    if (known !== undefined) return known
+    const parser = make(anySchema(schema))
+    made.set(schema, parser)
+    return parser
+  }
 }
+
+/** The answer of a schema that needs nothing but the value, as most do: there is nothing to execute. */
+export const atHand = <A>(
+  effect: Effect.Effect<A, unknown, unknown>
+): Either.Right<never, A> | undefined =>
+  Either.isEither(effect) && Either.isRight(effect) ? (effect as Either.Right<never, A>) : undefined
+
+const causeSchema = once((error) => Schema.Cause({ error, defect: Schema.Defect }))
+const encoder = once(Schema.encode)
+const decoder = once(Schema.decodeUnknown)
 
 /** The schemas of a step, a signal or a workflow. */
 export interface Outcome {
@@ -69,16 +82,13 @@ export interface Outcome {
   readonly errorSchema: AnySchema
 }
 
-// The schemas' own context is whatever the definition was given; the effects below need it.
-const anySchema = (schema: AnySchema) => schema as Schema.Schema<unknown, unknown, unknown>
-
 /** An exit with decoded values, through the schemas. */
 export const exitToJson = (
   outcome: Outcome,
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
   Exit.isSuccess(exit)
-    ? Effect.flatMap(Schema.encode(anySchema(outcome.successSchema))(exit.value), successToJson)
+    ? Effect.flatMap(encoder(outcome.successSchema)(exit.value), successToJson)
     : Schema.encode(causeSchema(outcome.errorSchema))(exit.cause).pipe(
         Effect.flatMap((cause) => stringify({ _tag: "Failure", cause }))
       )
@@ -87,66 +97,72 @@ export const exitToJson = (
 export const exitFromJson = (
   outcome: Outcome,
   json: Json
-): Effect.Effect<Exit.Exit<unknown, unknown>, Unreadable, unknown> =>
-  Effect.suspend(
-    (): Effect.Effect<Exit.Exit<unknown, unknown>, ParseResult.ParseError, unknown> => {
-      const parsed: { _tag?: unknown; value?: unknown; cause?: unknown } = JSON.parse(json)
-      switch (parsed._tag) {
-        case "Success":
-          return Effect.map(
-            Schema.decodeUnknown(anySchema(outcome.successSchema))(parsed.value),
-            Exit.succeed
-          )
-        case "Failure":
-          return Effect.map(
-            Schema.decodeUnknown(causeSchema(outcome.errorSchema))(parsed.cause),
-            Exit.failCause
-          )
-        default:
-          throw new Error(`expected an exit, got ${json.slice(0, 80)}`)
-      }
+): Effect.Effect<Exit.Exit<unknown, unknown>, Unreadable, unknown> => {
+  try {
+    const decoded = decodeExit(outcome, json)
+    return (
+      atHand(decoded) ?? Effect.catchAllDefect(Effect.mapError(decoded, toUnreadable), unreadable)
+    )
+  } catch (defect) {
+    return unreadable(defect)
+  }
+}
+
+const decodeExit = (
+  outcome: Outcome,
+  json: Json
+): Effect.Effect<Exit.Exit<unknown, unknown>, ParseResult.ParseError, unknown> => {
+  const parsed: { _tag?: unknown; value?: unknown; cause?: unknown } = JSON.parse(json)
+  switch (parsed._tag) {
+    case "Success": {
+      const value = decoder(outcome.successSchema)(parsed.value)
+      const success = atHand(value)
+      return success === undefined
+        ? Effect.map(value, Exit.succeed)
+        : Either.right(Exit.succeed(success.right))
     }
-  ).pipe(
-    Effect.catchAllDefect((defect) => Effect.fail(new Unreadable({ message: String(defect) }))),
-    Effect.mapError(toUnreadable)
-  )
+    case "Failure":
+      return Effect.map(
+        Schema.decodeUnknown(causeSchema(outcome.errorSchema))(parsed.cause),
+        Exit.failCause
+      )
+    default:
+      throw new Error(`expected an exit, got ${json.slice(0, 80)}`)
+  }
+}
+
+const unreadable = (defect: unknown) => Effect.fail(new Unreadable({ message: String(defect) }))
 
 const toUnreadable = (error: Unreadable | ParseResult.ParseError) =>
   error._tag === "Unreadable"
     ? error
     : new Unreadable({ message: ParseResult.TreeFormatter.formatErrorSync(error) })
 
-const makePayloadCodec = (payload: unknown) => {
-  // struct schemas, as `Workflow.make` takes them; their context is the definition's, as above
-  const schema = payload as Schema.Schema<object, unknown, unknown>
-  return { encode: Schema.encode(schema), decode: Schema.decodeUnknown(schema) }
-}
-
-const payloadCodecs = new WeakMap<object, ReturnType<typeof makePayloadCodec>>()
-
-/** Made once for each workflow: a schema's parser costs more to make than to run. */
-const payloadCodec = ({ payloadSchema }: Workflow.Any) => {
-  const known = payloadCodecs.get(payloadSchema)
-  if (known !== undefined) return known
-  const codec = makePayloadCodec(payloadSchema)
-  payloadCodecs.set(payloadSchema, codec)
-  return codec
-}
-
 export const payloadToJson = (
-  workflow: Workflow.Any,
+  { payloadSchema }: Workflow.Any,
   payload: object
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
-  Effect.flatMap(payloadCodec(workflow).encode(payload), stringify)
+  Effect.flatMap(encoder(structSchema(payloadSchema))(payload), stringify)
 
+/** The payload, or an effect that it takes to decode it. */
 export const payloadFromJson = (
-  workflow: Workflow.Any,
+  { payloadSchema }: Workflow.Any,
   json: Json
-): Effect.Effect<object, Unreadable, unknown> =>
-  Effect.try({
-    try: (): unknown => JSON.parse(json),
-    catch: (cause) => new Unreadable({ message: String(cause) })
-  }).pipe(Effect.flatMap(payloadCodec(workflow).decode), Effect.mapError(toUnreadable))
+): Effect.Effect<object, Unreadable, unknown> => {
+  try {
+    // struct schemas, as `Workflow.make` takes them
+    const decoded = decoder(structSchema(payloadSchema))(JSON.parse(json)) as Effect.Effect<
+      object,
+      ParseResult.ParseError,
+      unknown
+    >
+    return atHand(decoded) ?? Effect.mapError(decoded, toUnreadable)
+  } catch (cause) {
+    return unreadable(cause)
+  }
+}
+
+const structSchema = (schema: Workflow.AnyStructSchema) => schema as unknown as AnySchema
 
 /** The text of a cause without typed errors, as `Workflow.Suspended` carries it. */
 export const causeToJson = (cause: Cause.Cause<never>): Json =>

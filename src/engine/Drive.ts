@@ -2,23 +2,26 @@
  * Drives one run that this process holds: pass after pass, until it is over, suspended or handed
  * over, with what became of it written before anybody is told.
  */
-import * as Workflow from "@effect/workflow/Workflow"
 import * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import type { Json, RunStore } from "../RunStore.js"
+import * as Scope from "effect/Scope"
+import type { Json, RunLost, RunStore } from "../RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import type { PassOutcome, Spans } from "../telemetry/Spans.js"
+import { noPassSpan, type PassOutcome, type PassSpan, type Spans } from "../telemetry/Spans.js"
 import { type ActiveRun, interruptPoint } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import * as Fibers from "./Fibers.js"
+import { LazyScope, toScope } from "./LazyScope.js"
 import * as Pass from "./Pass.js"
-import type { Persist } from "./Persist.js"
+import type { GivenUp, Persist } from "./Persist.js"
 import { turn } from "./Turn.js"
 
 export interface DriveOptions {
@@ -27,32 +30,48 @@ export interface DriveOptions {
   /** Runs of this process are given back rather than begun again. */
   readonly isDraining: (run: ActiveRun) => boolean
   readonly spans: Spans
+  /** What the fibers of runs start with. */
+  readonly origin: Fibers.Origin
 }
 
 /** Whether another pass follows. */
 type Settled = "over" | "again"
 
-export const drive = (run: ActiveRun, options: DriveOptions): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const payload = yield* decodePayload(run)
-    let passes = 0
-    while (true) {
-      const verdict: Pass.Verdict =
-        payload._tag === "Left"
-          ? unreadable(run, payload.left)
-          : options.isDraining(run)
-            ? { _tag: "Release" }
-            : yield* pass(run, payload.right, options, ++passes)
-      if ((yield* settle(run, verdict, options)) === "over") return
+/** What a pass ends with; closing its scopes may take a while. */
+type Ended = (verdict: Effect.Effect<Pass.Verdict>) => void
+
+/** @param onOver called once this process does not hold the run any more */
+export const drive = (run: ActiveRun, options: DriveOptions, onOver: () => void): void => {
+  const origin = Fibers.annotated(options.origin, {
+    runId: run.runId,
+    workflow: run.workflowName
+  })
+  let passes = 0
+
+  const next = (payload: Either.Either<object, Json>) => {
+    const settling: Ended = (verdict) => {
+      const settled = Effect.flatMap(verdict, (verdict) => settle(run, verdict, options)).pipe(
+        Effect.catchAllCause((cause) => unsettled(run, cause, options))
+      )
+      Fibers.fork(Fibers.uninterruptible(origin), settled).addObserver((exit) => {
+        if (Exit.isSuccess(exit) && exit.value === "again") next(payload)
+        else onOver()
+      })
     }
-  }).pipe(
-    Effect.catchTags({
-      RunLost: (error) => Effect.logWarning("run lost to another executor", Cause.fail(error)),
-      GivenUp: (error) => Effect.logError("the run's state was not written", Cause.fail(error))
-    }),
-    Effect.annotateLogs({ runId: run.runId, workflow: run.workflowName }),
-    Effect.uninterruptible
-  )
+    if (Either.isLeft(payload)) settling(Effect.succeed(unreadable(run, payload.left)))
+    else if (options.isDraining(run)) settling(Effect.succeed({ _tag: "Release" }))
+    else pass(run, payload.right, { ...options, origin }, ++passes, settling)
+  }
+
+  const payload = decodePayload(run)
+  const known = Codec.atHand(payload)
+  if (known !== undefined) next(known)
+  else {
+    Fibers.fork(origin, Effect.either(payload)).addObserver((exit) =>
+      next(Exit.isSuccess(exit) ? exit.value : Either.left(blockCause(Cause.pretty(exit.cause))))
+    )
+  }
+}
 
 /** Waits for somebody to mend it; but an interrupt that has nothing to undo needs no payload. */
 const unreadable = (run: ActiveRun, cause: Json): Pass.Verdict =>
@@ -65,50 +84,120 @@ const pass = (
   run: ActiveRun,
   payload: object,
   options: DriveOptions,
-  number: number
+  number: number,
+  ended: Ended
+): void => {
+  const instance = Pass.runInstance(run)
+  const scope = new LazyScope()
+  let span: PassSpan = noPassSpan
+  run.beginPass(instance)
+  // the engine that it asks for is the one it was registered with
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+  const workflow = run.registration.execute(payload, run.runId) as Effect.Effect<unknown, unknown>
+  const traced = options.spans.pass({
+    runId: run.runId,
+    workflow: run.workflowName,
+    pass: number,
+    resumed: number > 1 || run.held.claim > 1,
+    trace: run.claimed.trace
+  })
+  const inside = Effect.flatMap(traced, (begun) => {
+    span = begun
+    return begun.inside(workflow)
+  })
+  // a workflow's services are those of its registration, not those around this executor
+  const services = Context.add(
+    Context.make(WorkflowEngine.WorkflowInstance, instance),
+    Scope.Scope,
+    toScope(scope)
+  )
+  const origin = Fibers.interruptible({ ...options.origin, context: services })
+  const fiber = Fibers.forkLater(origin, inside)
+  run.fiber = fiber
+  if (run.interrupting) {
+    Fibers.fork(options.origin, interruptAtEndOfRecord(run, fiber, options))
+  }
+  fiber.addObserver((exit) => {
+    run.fiber = undefined
+    ended(
+      Effect.tap(concluded(run, instance, scope, Pass.unlessCut(exit, run)), (verdict) =>
+        span.end(passOutcomes[verdict._tag], verdict._tag === "Complete" ? verdict.exit : Exit.void)
+      )
+    )
+  })
+}
+
+/** Closes what the pass has opened: its scope, and when the workflow is over that of the run. */
+const concluded = (
+  run: ActiveRun,
+  instance: WorkflowEngine.WorkflowInstance["Type"],
+  scope: LazyScope,
+  exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Pass.Verdict> =>
   Effect.gen(function* () {
-    const span = yield* options.spans.pass({
-      runId: run.runId,
-      workflow: run.workflowName,
-      pass: number,
-      resumed: number > 1 || run.held.claim > 1,
-      trace: run.claimed.trace
-    })
-    const instance = Pass.runInstance(run)
-    run.beginPass(instance)
-    // the engine that it asks for is the one it was registered with
-    // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-    const workflow = run.registration.execute(payload, run.runId) as Effect.Effect<
-      unknown,
-      unknown,
-      WorkflowEngine.WorkflowInstance
-    >
-    const fiber = yield* Workflow.intoResult(workflow).pipe(
-      Effect.provideService(WorkflowEngine.WorkflowInstance, instance),
-      span.inside,
-      // a workflow's services are those of its registration, not those around this executor
-      Effect.mapInputContext((_: Context.Context<never>) => Context.empty()),
-      Effect.forkDaemon
-    )
-    run.fiber = fiber
-    if (run.interrupting) yield* Effect.forkDaemon(interruptAtEndOfRecord(run, fiber, options))
-    const exit = yield* Fiber.await(fiber)
+    const closed = scope.isMade ? yield* closing(run, scope, exit) : Exit.void
+    const result = Pass.resultOf(Exit.zipLeft(exit, closed), instance)
+    const end = Exit.isFailure(result)
+      ? result
+      : result.value._tag === "Complete"
+        ? result.value.exit
+        : undefined
+    const undone =
+      end === undefined ? Exit.void : yield* Effect.exit(Scope.close(instance.scope, end))
     run.fiber = undefined
     run.progressed()
-    const verdict = Pass.decide({
-      exit,
+    return Pass.decide({
+      exit: Exit.zipLeft(result, undone),
       suspended: instance.suspended,
       halt: run.halt,
       refused: run.refused,
       compensating: run.closing && instance.suspended
     })
-    yield* span.end(
-      passOutcomes[verdict._tag],
-      verdict._tag === "Complete" ? verdict.exit : Exit.void
-    )
-    return verdict
   })
+
+/** In a fiber of its own, which can be cut like that of the workflow. */
+const closing = (run: ActiveRun, scope: LazyScope, exit: Exit.Exit<unknown, unknown>) =>
+  Effect.flatMap(Effect.forkDaemon(scope.close(exit)), (fiber) => {
+    run.fiber = fiber
+    return Fiber.await(fiber)
+  })
+
+/** The run is lost or given up, or cannot be driven at all. */
+const unsettled = (
+  run: ActiveRun,
+  cause: Cause.Cause<RunLost | GivenUp>,
+  options: DriveOptions
+): Effect.Effect<Settled> => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  switch (error?._tag) {
+    case "RunLost":
+      return Effect.as(Effect.logWarning("run lost to another executor", cause), "over")
+    case "GivenUp":
+      return Effect.as(Effect.logError("the run's state was not written", cause), "over")
+    case undefined:
+      return Effect.as(setAside(run, cause, options), "over")
+  }
+}
+
+/** A run that cannot be driven waits, suspended, for somebody to mend it and resume it. */
+const setAside = (
+  run: ActiveRun,
+  defect: Cause.Cause<unknown>,
+  { persist, store }: DriveOptions
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
+    yield* Effect.logError(what, defect)
+    const cause = blockCause(`${what}: ${Cause.pretty(defect)}`)
+    let { wakeups } = run
+    while (true) {
+      const woken = yield* persist(
+        store.suspend({ held: run.held, wakeups, timers: [], wakeAt: undefined, cause })
+      )
+      if (Option.isNone(woken)) return
+      wakeups = woken.value.wakeups
+    }
+  }).pipe(Effect.ignoreLogged)
 
 const passOutcomes: Readonly<Record<Pass.Verdict["_tag"], PassOutcome>> = {
   Complete: "ended",
@@ -131,7 +220,7 @@ const replayPatience = Duration.seconds(10)
  */
 const interruptAtEndOfRecord = (
   run: ActiveRun,
-  fiber: Fiber.RuntimeFiber<unknown>,
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
   options: DriveOptions
 ) =>
   Effect.gen(function* () {
@@ -266,15 +355,17 @@ const release = (run: ActiveRun, options: DriveOptions) =>
 const contextFree = <A, E>(effect: Effect.Effect<A, E, unknown>) => effect as Effect.Effect<A, E>
 
 /** The run's payload, or the cause that says why it cannot be read. */
-const decodePayload = (run: ActiveRun) =>
-  contextFree(Codec.payloadFromJson(run.registration.workflow, run.claimed.payload)).pipe(
-    Effect.mapError((error) =>
+const decodePayload = (run: ActiveRun): Effect.Effect<object, Json> => {
+  const payload = contextFree(Codec.payloadFromJson(run.registration.workflow, run.claimed.payload))
+  return (
+    Codec.atHand(payload) ??
+    Effect.mapError(payload, (error) =>
       blockCause(
         `the payload of run ${run.runId} of workflow "${run.workflowName}" does not decode: ${error.message}`
       )
-    ),
-    Effect.either
+    )
   )
+}
 
 /** A cause that keeps a run suspended, with what is to be mended before it is resumed. */
 export const blockCause = (message: string): Json =>

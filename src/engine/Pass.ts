@@ -7,14 +7,14 @@ import type * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import type { ExecutionStrategy } from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { identity } from "effect/Function"
-import * as Scope from "effect/Scope"
+import * as FiberId from "effect/FiberId"
+import type * as Scope from "effect/Scope"
 import type { Json } from "../RunStore.js"
 import type { ActiveRun, Halt } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import { LazyScope, toScope } from "./LazyScope.js"
 
 type Instance = WorkflowEngine.WorkflowInstance["Type"]
 
@@ -102,15 +102,12 @@ const initial = (workflow: Workflow.Any, runId: string, scope: Scope.CloseableSc
 })
 
 /** The instance that a step of the run gets. */
-export const stepInstance = (run: ActiveRun): Instance =>
-  link(
-    initial(
-      run.registration.workflow,
-      run.runId,
-      lazyScope({ finalizer: identity, close: Scope.close })
-    ),
-    { run, nested: true, waiting: 0 }
-  )
+export const stepInstance = (run: ActiveRun, scope: LazyScope): Instance =>
+  link(initial(run.registration.workflow, run.runId, toScope(scope)), {
+    run,
+    nested: true,
+    waiting: 0
+  })
 
 const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
   ...workflow,
@@ -125,44 +122,10 @@ export const runInstance = (run: ActiveRun): Instance => {
       // an interrupt that is asked for is no failure to suspend on
       run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
       run.runId,
-      compensationScope(run)
+      toScope(new CompensationScope(run))
     ),
     { run, nested: false, waiting: 0 }
   )
-}
-
-/** What `Scope.addFinalizerExit`, `Scope.fork` and `Scope.close` call; not in the scope's type. */
-interface ScopeMethods {
-  readonly addFinalizer: (finalizer: Scope.Scope.Finalizer) => Effect.Effect<void>
-  readonly fork: (strategy: ExecutionStrategy) => Effect.Effect<Scope.CloseableScope>
-  readonly close: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
-}
-
-const anyScope = Effect.runSync(Scope.make())
-
-/** A scope that is made when somebody first puts something in. */
-const lazyScope = (options: {
-  readonly finalizer: (finalizer: Scope.Scope.Finalizer) => Scope.Scope.Finalizer
-  readonly close: (
-    scope: Scope.CloseableScope,
-    exit: Exit.Exit<unknown, unknown>
-  ) => Effect.Effect<void>
-  readonly onClose?: () => void
-}): Scope.CloseableScope => {
-  let made: Scope.CloseableScope | undefined
-  const scope = Effect.suspend(() =>
-    made === undefined ? Effect.tap(Scope.make(), (scope) => (made = scope)) : Effect.succeed(made)
-  )
-  return Object.assign(Object.create(anyScope) as Scope.CloseableScope, {
-    addFinalizer: (finalizer) =>
-      Effect.flatMap(scope, (scope) => Scope.addFinalizerExit(scope, options.finalizer(finalizer))),
-    fork: (strategy) => Effect.flatMap(scope, (scope) => Scope.fork(scope, strategy)),
-    close: (exit) =>
-      Effect.suspend(() => {
-        options.onClose?.()
-        return made === undefined ? Effect.void : options.close(made, exit)
-      })
-  } satisfies ScopeMethods)
 }
 
 /**
@@ -171,24 +134,86 @@ const lazyScope = (options: {
  * those that come after it, in reverse order, must not run before it has finished: they are left
  * for the pass that resumes it.
  */
-const compensationScope = (run: ActiveRun): Scope.CloseableScope =>
-  lazyScope({
-    finalizer: (finalizer) => (exit) =>
+class CompensationScope extends LazyScope {
+  constructor(private readonly run: ActiveRun) {
+    super()
+  }
+
+  override addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
+    const { run } = this
+    return super.addFinalizer((exit) =>
       Effect.suspend(() => {
         if (run.closing && run.instance?.suspended === true) return Effect.void
         if (Exit.isFailure(exit)) run.compensated = true
         return finalizer(exit)
-      }),
-    onClose: () => {
+      })
+    )
+  }
+
+  override close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { run } = this
       run.closing = true
       if (run.instance !== undefined) run.instance.suspended = false
-    },
-    close: (scope, exit) =>
-      Effect.gen(function* () {
-        // in a fiber of its own: one that was interrupted cannot wait any more
-        const fiber = yield* Effect.forkDaemon(Scope.close(scope, exit))
+      const closing = super.close(exit)
+      if (!this.isMade) return closing
+      return Effect.gen(function* () {
+        // in a fiber of its own, which can be cut like that of the workflow
+        const fiber = yield* Effect.forkDaemon(closing)
         run.fiber = fiber
         const closed = yield* Fiber.await(fiber)
         if (run.instance?.suspended !== true) yield* closed
       })
-  })
+    })
+  }
+}
+
+/** What fails because a pass was cut from outside, a finalizer for instance, is no failure of the run. */
+export const unlessCut = (
+  exit: Exit.Exit<unknown, unknown>,
+  { halt, instance }: ActiveRun
+): Exit.Exit<unknown, unknown> =>
+  (halt !== undefined || instance?.interrupted === true) &&
+  Exit.isFailure(exit) &&
+  Cause.isInterrupted(exit.cause)
+    ? Exit.interrupt(FiberId.none)
+    : exit
+
+/**
+ * What a workflow's function came to, from how its fiber ended: as `Workflow.intoResult` of
+ * `@effect/workflow` has it.
+ */
+export const resultOf = (
+  exit: Exit.Exit<unknown, unknown>,
+  instance: Instance
+): Exit.Exit<Workflow.Result<unknown, unknown>> => {
+  if (Exit.isSuccess(exit)) return Exit.succeed(new Workflow.Complete({ exit }))
+  const { annotations } = instance.workflow
+  const cause = Context.get(annotations, Workflow.SuspendOnFailure)
+    ? suspendedBy(exit.cause, instance)
+    : exit.cause
+  const interrupted = Cause.isInterruptedOnly(cause)
+  if (interrupted && instance.suspended) {
+    return Exit.succeed(new Workflow.Suspended({ cause: instance.cause }))
+  }
+  const failure = Exit.failCause(interrupted ? cause : withoutInterrupts(cause))
+  const escapes = interrupted
+    ? !instance.interrupted
+    : !Context.get(annotations, Workflow.CaptureDefects) && Cause.isDie(cause)
+  return escapes
+    ? (failure as Exit.Exit<never>)
+    : Exit.succeed(new Workflow.Complete({ exit: failure }))
+}
+
+/** Notes why the workflow suspends, instead of failing. */
+export const suspendedBy = (
+  cause: Cause.Cause<unknown>,
+  instance: Instance
+): Cause.Cause<never> => {
+  instance.suspended = true
+  if (!Cause.isInterruptedOnly(cause)) instance.cause = Cause.die(Cause.squash(cause))
+  return Cause.interrupt(FiberId.none)
+}
+
+const withoutInterrupts = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
+  Cause.isInterrupted(cause) ? Cause.filter(cause, (cause) => !Cause.isInterruptType(cause)) : cause

@@ -6,9 +6,11 @@ import * as Metrics from "../telemetry/Metrics.js"
 
 export interface Slots {
   /**
-   * Waits for room. `false`: refused, because of what `refuses` says when it comes and at every
-   * `recheck`, or because no step starts any more.
+   * Takes room, if there is any now. `false`: refused, because of what `refuses` says, or because
+   * no step starts any more. `undefined`: there is none.
    */
+  readonly enter: (refuses: () => boolean) => boolean | undefined
+  /** Waits for room. As `enter`; what `refuses` says is asked at every `recheck` too. */
   readonly admit: (refuses: () => boolean) => Effect.Effect<boolean>
   /** Gives the room back. */
   readonly leave: () => void
@@ -82,13 +84,19 @@ export const make = (size: number): Slots => {
     admitWaiting()
   }
 
+  const enter: Slots["enter"] = (refuses) => {
+    if (closed || refuses()) return false
+    if (!hasRoom()) return undefined
+    taken++
+    return true
+  }
+
   return {
+    enter,
     admit: (refuses) =>
       Effect.suspend(() => {
-        if (closed || refuses()) return Effect.succeed(false)
-        if (!hasRoom()) return wait(refuses)
-        taken++
-        return Effect.succeed(true)
+        const admitted = enter(refuses)
+        return admitted === undefined ? wait(refuses) : Effect.succeed(admitted)
       }),
     leave,
     pause: () => {

@@ -6,20 +6,24 @@ import type * as Activity from "@effect/workflow/Activity"
 import * as Workflow from "@effect/workflow/Workflow"
 import * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberMap from "effect/FiberMap"
+import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
-import type { Json, RunStore } from "../RunStore.js"
+import * as Events from "../Events.js"
+import type { Json, RunLost, RunStore } from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
-import { linkOf, stepInstance } from "./Pass.js"
-import type { Persist } from "./Persist.js"
+import * as Fibers from "./Fibers.js"
+import { LazyScope, toScope } from "./LazyScope.js"
+import { type Link, linkOf, stepInstance, suspendedBy } from "./Pass.js"
+import type { GivenUp, Persist } from "./Persist.js"
 import type { Slots } from "./Slots.js"
 
 type Instance = WorkflowEngine.WorkflowInstance["Type"]
@@ -34,8 +38,11 @@ export type StepResult =
 interface Flight extends StepInFlight {
   readonly run: ActiveRun
   readonly instance: Instance
+  /** The instance's scope, and the one of the activity's execution. */
+  readonly scopes: { readonly instance: LazyScope; readonly execution: LazyScope }
   /** Replaying the workflow does not come by this step. */
   readonly inner: boolean
+  /** Undefined only while it is being started. */
   fiber: Fiber.RuntimeFiber<StepResult> | undefined
   /** It was interrupted from outside: what comes of that is no failure of the step. */
   cut: boolean
@@ -74,90 +81,93 @@ export const make = (options: {
 }): Effect.Effect<Steps, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { slots, store } = options
-    const fibers = yield* unawaited(FiberMap.make<string, StepResult>())
-    const flights = new Map<string, Flight>()
+    const clock = yield* Effect.clock
+    const flights = yield* inFlight
+    const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
     const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
-      Effect.gen(function* () {
+      Effect.flatMap(outcomeJson(flight, exit), (json) => {
         const { run } = flight
-        const outcome = yield* outcomeJson(flight, exit)
-        const json = flight.inner ? { ...outcome, text: markInner(outcome.text) } : outcome
+        const status = Exit.isSuccess(json.exit) ? "completed" : "failed"
+        const text = flight.inner ? markInner(json.text) : json.text
         const timers = run.takeNewTimers()
-        const completedAt = yield* Clock.currentTimeMillis
+        const completedAt = clock.unsafeCurrentTimeMillis()
         flight.outcome = "unrecorded"
-        yield* options
-          .persist(
-            store.recordStep({
-              held: run.held,
-              name: flight.name,
-              attempt: flight.attempt,
-              status: Exit.isSuccess(json.exit) ? "completed" : "failed",
-              startedAt: flight.startedAt,
-              completedAt,
-              exit: json.text,
-              timers
-            })
-          )
-          .pipe(Effect.tapErrorCause(() => Effect.sync(() => run.returnTimers(timers))))
-        const key = stepKey(flight.name, flight.attempt)
-        run.steps.set(key, json.text)
-        run.reach(key, flight.inner)
-        flight.outcome = Exit.isSuccess(json.exit) ? "completed" : "failed"
-        flight.millis = completedAt - flight.startedAt
-        return { _tag: "Recorded" as const, exit: json.text }
-      }).pipe(
-        Effect.catchTags({
-          RunLost: () =>
-            Effect.as(
-              Effect.sync(() => options.onLost(flight.run)),
-              suspended
-            ),
-          GivenUp: (error) => {
-            // what executed and was not recorded executes again, in another executor
-            flight.run.refused = true
-            return Effect.as(Effect.logError("step not recorded", Cause.fail(error)), suspended)
+        const step = {
+          held: run.held,
+          name: flight.name,
+          attempt: flight.attempt,
+          status,
+          startedAt: flight.startedAt,
+          completedAt,
+          exit: text,
+          timers
+        } as const
+        return Effect.matchEffect(options.persist(store.recordStep(step)), {
+          onSuccess: () => {
+            const key = stepKey(flight.name, flight.attempt)
+            run.steps.set(key, text)
+            run.reach(key, flight.inner)
+            flight.outcome = status
+            flight.millis = completedAt - flight.startedAt
+            return Effect.succeed<StepResult>({ _tag: "Recorded", exit: text })
+          },
+          onFailure: (error) => {
+            run.returnTimers(timers)
+            return unrecorded(flight, error)
           }
         })
-      )
+      })
+
+    const unrecorded = (flight: Flight, error: RunLost | GivenUp) => {
+      if (error._tag === "RunLost") {
+        options.onLost(flight.run)
+        return Effect.succeed(suspended)
+      }
+      // what executed and was not recorded executes again, in another executor
+      flight.run.refused = true
+      return Effect.as(Effect.logError("step not recorded", Cause.fail(error)), suspended)
+    }
 
     /** The whole of a step: execute, record. What it returns is recorded. */
-    const fly = (flight: Flight, activity: Activity.Any): Effect.Effect<StepResult> =>
-      attempt(activity, flight.instance).pipe(
-        Effect.flatMap((outcome) =>
-          outcome === undefined || (flight.cut && Exit.isFailure(outcome))
-            ? Effect.succeed<StepResult>({ _tag: "Suspended", cause: flight.instance.cause })
-            : record(flight, outcome)
-        ),
-        Effect.annotateLogs({
-          runId: flight.runId,
-          workflow: flight.workflow,
-          step: stepKey(flight.name, flight.attempt)
-        })
-      )
+    const fly = (flight: Flight, activity: Activity.Any): Effect.Effect<StepResult> => {
+      const ended = (exit: Exit.Exit<unknown, unknown>) => {
+        const outcome = outcomeOf(exit)
+        return outcome === undefined || (flight.cut && Exit.isFailure(outcome))
+          ? Effect.succeed<StepResult>({ _tag: "Suspended", cause: flight.instance.cause })
+          : Effect.zipRight(flight.scopes.instance.close(outcome), record(flight, outcome))
+      }
+      return Effect.flatMap(executed(flight, activity), ended)
+    }
 
-    const launch = (flight: Flight, activity: Activity.Any, leave: () => void) =>
-      Effect.gen(function* () {
-        const { run } = flight
-        flights.set(flightKey(run, flight.key), flight)
-        run.stepsInFlight++
-        Metrics.stepStarted()
-        const fiber = yield* Effect.forkDaemon(fly(flight, activity))
-        flight.fiber = fiber
-        fiber.addObserver(() => {
-          flights.delete(flightKey(run, flight.key))
-          run.stepsInFlight--
-          Metrics.stepLanded(
-            flight.workflow,
-            flight.outcome ?? (flight.cut ? "cut" : "suspended"),
-            flight.millis
-          )
-          leave()
-          run.changed()
-          options.onLanded()
-        })
-        FiberMap.unsafeSet(fibers, flightKey(run, flight.key), fiber)
-        return fiber
+    const launch = (
+      asking: Asking,
+      flight: Flight,
+      activity: Activity.Any,
+      leave: () => void
+    ): Fiber.RuntimeFiber<StepResult> => {
+      const { run } = flight
+      const key = flightKey(run, flight.key)
+      flights.set(key, flight)
+      run.stepsInFlight++
+      Metrics.stepStarted()
+      events?.publish(startOf(flight))
+      const fiber = Fibers.fork(originOf(asking, flight), fly(flight, activity))
+      flight.fiber = fiber
+      fiber.addObserver(() => {
+        flights.delete(key)
+        run.stepsInFlight--
+        Metrics.stepLanded(
+          flight.workflow,
+          flight.outcome ?? (flight.cut ? "cut" : "suspended"),
+          flight.millis
+        )
+        leave()
+        run.changed()
+        options.onLanded()
       })
+      return fiber
+    }
 
     /** A step whose workflow does not want it any more: a race is lost, the run is interrupted. */
     const abandon = (flight: Flight, fiber: Fiber.RuntimeFiber<StepResult>) =>
@@ -177,69 +187,106 @@ export const make = (options: {
               attempt: flight.attempt,
               status: "interrupted",
               startedAt: flight.startedAt,
-              completedAt: yield* Clock.currentTimeMillis
+              completedAt: clock.unsafeCurrentTimeMillis()
             })
           )
         )
       })
 
     /** What a step in flight comes to for another who asks for it; who may have to take it on. */
-    const joining =
-      (instance: Instance, activity: Activity.Any, attempt: number) =>
-      (flight: Flight): Effect.Effect<StepResult> =>
-        Effect.flatMap(
-          flight.fiber === undefined ? Effect.succeed(suspended) : landing(flight.fiber),
-          (result) =>
-            flight.abandoned && result._tag === "Suspended"
-              ? execute(instance, activity, attempt)
-              : Effect.succeed(result)
-        )
+    const join = (
+      flight: Flight,
+      [instance, activity, attempt]: Parameters<Steps["execute"]>
+    ): Effect.Effect<StepResult> =>
+      Effect.flatMap(
+        flight.fiber === undefined ? Effect.succeed(suspended) : landing(flight.fiber),
+        (result) =>
+          flight.abandoned && result._tag === "Suspended"
+            ? execute(instance, activity, attempt)
+            : Effect.succeed(result)
+      )
 
-    const execute: Steps["execute"] = (instance, activity, attempt) =>
+    /** Starts the step, which has its room, and waits for it. */
+    const begin = (
+      asking: Asking,
+      link: Link,
+      [instance, activity, attempt]: Parameters<Steps["execute"]>
+    ): Effect.Effect<StepResult> =>
+      Effect.async((resume) => {
+        const { nested, run } = link
+        const scopes = { instance: new LazyScope(), execution: new LazyScope() }
+        const flight: Flight = {
+          key: `${run.runId}/${stepKey(activity.name, attempt)}`,
+          runId: run.runId,
+          workflow: run.workflowName,
+          name: activity.name,
+          attempt,
+          startedAt: clock.unsafeCurrentTimeMillis(),
+          run,
+          instance: stepInstance(run, scopes.instance),
+          scopes,
+          inner: nested || run.closing || instance !== run.instance,
+          fiber: undefined,
+          cut: false,
+          abandoned: false,
+          outcome: undefined,
+          millis: undefined
+        }
+        const fiber = launch(asking, flight, activity, nested ? noLeave : slots.leave)
+        const land = (exit: Exit.Exit<StepResult>) => resume(exit)
+        fiber.addObserver(land)
+        return Effect.suspend(() => {
+          fiber.removeObserver(land)
+          return abandon(flight, fiber)
+        })
+      })
+
+    const refuse = (run: ActiveRun): Effect.Effect<StepResult> => {
+      run.refused = true
+      return Effect.succeed(suspended)
+    }
+
+    /** There is no room now; meanwhile another may ask for the same step. */
+    const queue = (
+      asking: Asking,
+      link: Link,
+      step: Parameters<Steps["execute"]>
+    ): Effect.Effect<StepResult> =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function* () {
-          const link = linkOf(instance)
-          if (link === undefined) return yield* Effect.dieMessage(notOfThisEngine(activity.name))
-          const { nested, run } = link
-          const join = joining(instance, activity, attempt)
-          const key = `${run.runId}/${stepKey(activity.name, attempt)}`
-          const existing = flights.get(flightKey(run, key))
-          if (existing !== undefined) return yield* restore(join(existing))
-          // a step inside a step is part of it: it has its room already
-          const admitted = nested || (yield* restore(slots.admit(() => options.refuses(run))))
-          if (!admitted || run.halt !== undefined) {
-            if (admitted && !nested) slots.leave()
-            run.refused = true
-            return suspended
+        Effect.flatMap(restore(slots.admit(() => options.refuses(link.run))), (admitted) => {
+          const { run } = link
+          const [, activity, attempt] = step
+          if (!admitted) return refuse(run)
+          const key = stepKey(activity.name, attempt)
+          const ended = run.steps.get(key)
+          const begun = flights.get(flightKey(run, `${run.runId}/${key}`))
+          if (run.halt === undefined && ended === undefined && begun === undefined) {
+            return restore(begin(asking, link, step))
           }
-          // asked for twice while there was no room: the other has begun or even ended meanwhile
-          const begun = nested ? undefined : flights.get(flightKey(run, key))
-          const ended = nested ? undefined : run.steps.get(stepKey(activity.name, attempt))
-          if (begun !== undefined || ended !== undefined) {
-            slots.leave()
-            if (ended !== undefined) return { _tag: "Recorded" as const, exit: ended }
-            if (begun !== undefined) return yield* restore(join(begun))
-          }
-          const flight: Flight = {
-            key,
-            runId: run.runId,
-            workflow: run.workflowName,
-            name: activity.name,
-            attempt,
-            startedAt: yield* Clock.currentTimeMillis,
-            run,
-            instance: stepInstance(run),
-            inner: nested || run.closing || instance !== run.instance,
-            fiber: undefined,
-            cut: false,
-            abandoned: false,
-            outcome: undefined,
-            millis: undefined
-          }
-          const fiber = yield* launch(flight, activity, nested ? noLeave : slots.leave)
-          return yield* Effect.onInterrupt(restore(landing(fiber)), () => abandon(flight, fiber))
+          slots.leave()
+          if (run.halt !== undefined) return refuse(run)
+          if (ended !== undefined) return Effect.succeed({ _tag: "Recorded", exit: ended })
+          return begun === undefined ? refuse(run) : restore(join(begun, step))
         })
       )
+
+    const execute: Steps["execute"] = (...step) =>
+      Effect.withFiberRuntime<StepResult>((fiber, { runtimeFlags }) => {
+        const [instance, activity, attempt] = step
+        const link = linkOf(instance)
+        if (link === undefined) return Effect.dieMessage(notOfThisEngine(activity.name))
+        const { nested, run } = link
+        const key = `${run.runId}/${stepKey(activity.name, attempt)}`
+        const existing = flights.get(flightKey(run, key))
+        if (existing !== undefined) return join(existing, step)
+        // a step inside a step is part of it: it has its room already
+        const admitted = nested || slots.enter(() => options.refuses(run))
+        const asking = { fiber, runtimeFlags }
+        if (admitted === undefined) return queue(asking, link, step)
+        if (admitted && run.halt === undefined) return begin(asking, link, step)
+        if (admitted && !nested) slots.leave()
+        return refuse(run)
+      })
 
     return {
       execute,
@@ -257,21 +304,61 @@ export const make = (options: {
     }
   })
 
+/** Who asks for a step. */
+interface Asking {
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly runtimeFlags: RuntimeFlags.RuntimeFlags
+}
+
+/**
+ * What the step's fiber starts with: what its workflow has, and a scope. Interrupting it ends the
+ * activity, and not the recording of an outcome that came all the same.
+ */
+const originOf = ({ fiber, runtimeFlags }: Asking, flight: Flight): Fibers.Origin =>
+  Fibers.annotated(
+    Runtime.make({
+      context: Context.merge(fiber.currentContext, servicesOf(flight)),
+      fiberRefs: fiber.getFiberRefs(),
+      runtimeFlags: RuntimeFlags.disable(runtimeFlags, RuntimeFlags.Interruption)
+    }),
+    { step: stepKey(flight.name, flight.attempt) }
+  )
+
+const servicesOf = (flight: Flight) =>
+  Context.add(
+    Context.make(WorkflowEngine.WorkflowInstance, flight.instance),
+    Scope.Scope,
+    toScope(flight.scopes.execution)
+  ) as Context.Context<never>
+
+/**
+ * The steps in flight. When this is released a drain is over: what it still holds are steps that
+ * nothing could end. They are interrupted, and nobody waits for them.
+ */
+const inFlight = Effect.acquireRelease(
+  Effect.sync(() => new Map<string, Flight>()),
+  (flights) =>
+    Effect.sync(() => {
+      for (const { fiber } of flights.values()) fiber?.unsafeInterruptAsFork(fiber.id())
+    })
+)
+
 /** A step that was left behind is not the same step of the same run, claimed anew. */
 const flightKey = ({ held }: ActiveRun, key: string) => `${held.claim}/${key}`
 
 const suspended: StepResult = { _tag: "Suspended", cause: undefined }
 
-/**
- * A resource whose release nobody waits for. When the set of steps is released a drain is over:
- * what it still holds are steps that nothing could end, and they must not hold the rest up.
- */
-const unawaited = <A, E>(acquire: Effect.Effect<A, E, Scope.Scope>) =>
-  Effect.acquireRelease(Scope.make(), (scope, exit) =>
-    Effect.forkDaemon(Scope.close(scope, exit))
-  ).pipe(Effect.flatMap((scope) => Scope.extend(acquire, scope)))
-
 const noLeave = () => {}
+
+const startOf = ({ attempt, name, runId, startedAt, workflow }: Flight): Events.StepChanged => ({
+  type: "step",
+  at: startedAt,
+  runId,
+  workflow,
+  name,
+  attempt,
+  status: "running"
+})
 
 const notOfThisEngine = (name: string) =>
   `Activity "${name}" was executed outside of a run: an Activity runs inside a workflow only`
@@ -293,41 +380,27 @@ const landing = (fiber: Fiber.RuntimeFiber<StepResult>): Effect.Effect<StepResul
     return Effect.sync(() => fiber.removeObserver(land))
   })
 
-/**
- * Executes an activity: the exit to record, or `undefined` when it has none, because it suspended
- * or was cut. What `Workflow.intoResult` does for a workflow, in this fiber: interrupting it ends
- * the activity, and not the recording of an outcome that came all the same.
- */
-const attempt = (
-  activity: Activity.Any,
-  instance: Instance
-): Effect.Effect<Exit.Exit<unknown, unknown> | undefined> =>
+/** Executes the activity, in the step's fiber, which is not interruptible otherwise. */
+const executed = (
+  flight: Flight,
+  activity: Activity.Any
+): Effect.Effect<Exit.Exit<unknown, unknown>> => {
   // what an activity needs is in the context of the workflow that asks for it
   // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-  suspendingOnFailure(activity.executeEncoded, instance).pipe(
-    Effect.scoped,
-    Effect.interruptible,
-    Effect.provideService(WorkflowEngine.WorkflowInstance, instance),
-    Effect.exit,
-    Effect.flatMap((exit) => {
-      const outcome = outcomeOf(exit)
-      return outcome === undefined
-        ? Effect.succeed(undefined)
-        : Effect.as(Scope.close(instance.scope, outcome), outcome)
-    })
-  ) as Effect.Effect<Exit.Exit<unknown, unknown> | undefined>
-
-const suspendingOnFailure = (
-  effect: Effect.Effect<unknown, unknown, unknown>,
-  instance: Instance
-) =>
-  Context.get(instance.workflow.annotations, Workflow.SuspendOnFailure)
-    ? Effect.catchAllCause(effect, (cause) => {
-        instance.suspended = true
-        if (!Cause.isInterruptedOnly(cause)) instance.cause = Cause.die(Cause.squash(cause))
-        return Effect.interrupt
-      })
-    : effect
+  const execution = activity.executeEncoded as Effect.Effect<unknown, unknown>
+  return Effect.flatMap(Effect.exit(Effect.interruptible(execution)), (exit) => {
+    const { instance, scopes } = flight
+    const outcome =
+      Exit.isFailure(exit) && Context.get(instance.workflow.annotations, Workflow.SuspendOnFailure)
+        ? Exit.failCause(suspendedBy(exit.cause, instance))
+        : exit
+    return scopes.execution.isMade
+      ? Effect.map(Effect.exit(scopes.execution.close(outcome)), (closed) =>
+          Exit.zipLeft(outcome, closed)
+        )
+      : Effect.succeed(outcome)
+  })
+}
 
 /** Real failures count, also beside interruptions; interruptions alone are no outcome. */
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknown> | undefined => {

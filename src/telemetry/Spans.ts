@@ -38,7 +38,10 @@ export interface Spans {
   readonly replayed: Effect.Effect<void>
 }
 
-const noPass: Effect.Effect<PassSpan> = Effect.succeed({ inside: identity, end: () => Effect.void })
+/** Of a pass that nobody looks at. */
+export const noPassSpan: PassSpan = { inside: identity, end: () => Effect.void }
+
+const noPass: Effect.Effect<PassSpan> = Effect.succeed(noPassSpan)
 
 const off: Spans = { pass: () => noPass, replayed: Effect.void }
 
