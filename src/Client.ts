@@ -22,25 +22,38 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type { DurableDeferred, Workflow } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
-import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as ParseResult from "effect/ParseResult"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
-import { Api, InvalidJson, StoreNotAvailable, UnsupportedMediaType } from "./http/Api.js"
+import * as Stream from "effect/Stream"
+import * as EventStream from "./client/EventStream.js"
+import * as RunWatch from "./client/RunWatch.js"
+import {
+  isUnavailable,
+  isUp,
+  makeRuns,
+  notUp,
+  ProtocolError,
+  type RequestError,
+  segment,
+  told,
+  translated,
+  Unavailable,
+  type Wire
+} from "./client/Wire.js"
+import { Api, type DrainNotAvailable } from "./http/Api.js"
+import type { EventView } from "./http/EventView.js"
 import * as Typed from "./internal/Typed.js"
 import type { RunnerState } from "./RunnerState.js"
-import { isFinal, type Json } from "./RunStore.js"
+import type { Json } from "./RunStore.js"
 import {
   type ExecutorView,
   type ListRequest,
@@ -51,28 +64,10 @@ import {
   type RunWithStepsView
 } from "./Runs.js"
 
+export type { EventsRequest } from "./client/EventStream.js"
+export type { EventView as Event } from "./http/EventView.js"
 export { RunInterrupted, type SignalTarget, UnreadableResult } from "./internal/Typed.js"
-
-// ---------------------------------------------------------------------------------------------
-// Errors
-// ---------------------------------------------------------------------------------------------
-
-/**
- * No executor answers at the base URL, it did not in time, or its store is not available; still so
- * after all retries.
- */
-export class Unavailable extends Data.TaggedError("Unavailable")<{
-  readonly message: string
-  readonly cause?: unknown
-}> {}
-
-/**
- * What answers is not this API, or not a version of it that this client knows: a wrong base URL, a
- * proxy's own page. Trying again does not help.
- */
-export class ProtocolError extends Data.TaggedError("ProtocolError")<{
-  readonly message: string
-}> {}
+export { ProtocolError, type RequestError, Unavailable }
 
 // ---------------------------------------------------------------------------------------------
 // The service
@@ -96,33 +91,12 @@ export interface Options {
   /** How long one request may take, its answer included. Default: 30 seconds. */
   readonly requestTimeout?: Duration.DurationInput | undefined
   /**
-   * The longest time between two looks for the end of a run, in `result`. The first comes after 50
+   * The longest pause before events are asked for again when an answer has ended, and the longest
+   * time between two looks at a run where the executor has no events. The first comes after 50
    * milliseconds, and each later by half as much again. Default: 2 seconds.
    */
   readonly pollInterval?: Duration.DurationInput | undefined
 }
-
-const makeRuns = <E>(httpClient: HttpClient.HttpClient.With<E>) =>
-  HttpApiClient.group(Api, { group: "runs", httpClient })
-
-type RunsApi = Effect.Effect.Success<ReturnType<typeof makeRuns<never>>>
-
-/** What says nothing about the request's own business; it becomes one of the two errors above. */
-type Wire =
-  | HttpClientError.HttpClientError
-  | ParseResult.ParseError
-  | StoreNotAvailable
-  | InvalidJson
-  | UnsupportedMediaType
-
-/**
- * How a request fails: as the API's definition says for its endpoint (`Unauthorized` for all of
- * them), as `Unavailable`, or as `ProtocolError`.
- */
-export type RequestError<Endpoint extends keyof RunsApi> =
-  | Unavailable
-  | ProtocolError
-  | Exclude<Effect.Effect.Error<ReturnType<RunsApi[Endpoint]>>, Wire>
 
 /** How waiting for a result fails, besides with the workflow's own errors. */
 export type ResultError = RequestError<"get"> | Typed.RunInterrupted | Typed.UnreadableResult
@@ -195,8 +169,42 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     /** How many runs there are in each status. */
     readonly counts: Effect.Effect<RunCounts, RequestError<"counts">>
 
+    /**
+     * What happens in the executor, as it happens: how runs, steps and the Runner change. With
+     * `runId`: a `snapshot` of the run, what happens to it, and the end when it is over.
+     *
+     * A connection that is lost is opened again, and what was missed is told then; where that is
+     * not known any more, as after a restart of the executor, a `reset` says so, and that whatever
+     * you keep is to be read again. Fails as other requests do, and with `ProtocolError` where an
+     * executor or a proxy has no events. An executor tells of what it executes itself; of a single
+     * run also, by a new `snapshot`, of what others on its store did.
+     *
+     * @example
+     * client.events({ workflow: "Order" }).pipe(
+     *   Stream.filter((event) => event.type === "run" && event.status === "failed"),
+     *   Stream.runForEach((event) => Effect.logWarning(event))
+     * )
+     */
+    readonly events: (
+      request?: EventStream.EventsRequest
+    ) => Stream.Stream<EventView, RequestError<"get">>
+
+    /**
+     * A run with its steps, now and whenever it has changed, until it is over. Changes that follow
+     * each other closely may come as one.
+     */
+    readonly watch: (runId: string) => Stream.Stream<RunWithStepsView, RequestError<"get">>
+
     /** The executors that work on the store; for tokens with the scope `admin`. */
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"counts">>
+
+    /**
+     * Asks the executor to drain and stop, as SIGTERM does, and answers at once with its state:
+     * `draining`, or `stopped` where it is about to go. For tokens with the scope `admin`. Asked
+     * once, without retries: what answers the second time may be its successor. Fails with
+     * `DrainNotAvailable` where the app around the executor does not let itself be stopped so.
+     */
+    readonly drain: Effect.Effect<RunnerState, RequestError<"counts"> | DrainNotAvailable>
 
     /**
      * Completes a run's DurableDeferred. The first value stays. Fails with `InvalidSignal` where the
@@ -229,8 +237,9 @@ export const make = (
   Effect.gen(function* () {
     const retry = options.retry ?? defaultRetry
     const requestTimeout = Duration.decode(options.requestTimeout ?? "30 seconds")
+    const pollInterval = Duration.decode(options.pollInterval ?? "2 seconds")
     const looks = Schedule.exponential("50 millis", 1.5).pipe(
-      Schedule.union(Schedule.spaced(options.pollInterval ?? "2 seconds"))
+      Schedule.union(Schedule.spaced(pollInterval))
     )
 
     const anyone = (yield* HttpClient.HttpClient).pipe(
@@ -246,6 +255,11 @@ export const make = (
       endpoint: "executors",
       httpClient: authorized
     })
+    const askDrain = yield* HttpApiClient.endpoint(Api, {
+      group: "executors",
+      endpoint: "drain",
+      httpClient: authorized
+    })
     const askHealth = yield* HttpApiClient.endpoint(Api, {
       group: "probes",
       endpoint: "health",
@@ -258,26 +272,21 @@ export const make = (
         new Unavailable({ message: `No answer within ${Duration.format(requestTimeout)}` })
     })
 
+    const callOnce = <A, E>(request: Effect.Effect<A, E | Wire | Unavailable>) =>
+      translated(inTime(request))
+
     const call = <A, E>(request: Effect.Effect<A, E | Wire | Unavailable>) =>
-      request.pipe(
-        inTime,
-        Effect.catchIf(isWire, (error) => Effect.fail(translate(error))),
-        Effect.retry({ schedule: retry, while: isUnavailable })
-      )
+      Effect.retry(callOnce(request), { schedule: retry, while: isUnavailable })
 
     const get = (runId: string) => call(runs.get({ path: { runId: segment(runId) } }))
 
-    /** The run, once it is over; at once where it is one of another workflow. */
-    const awaitEnd = (workflow: Workflow.Any, runId: string) =>
-      Effect.repeat(
-        get(runId),
-        Schedule.zipLeft(
-          Schedule.recurUntil<RunWithStepsView>(
-            (run) => isFinal(run.status) || run.workflow !== workflow.name
-          ),
-          looks
-        )
-      )
+    const events = EventStream.make({
+      httpClient: authorized,
+      requestTimeout,
+      retry,
+      longestPause: pollInterval
+    })
+    const watching: RunWatch.WatchOptions = { events, get, looks }
 
     const start: Client["Type"]["start"] = (workflow, ...[payload]) =>
       Typed.encodePayload(workflow, payload).pipe(
@@ -289,7 +298,7 @@ export const make = (
 
     const result: Client["Type"]["result"] = (workflow, runId) =>
       Effect.gen(function* () {
-        const run = yield* awaitEnd(workflow, runId)
+        const run = yield* RunWatch.awaitEnd(watching, workflow.name, runId)
         if (run.workflow !== workflow.name) return yield* notOf(workflow, run)
         const exit = yield* Typed.decodeExit(workflow, runId, exitOf(run))
         // the interrupt was the run's, and is not that of whoever waits for it
@@ -324,8 +333,14 @@ export const make = (
       retry: (runId) => Effect.asVoid(call(runs.retry({ path: { runId: segment(runId) } }))),
       // an answer that got lost is followed by another request, which then finds nothing
       remove: (runId) => call(runs.remove({ path: { runId: segment(runId) } })),
+      events: (request = {}) =>
+        Stream.catchTag(events(request), "NoEvents", ({ message }) =>
+          Stream.fail(new ProtocolError({ message }))
+        ),
+      watch: RunWatch.watch(watching),
       counts: call(runs.counts({})),
       executors: Effect.map(call(askExecutors({})), ({ executors }) => executors),
+      drain: Effect.map(callOnce(askDrain({})), ({ state }) => state),
       signal: (deferred, target, value) =>
         Effect.flatMap(Typed.encodeSignal(deferred, target, value), ({ name, runId, value }) =>
           Effect.asVoid(
@@ -365,9 +380,6 @@ export const layerFetch = (options: Options): Layer.Layer<Client> =>
 // Requests
 // ---------------------------------------------------------------------------------------------
 
-/** `HttpApiClient` puts what it is given into the path as it is. */
-const segment = encodeURIComponent
-
 const authorize =
   (token: Options["token"]) =>
   (
@@ -378,52 +390,6 @@ const authorize =
       : Effect.map(Effect.isEffect(token) ? token : Effect.succeed(token), (token) =>
           HttpClientRequest.bearerToken(request, token)
         )
-
-/** A server that starts or stops, a store that is not available, a proxy with nothing behind it. */
-const isUp = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>
-  status !== 502 && status !== 503 && status !== 504
-
-const notUp = ({ request, status }: HttpClientResponse.HttpClientResponse) =>
-  new Unavailable({ message: `${request.method} ${request.url} was answered with ${status}` })
-
-const isUnavailable = (error: unknown): error is Unavailable => error instanceof Unavailable
-
-const isWire = (error: unknown): error is Wire =>
-  HttpClientError.isHttpClientError(error) ||
-  ParseResult.isParseError(error) ||
-  error instanceof StoreNotAvailable ||
-  error instanceof InvalidJson ||
-  error instanceof UnsupportedMediaType
-
-/** Never the error itself: it has the request, and that has the token. */
-const told = (error: Error): { readonly message: string; readonly cause?: unknown } =>
-  error.cause === undefined
-    ? { message: error.message }
-    : { message: `${error.message}: ${reasonOf(error.cause)}`, cause: error.cause }
-
-/** `fetch failed` says nothing; what it was caused by does. */
-const reasonOf = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return String(cause)
-  return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
-}
-
-const translate = (error: Wire): Unavailable | ProtocolError => {
-  switch (error._tag) {
-    case "StoreNotAvailable":
-      return new Unavailable({ message: error.message })
-    case "RequestError":
-      return error.reason === "Transport"
-        ? new Unavailable(told(error))
-        : new ProtocolError({ message: error.message })
-    case "ResponseError":
-      // a body that ended too early has a cause, a status that the API does not know has none
-      return error.cause === undefined
-        ? new ProtocolError({ message: `${error.message}: not an answer of this API` })
-        : new Unavailable(told(error))
-    default:
-      return new ProtocolError({ message: `Not an answer of this API: ${error.message}` })
-  }
-}
 
 // ---------------------------------------------------------------------------------------------
 // Results

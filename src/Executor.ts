@@ -22,6 +22,7 @@ import * as Redacted from "effect/Redacted"
 import { boundedRelease } from "./BoundedRelease.js"
 import * as Dispatcher from "./Dispatcher.js"
 import * as Engine from "./Engine.js"
+import * as Events from "./Events.js"
 import * as Authorization from "./http/Authorization.js"
 import * as Http from "./http/Http.js"
 import { isLoopback } from "./internal/Loopback.js"
@@ -38,13 +39,23 @@ export type Services =
   | Runner.Runner
   | Runs.Runs
   | Dispatcher.Dispatcher
+  | Events.Events
 
 /** The services that workflows, and what serves HTTP, may ask an executor for. */
 type Below = Exclude<Services, Runner.Runner>
 
-/** The engine and what it executes on, over a RunStore. Executes nothing until a Runner starts. */
-export const layerEngine: Layer.Layer<Below, never, RunStore | RunnerConfig.RunnerConfig> =
-  Layer.merge(Engine.layer, Runs.layer).pipe(Layer.provideMerge(Dispatcher.layer))
+/**
+ * The engine and what it executes on, over a RunStore. Executes nothing until a Runner starts. What
+ * is above it gets the RunStore from it, so that all that they write is told of as `Events`.
+ */
+export const layerEngine: Layer.Layer<
+  Below | RunStore,
+  never,
+  RunStore | RunnerConfig.RunnerConfig
+> = Layer.merge(Engine.layer, Runs.layer).pipe(
+  Layer.provideMerge(Dispatcher.layer),
+  Layer.provideMerge(Events.layer)
+)
 
 /**
  * An executor over the RunStore and the config of the app.

@@ -91,6 +91,8 @@ export const ExecutorView = Schema.Struct({
   alive: Schema.Boolean,
   self: Schema.Boolean,
   runs: Schema.Int,
+  /** Of the executor that answers, and of no other. */
+  stepsInFlight: Schema.optional(Schema.Int),
   startedAt: Schema.String,
   leaseUntil: Schema.NullOr(Schema.String)
 })

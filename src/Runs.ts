@@ -303,6 +303,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       return yield* unknownWorkflow(name, registered.map((workflow) => workflow.name).sort())
     })
 
+    const storable = (value: unknown) => Either.flatMap(stringify(value), dispatcher.bounded)
+
     const start = Effect.fnUntraced(function* (request: StartRequest) {
       const workflow = yield* find(request.workflow)
       const invalid = (message: string) => new InvalidPayload({ workflow: workflow.name, message })
@@ -314,7 +316,9 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const payload = yield* Schema.encode(schema)(decoded).pipe(
         Effect.mapError((error) => invalid(explain(error))),
         Effect.flatMap((encoded) =>
-          Effect.mapError(stringify(encoded), (error) => invalid(error.message))
+          Effect.mapError(storable(encoded), (error) =>
+            invalid(`The payload cannot be stored as JSON: ${error.message}`)
+          )
         )
       )
       yield* dispatcher.start({ runId, workflow: workflow.name, payload, trace: request.trace })
@@ -378,7 +382,12 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const executors = Effect.gen(function* () {
       const [now, all] = yield* Effect.all([Clock.currentTimeMillis, store.executors])
-      return all.map((info) => viewExecutor(info, { now, self: dispatcher.executor() }))
+      const stepsInFlight = (yield* dispatcher.inFlight).length
+      const self = dispatcher.executor()
+      return all.map((info) => ({
+        ...viewExecutor(info, { now, self }),
+        ...(info.id === self ? { stepsInFlight } : {})
+      }))
     })
 
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
@@ -392,7 +401,9 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         : yield* Effect.mapError(canonicalSignal(deferred.value, value), (error) =>
             invalid(explain(error))
           )
-      const json = yield* Effect.mapError(stringify(checked), (error) => invalid(error.message))
+      const json = yield* Effect.mapError(storable(checked), (error) =>
+        invalid(`The value cannot be stored as JSON: ${error.message}`)
+      )
       yield* store.signal({ runId, name, exit: `{"_tag":"Success","value":${json}}` })
     })
 

@@ -38,7 +38,7 @@ export interface Settings {
    * accepted too: see `Authorization.Secrets` for how a secret is changed.
    */
   readonly authSecret: Arr.NonEmptyReadonlyArray<Redacted.Redacted> | undefined
-  /** `STOP_TIMEOUT`, `LEASE_DURATION`, `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS`. */
+  /** What `RunnerConfig.config` reads. */
   readonly runner: RunnerConfig.RunnerConfig["Type"]
 }
 
@@ -159,18 +159,24 @@ export const logAsReadable: Effect.Effect<LogSettings> = Effect.gen(function* ()
   return { level, format: Option.getOrElse(format, () => undefined) ?? (yield* formatOfOutput) }
 })
 
+/** Both. Fails with what is wrong in either. */
+export const together = <A, B>(
+  first: Effect.Effect<A, ConfigError.ConfigError>,
+  second: Effect.Effect<B, ConfigError.ConfigError>
+): Effect.Effect<[A, B], ConfigError.ConfigError> =>
+  Effect.all([first, second], { mode: "validate" }).pipe(
+    Effect.mapError((errors) =>
+      errors
+        .flatMap((error) => Option.match(error, { onNone: () => [], onSome: (error) => [error] }))
+        .reduce((left, right) => ConfigError.And(left, right))
+    )
+  )
+
 /** All variables. Fails with all that are wrong, those of the log too. */
 export const read: Effect.Effect<
   Settings & { readonly log: LogSettings },
   ConfigError.ConfigError
-> = Effect.all([config, log], { mode: "validate" }).pipe(
-  Effect.map(([settings, log]) => ({ ...settings, log })),
-  Effect.mapError((errors) =>
-    errors
-      .flatMap((error) => Option.match(error, { onNone: () => [], onSome: (error) => [error] }))
-      .reduce((left, right) => ConfigError.And(left, right))
-  )
-)
+> = Effect.map(together(config, log), ([settings, log]) => ({ ...settings, log }))
 
 /**
  * Puts the log's format and level in place of Effect's own; loggers of the app stay. Lines go to

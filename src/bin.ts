@@ -2,6 +2,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Command from "./cli/Command.js"
 import { exitCodeOf } from "./cli/Failures.js"
 
@@ -11,6 +12,10 @@ Command.run(process.argv).pipe(
     // the command says itself what went wrong
     disableErrorReporting: true,
     disablePrettyLogger: true,
-    teardown: (exit, onExit) => onExit(exitCodeOf(exit))
+    teardown: (exit, onExit) => {
+      onExit(exitCodeOf(exit))
+      // of a process that was asked to stop nothing is to be left, whoever asked
+      if (Exit.isFailure(exit)) process.exit(exitCodeOf(exit))
+    }
   })
 )

@@ -2,6 +2,7 @@
  * A durable workflow executor for Effect.
  */
 export * as Client from "./Client.js"
+export * as Events from "./Events.js"
 export * as Executor from "./Executor.js"
 export * as Access from "./http/Access.js"
 export * as Authorization from "./http/Authorization.js"
@@ -11,6 +12,7 @@ export * as RunnerConfig from "./RunnerConfig.js"
 export type { RunnerState } from "./RunnerState.js"
 export * as RunStore from "./RunStore.js"
 export * as Runs from "./Runs.js"
+export * as Shutdown from "./Shutdown.js"
 export { Signals } from "./Signals.js"
 export * as SqlRunStore from "./SqlRunStore.js"
 export type { StepInFlight } from "./StepInFlight.js"

@@ -263,6 +263,32 @@ const executorsCommand = Cli.make("executors", target, (options) =>
   )
 )
 
+const drainCommand = Cli.make(
+  "drain",
+  {
+    ...target,
+    noWait: Options.boolean("no-wait", { negationNames: ["wait"] }).pipe(
+      Options.withDescription("Whether to wait until it has stopped (--wait)")
+    ),
+    timeout: Options.text("timeout").pipe(
+      Options.withDescription('How long to wait, such as "10 minutes" ("2 minutes")'),
+      Options.withDefault("2 minutes"),
+      Options.mapEffect(parseDuration("timeout"))
+    )
+  },
+  (options) =>
+    answering(
+      Effect.flatMap(
+        load(() => import("./Drain.js")),
+        ({ drain }) => drain(options)
+      )
+    )
+).pipe(
+  Cli.withDescription(
+    "Lets a running executor drain and stop, as SIGTERM does, and waits until it has. Exit code 3: not within --timeout. The API asks for a token with the scope admin."
+  )
+)
+
 const runsCommand = Cli.make("runs").pipe(
   Cli.withDescription("Runs, on a running executor's API or straight on the database file."),
   Cli.withSubcommands([
@@ -358,12 +384,13 @@ const version = () => packageJson(createRequire(import.meta.url)("../../package.
 
 const command = Cli.make("workflow-executor").pipe(
   Cli.withDescription(
-    "Durable workflow executor for Effect. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the run that was watched failed, 4 no such run."
+    "Durable workflow executor for Effect. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the run that was watched failed, or the drain took too long, 4 no such run."
   ),
   Cli.withSubcommands([
     startCommand,
     runsCommand,
     executorsCommand,
+    drainCommand,
     tokenCommand,
     migrateCommand,
     pruneCommand,

@@ -11,6 +11,8 @@ import type { Runner } from "../Runner.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Table from "./Table.js"
 
+export const stepsLeft = (steps: number): string => `${steps} step${steps === 1 ? "" : "s"} left`
+
 /**
  * @param steps oldest first
  * @param deadline when they are interrupted
@@ -21,7 +23,7 @@ export const describe = (
 ): string | undefined => {
   const [slowest] = steps
   if (slowest === undefined) return undefined
-  const left = `${steps.length} step${steps.length === 1 ? "" : "s"} left`
+  const left = stepsLeft(steps.length)
   const longest = `${slowest.name} of ${slowest.workflow} ${slowest.runId}, for ${Table.duration(now - slowest.startedAt)}`
   const until =
     now < deadline ? `${Table.duration(deadline - now)} until the stop timeout` : "stop timeout"

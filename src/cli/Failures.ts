@@ -21,14 +21,16 @@ import * as Variable from "../internal/Variable.js"
  *   Of `doctor`: something is wrong.
  * - `usage`: the command line is not one; nothing was done.
  * - `runFailed`: the run that was watched is over, and did not complete.
+ * - `notStopped`: the executor that was asked to drain has not stopped in time, and goes on with it.
  * - `notFound`: there is no such run.
- * - `interrupted`: by Ctrl-C, while it watched.
+ * - `interrupted`: by Ctrl-C, while it watched or waited.
  */
 export const exitCodes = {
   ok: 0,
   error: 1,
   usage: 2,
   runFailed: 3,
+  notStopped: 3,
   notFound: 4,
   interrupted: 130
 } as const

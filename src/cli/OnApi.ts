@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Client from "../Client.js"
 import * as Authorization from "../http/Authorization.js"
 import * as Variable from "../internal/Variable.js"
@@ -18,10 +19,16 @@ import * as Settings from "../Settings.js"
 import { UsageError } from "./Failures.js"
 import { Target, type TargetError, type TargetOptions } from "./Target.js"
 
+/** A header is made of it: what cannot stand there would come back whole in an error. */
+const parseToken = (text: string) => {
+  const token = text.trim()
+  return /^[\x21-\x7e]+$/.test(token) ? Redacted.make(token) : undefined
+}
+
 const tokenVariable = Variable.make("WORKFLOW_EXECUTOR_TOKEN", {
   secret: true,
-  allowed: "a bearer token",
-  parse: (text) => Redacted.make(text.trim())
+  allowed: "a bearer token, of visible ASCII characters without blanks",
+  parse: parseToken
 }).pipe(Config.option)
 
 const urlOfSettings = Effect.gen(function* () {
@@ -39,6 +46,11 @@ const urlOfSettings = Effect.gen(function* () {
 const parseUrl = (text: string) =>
   Effect.gen(function* () {
     const url = URL.canParse(text) ? new URL(text) : undefined
+    if (url !== undefined && url.username + url.password !== "") {
+      return yield* new UsageError({
+        message: "--url has a user or a password in it; the API asks for a token: --token"
+      })
+    }
     if (url?.protocol === "http:" || url?.protocol === "https:") return text
     return yield* new UsageError({
       message: `--url is ${JSON.stringify(text)}; expected one such as http://127.0.0.1:3400`
@@ -48,7 +60,14 @@ const parseUrl = (text: string) =>
 /** The one that was given; else, with the secret of the executor at hand, one for each request. */
 const tokenOf = (given: TargetOptions["token"]) =>
   Effect.gen(function* () {
-    if (Option.isSome(given)) return given.value
+    if (Option.isSome(given)) {
+      return (
+        parseToken(Redacted.value(given.value)) ??
+        (yield* new UsageError({
+          message: "--token is no bearer token: visible ASCII characters without blanks"
+        }))
+      )
+    }
     const ofEnvironment = yield* tokenVariable
     if (Option.isSome(ofEnvironment)) return ofEnvironment.value
     const secrets = yield* Settings.authSecret
@@ -65,54 +84,80 @@ const workflowOf = (name: string) =>
     idempotencyKey: () => ""
   })
 
+/** What a path leaves out where it is all of a segment: it would be the path of something else. */
+const leftOut: ReadonlySet<string> = new Set(["", ".", ".."])
+
+const noRun = (runId: string): TargetError => ({
+  _tag: "RunNotFound",
+  message: `There is no run ${JSON.stringify(runId)}`
+})
+
+const ofRun = <A>(runId: string, effect: Effect.Effect<A, TargetError>) =>
+  leftOut.has(runId) ? Effect.fail(noRun(runId)) : effect
+
 const deferredOf = (name: string) => DurableDeferred.make(name, { success: Schema.Unknown })
 
-/**
- * @param patient whether to outlast a restart of the executor; else who asks is told at once
- */
-export const layer = (options: TargetOptions & { readonly patient: boolean }) =>
+export interface Options extends TargetOptions {
+  /** Whether to outlast a restart of the executor; else who asks is told at once. */
+  readonly patient: boolean
+}
+
+/** The client of that API, and how its errors are told to a person. */
+export const make = Effect.fnUntraced(function* (options: Options) {
+  const baseUrl = yield* Option.match(options.url, {
+    onNone: () => urlOfSettings,
+    onSome: parseUrl
+  })
+  const token = yield* tokenOf(options.token)
+  const client = yield* Client.make({
+    baseUrl,
+    token,
+    pollInterval: "500 millis",
+    ...(options.patient ? {} : { retry: Schedule.stop })
+  })
+  const explain = (error: TargetError): TargetError => {
+    switch (error._tag) {
+      case "Unavailable":
+      case "ProtocolError":
+        return { _tag: error._tag, message: `${baseUrl}: ${error.message}` }
+      case "Unauthorized":
+        return {
+          _tag: error._tag,
+          message:
+            token === undefined
+              ? `${baseUrl} asks for a token: give one with --token or WORKFLOW_EXECUTOR_TOKEN, or set AUTH_SECRET to the secret that the executor has`
+              : `${baseUrl} refuses the token: ${error.message}`
+        }
+      default:
+        return error
+    }
+  }
+  return { baseUrl, client, explain, explained: Effect.mapError(explain) }
+})
+
+export const layer = (options: Options) =>
   Layer.effect(
     Target,
     Effect.gen(function* () {
-      const baseUrl = yield* Option.match(options.url, {
-        onNone: () => urlOfSettings,
-        onSome: parseUrl
-      })
-      const token = yield* tokenOf(options.token)
-      const client = yield* Client.make({
-        baseUrl,
-        token,
-        ...(options.patient ? {} : { retry: Schedule.stop })
-      })
-      const explained = Effect.mapError((error: TargetError): TargetError => {
-        switch (error._tag) {
-          case "Unavailable":
-          case "ProtocolError":
-            return { _tag: error._tag, message: `${baseUrl}: ${error.message}` }
-          case "Unauthorized":
-            return {
-              _tag: error._tag,
-              message:
-                token === undefined
-                  ? `${baseUrl} asks for a token: give one with --token or WORKFLOW_EXECUTOR_TOKEN, or set AUTH_SECRET to the secret that the executor has`
-                  : `${baseUrl} refuses the token: ${error.message}`
-            }
-          default:
-            return error
-        }
-      })
+      const { client, explain, explained } = yield* make(options)
       return Target.of({
         list: (request) => explained(client.list(request)),
-        get: (runId) => explained(client.get(runId)),
+        get: (runId) => ofRun(runId, explained(client.get(runId))),
+        watch: (runId) =>
+          leftOut.has(runId)
+            ? Stream.fail(noRun(runId))
+            : Stream.mapError(client.watch(runId), explain),
         start: (workflow, payload) => explained(client.start(workflowOf(workflow), payload)),
-        interrupt: (runId) => explained(client.interrupt(runId)),
-        resume: (runId) => explained(client.resume(runId)),
-        retry: (runId) => explained(client.retry(runId)),
-        remove: (runId) => explained(client.remove(runId)),
+        interrupt: (runId) => ofRun(runId, explained(client.interrupt(runId))),
+        resume: (runId) => ofRun(runId, explained(client.resume(runId))),
+        retry: (runId) => ofRun(runId, explained(client.retry(runId))),
+        remove: (runId) => ofRun(runId, explained(client.remove(runId))),
         counts: explained(client.counts),
         executors: explained(client.executors),
         signal: ({ name, runId, value }) =>
-          explained(client.signal(deferredOf(name), { runId }, value))
+          leftOut.has(name)
+            ? new UsageError({ message: `${JSON.stringify(name)} is not a signal's name` })
+            : ofRun(runId, explained(client.signal(deferredOf(name), { runId }, value)))
       })
     })
   ).pipe(Layer.provide(FetchHttpClient.layer))

@@ -4,8 +4,11 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import * as Dispatcher from "../Dispatcher.js"
 import * as RunnerConfig from "../RunnerConfig.js"
+import { isFinal } from "../RunStore.js"
 import * as Runs from "../Runs.js"
 import * as SqlRunStore from "../SqlRunStore.js"
 import * as DatabaseFile from "./DatabaseFile.js"
@@ -20,6 +23,8 @@ export const layerStore = (file: string) =>
     )
   )
 
+const lookEvery = Duration.millis(500)
+
 /** Runs as an executor without workflows has them: it executes nothing, and knows no schemas. */
 export const layer = (file: string) =>
   Layer.effect(
@@ -27,6 +32,11 @@ export const layer = (file: string) =>
     Effect.map(Runs.Runs, (runs) =>
       Target.of({
         ...runs,
+        // a file says nothing by itself
+        watch: (runId) =>
+          Stream.repeatEffectWithSchedule(runs.get(runId), Schedule.spaced(lookEvery)).pipe(
+            Stream.takeUntil(({ status }) => isFinal(status))
+          ),
         start: (workflow) =>
           new NotOnFile({
             message: `A run of ${workflow} cannot be started on the file: its id and its checks are in the workflow's code, so ask a running executor (--url)`

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import { isFinal } from "../RunStore.js"
+import * as Stream from "effect/Stream"
 import type { ExecutorView, ListRequest, RunView, RunWithStepsView, StepView } from "../Runs.js"
 import { CommandEnded, exitCodes, UsageError } from "./Failures.js"
 import * as Output from "./Output.js"
@@ -207,33 +207,35 @@ export const describeEvent = (event: RunEvent): string => {
   )
 }
 
-const lookEvery = "500 millis"
-
-/** Looks until the run is over, and ends as the run did. */
+/** Tells what happens until the run is over, and ends as the run did. */
 const follow = (
   target: Target["Type"],
   runId: string,
   json: boolean
-): Effect.Effect<void, TargetError | CommandEnded> =>
-  Effect.gen(function* () {
-    let before: RunWithStepsView | undefined
-    while (true) {
-      const run = yield* target.get(runId)
+): Effect.Effect<void, TargetError | CommandEnded> => {
+  let before: RunWithStepsView | undefined
+  const tell = (run: RunWithStepsView) =>
+    Effect.gen(function* () {
       const at = new Date(yield* Clock.currentTimeMillis).toISOString()
       for (const event of changes(before, run)) {
         yield* json
           ? Output.json({ at, ...event })
           : Output.line(`${at.slice(11, 19)}  ${describeEvent(event)}`)
       }
-      if (run.status === "completed") return
-      if (isFinal(run.status)) return yield* new CommandEnded({ exitCode: exitCodes.runFailed })
       before = run
-      yield* Effect.sleep(lookEvery)
-    }
-  }).pipe(
+    })
+  return Stream.runForEach(target.watch(runId), tell).pipe(
+    Effect.zipRight(
+      Effect.suspend(() =>
+        before?.status === "completed"
+          ? Effect.void
+          : new CommandEnded({ exitCode: exitCodes.runFailed })
+      )
+    ),
     // of an interrupted fiber only defects are seen
     Effect.onInterrupt(() => Effect.die(new CommandEnded({ exitCode: exitCodes.interrupted })))
   )
+}
 
 export const watch = (options: Options, runId: string) =>
   on(options, { patient: true })((target) => follow(target, runId, options.json))

@@ -17,8 +17,11 @@ import * as Runtime from "effect/Runtime"
 import * as Executor from "../Executor.js"
 import { Runner } from "../Runner.js"
 import * as Settings from "../Settings.js"
+import * as Shutdown from "../Shutdown.js"
+import * as OtlpSettings from "../telemetry/OtlpSettings.js"
 import * as DrainProgress from "./DrainProgress.js"
 import * as Failures from "./Failures.js"
+import * as Telemetry from "./Telemetry.js"
 import * as WorkflowModule from "./WorkflowModule.js"
 
 export interface Options {
@@ -33,7 +36,7 @@ export class StartFailed extends Data.TaggedError("StartFailed")<{
   readonly cause: Cause.Cause<unknown>
 }> {}
 
-/** Runs an executor until it is interrupted. */
+/** Runs an executor until it is interrupted, by a signal or a request (`POST /drain`). */
 export const start = (options: Options): Effect.Effect<never, StartFailed> =>
   Effect.gen(function* () {
     const log = Settings.layerLog(yield* Settings.logAsReadable)
@@ -53,10 +56,12 @@ const isLogged = (cause: Cause.Cause<unknown>) =>
 const serve = (options: Options): Effect.Effect<never, unknown> =>
   Effect.gen(function* () {
     // first all that can be wrong before anything is opened
-    const { log, runner } = yield* Settings.read
+    const [{ log, runner }, otlp] = yield* Settings.together(Settings.read, OtlpSettings.read)
+    const telemetry = yield* Telemetry.load(otlp)
     const workflows = yield* WorkflowModule.load(Option.getOrUndefined(options.module))
     yield* surviveReaders
     const thrown = yield* uncaught
+    const asked = yield* Deferred.make<never>()
     yield* Effect.logInfo("executor starting").pipe(Effect.annotateLogs({ pid: process.pid }))
     const executor = Executor.layerConfig({ workflows }).pipe(
       Layer.tap((context) =>
@@ -64,10 +69,13 @@ const serve = (options: Options): Effect.Effect<never, unknown> =>
           ? // it is to outlive what it was started with: the drain comes when that is closed
             Effect.forkDaemon(DrainProgress.report(Context.get(context, Runner), runner))
           : Effect.void
-      )
+      ),
+      // what a signal does to the fiber of this process
+      Layer.provide(Shutdown.layer(Deferred.interrupt(asked))),
+      Layer.provide(telemetry)
     )
     return yield* untilInterrupted(Layer.launch(executor), {
-      orElse: thrown,
+      orElse: Effect.raceFirst(thrown, Deferred.await(asked)),
       bound: Duration.sum(runner.stopTimeout, patience)
     })
   })
@@ -78,7 +86,7 @@ const serve = (options: Options): Effect.Effect<never, unknown> =>
  */
 export const patience = Duration.seconds(45)
 
-/** Interrupts the effect when the caller is interrupted or the other fails, in bounded time. */
+/** Interrupts the effect when the caller is interrupted or the other ends, in bounded time. */
 const untilInterrupted = <E, E2>(
   effect: Effect.Effect<never, E>,
   options: { readonly orElse: Effect.Effect<never, E2>; readonly bound: Duration.Duration }
@@ -90,7 +98,10 @@ const untilInterrupted = <E, E2>(
       if (Option.isSome(yield* fiber.poll)) return yield* ended
       const stopped = yield* Fiber.interrupt(fiber).pipe(
         Effect.interruptible,
-        Effect.timeoutOption(options.bound)
+        Effect.timeoutOption(options.bound),
+        // a first signal after a request to stop is to change nothing
+        Effect.forkDaemon,
+        Effect.flatMap(Fiber.join)
       )
       const last = Option.getOrElse(stopped, () =>
         Exit.die(new Error(`not stopped within ${Duration.format(options.bound)}`))

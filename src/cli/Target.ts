@@ -6,6 +6,7 @@ import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Stream from "effect/Stream"
 import type {
   ExecutorView,
   ListRequest,
@@ -38,6 +39,8 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
   {
     readonly list: (request: ListRequest) => Effect.Effect<RunsPage, TargetError>
     readonly get: (runId: string) => Effect.Effect<RunWithStepsView, TargetError>
+    /** The run, now and whenever it has changed, until it is over. */
+    readonly watch: (runId: string) => Stream.Stream<RunWithStepsView, TargetError>
     readonly start: (
       workflow: string,
       payload: Readonly<Record<string, unknown>>

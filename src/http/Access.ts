@@ -115,6 +115,9 @@ export class RunAccess extends Context.Reference<RunAccess>()(
   { defaultValue: () => allowAll }
 ) {}
 
+/** Whether nothing was said about who may do what: then nobody need be asked. */
+export const isOpen: Effect.Effect<boolean> = Effect.map(RunAccess, (access) => access === allowAll)
+
 const decide = (access: Decisions, request: AccessRequest) =>
   Effect.suspend(() => access.allows(request)).pipe(
     Effect.catchAllCause((cause) =>

@@ -52,7 +52,7 @@ export class StoreNotAvailable extends Schema.TaggedError<StoreNotAvailable>()(
   HttpApiSchema.annotations({ status: 503 })
 ) {}
 
-/** The body is not JSON. */
+/** The body is not JSON, or is nested deeper than 500 levels. */
 export class InvalidJson extends Schema.TaggedError<InvalidJson>()(
   "InvalidJson",
   { message: Schema.String },
@@ -75,6 +75,16 @@ export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaTyp
   "UnsupportedMediaType",
   { message: Schema.String },
   HttpApiSchema.annotations({ status: 415 })
+) {}
+
+/**
+ * This executor cannot be stopped from outside: the app in which it runs decides about that, and has
+ * not provided `Shutdown`.
+ */
+export class DrainNotAvailable extends Schema.TaggedError<DrainNotAvailable>()(
+  "DrainNotAvailable",
+  { state: RunnerStateSchema, message: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
 ) {}
 
 const State = Schema.Struct({ state: RunnerStateSchema })
@@ -116,6 +126,9 @@ const ListParams = Schema.Struct({
   ),
   cursor: Schema.optional(Schema.String)
 })
+
+/** Of the last event that the reader knows. */
+const LastEventId = Schema.Struct({ "last-event-id": Schema.optional(Schema.String) })
 
 export class ProbesGroup extends HttpApiGroup.make("probes", { topLevel: true })
   .add(
@@ -214,12 +227,43 @@ export class RunsGroup extends HttpApiGroup.make("runs")
   .middleware(Access)
   .middleware(Authorization) {}
 
+/** Server-sent events. */
+export class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("events", "/events")
+      .setHeaders(LastEventId)
+      .setUrlParams(Schema.Struct({ workflow: Schema.optional(Schema.String) }))
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "What happens in this executor, as server-sent events")
+  )
+  .add(
+    HttpApiEndpoint.get("runEvents")`/runs/${runId}/events`
+      .setHeaders(LastEventId)
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(RunNotFound, { status: 404 })
+      .addError(StoreNotAvailable)
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "What happens to a run until it is over, as server-sent events")
+  )
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
 export class ExecutorsGroup extends HttpApiGroup.make("executors", { topLevel: true })
   .add(
     HttpApiEndpoint.get("executors", "/executors")
       .addSuccess(Schema.Struct({ executors: Schema.Array(ExecutorView) }))
       .annotateContext(needs("admin"))
       .annotate(OpenApi.Summary, "The executors that work on this store")
+  )
+  .add(
+    HttpApiEndpoint.post("drain", "/drain")
+      .addSuccess(State, { status: 202 })
+      .addError(DrainNotAvailable)
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "Drain and stop this executor, as SIGTERM does")
   )
   .addError(StoreNotAvailable)
   // the last one runs first
@@ -257,6 +301,7 @@ export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true 
 export class Api extends HttpApi.make("effect-workflow-executor")
   .add(ProbesGroup)
   .add(RunsGroup)
+  .add(EventsGroup)
   .add(ExecutorsGroup)
   .add(MetricsGroup)
   .add(DocsGroup)

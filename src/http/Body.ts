@@ -92,17 +92,39 @@ const read = (request: HttpServerRequest.HttpServerRequest, limit: number) =>
     return isNode ? readNode(source, limit) : readStream(request.stream, limit)
   })
 
+/**
+ * Levels of arrays and objects that a body may have: schemas, and whatever writes a value down, go
+ * down them by recursion, and the stack has an end.
+ */
+export const maxDepth = 500
+
+const isTooDeep = (json: string): boolean => {
+  let depth = 0
+  let isInString = false
+  for (let at = 0; at < json.length; at++) {
+    const character = json[at]
+    if (character === '"') isInString = !isInString
+    else if (isInString) {
+      if (character === "\\") at++
+    } else if (character === "[" || character === "{") {
+      if (++depth > maxDepth) return true
+    } else if (character === "]" || character === "}") depth--
+  }
+  return false
+}
+
 const isJson = /^application\/json *(;|$)/i
 
 const parse = (bytes: Uint8Array) =>
   Effect.try({
     try: (): unknown => {
       const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+      if (isTooDeep(text)) throw new Error(`it is nested deeper than ${maxDepth} levels`)
       return text.trim() === "" ? {} : JSON.parse(text)
     },
     catch: (cause) =>
       new InvalidJson({
-        message: `The body is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`
+        message: `The body cannot be read as JSON: ${cause instanceof Error ? cause.message : String(cause)}`
       })
   })
 

@@ -41,7 +41,7 @@ export interface Connections {
    * when the last one is gone, or with what went wrong.
    */
   readonly close: (done: (error?: Error) => void) => void
-  /** Cuts what is open, upgraded connections too; answers with how many those were. */
+  /** Cuts what is open; answers with how many connections those were. */
   readonly cut: () => number
 }
 
@@ -69,6 +69,12 @@ export const make = (): Connections => {
     socket.once("close", () => connections.delete(socket))
   })
 
+  // Whoever listens for upgrades, as the platform does, is given such a request without its body.
+  // Nothing here upgrades: one that only offers to (`Upgrade: h2c`, of Java's client) is a request.
+  server.on("newListener", (event, listener) => {
+    if (event === "upgrade") process.nextTick(() => server.off("upgrade", listener))
+  })
+
   const track = (request: Http.IncomingMessage, response: Http.ServerResponse) => {
     const { socket } = request
     const connection = connections.get(socket)
@@ -90,7 +96,8 @@ export const make = (): Connections => {
   // the first listener: the app's handler, which comes with `serve`, runs after it
   server.on("request", (request, response) => {
     track(request, response)
-    if (closing) response.shouldKeepAlive = false
+    // Node drops what comes in one piece with the end of a body whose request offers an upgrade
+    if (closing || request.headers.upgrade !== undefined) response.shouldKeepAlive = false
     if (server.listenerCount("request") === 1) {
       response.writeHead(503, {
         "content-type": "application/json",

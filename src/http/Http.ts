@@ -10,7 +10,6 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as HttpTraceContext from "@effect/platform/HttpTraceContext"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -19,20 +18,25 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../Dispatcher.js"
+import type { Events } from "../Events.js"
 import type { RunnerState } from "../RunnerState.js"
-import { RunStore, RunStoreError, type Trace } from "../RunStore.js"
+import { RunStore, type Trace } from "../RunStore.js"
 import { Runs } from "../Runs.js"
+import { Shutdown } from "../Shutdown.js"
 import { Exposed } from "../telemetry/Exposed.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Prometheus from "../telemetry/Prometheus.js"
 import { isTraced } from "../telemetry/Spans.js"
 import * as Access from "./Access.js"
 import * as Answers from "./Answers.js"
-import { Api, NotAvailable, StoreNotAvailable } from "./Api.js"
+import { Api, DrainNotAvailable, NotAvailable } from "./Api.js"
 import * as Authorization from "./Authorization.js"
 import { defaultMaxBodySize } from "./Body.js"
 import * as Docs from "./Docs.js"
+import * as EventHandlers from "./EventHandlers.js"
+import * as EventStreams from "./EventStreams.js"
 import * as Server from "./Server.js"
+import { orNotAvailable } from "./StoreFailures.js"
 
 /** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
 const probe = (
@@ -50,17 +54,6 @@ const ProbesLive = HttpApiBuilder.group(Api, "probes", (handlers) =>
     .handle("health", () => probe("running", "draining"))
     .handle("ready", () => probe("running"))
 )
-
-const isStoreError = (error: unknown): error is RunStoreError => error instanceof RunStoreError
-
-/** What went wrong in the store is for the log; it is none of the client's business. */
-const orNotAvailable = <A, E, R>(effect: Effect.Effect<A, E | RunStoreError, R>) =>
-  Effect.catchIf(effect, isStoreError, (error) =>
-    Effect.zipRight(
-      Effect.logError("The run store failed", Cause.fail(error)),
-      new StoreNotAvailable({ message: "The run store is not available; try again" })
-    )
-  )
 
 /** Where the caller is in its trace: the request's own span, else what its headers say. */
 const traceOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Trace | undefined> =>
@@ -121,12 +114,34 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
 )
 
 const ExecutorsLive = HttpApiBuilder.group(Api, "executors", (handlers) =>
-  Effect.map(Runs, (runs) =>
-    handlers.handle("executors", () =>
-      orNotAvailable(Effect.map(runs.executors, (executors) => ({ executors })))
-    )
-  )
+  Effect.gen(function* () {
+    const runs = yield* Runs
+    const dispatcher = yield* Dispatcher
+    const shutdown = yield* Shutdown
+    return handlers
+      .handle("executors", () =>
+        orNotAvailable(Effect.map(runs.executors, (executors) => ({ executors })))
+      )
+      .handle("drain", () => Effect.flatMap(SubscriptionRef.get(dispatcher.state), drain(shutdown)))
+  })
 )
+
+/** Asks, and answers with the state that this comes to. */
+const drain = (shutdown: Shutdown["Type"]) => (state: RunnerState) =>
+  Effect.gen(function* () {
+    // not in this fiber: its request is to be answered, however long the app takes
+    if (Option.isSome(shutdown)) yield* Effect.forkDaemon(shutdown.value)
+    if (isLeaving(state)) return { state }
+    return Option.isSome(shutdown)
+      ? { state: "draining" as const }
+      : yield* new DrainNotAvailable({
+          state,
+          message:
+            "This executor is not stopped by a request: the app in which it runs decides about its stop, and has not provided Shutdown"
+        })
+  })
+
+const isLeaving = (state: RunnerState) => state === "draining" || state === "stopped"
 
 /** A store that does not answer must not hold up what tells of it. */
 const countsTimeout = Duration.seconds(2)
@@ -160,7 +175,14 @@ const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
 )
 
 const ApiLive = HttpApiBuilder.api(Api).pipe(
-  Layer.provide([ProbesLive, RunsLive, ExecutorsLive, MetricsLive, Docs.layer]),
+  Layer.provide([
+    ProbesLive,
+    RunsLive,
+    EventHandlers.layer,
+    ExecutorsLive,
+    MetricsLive,
+    Docs.layer
+  ]),
   Layer.provide(Access.layer(Api))
 )
 
@@ -171,6 +193,8 @@ const routerConfig = { maxParamLength: 1024 }
  * The API as an app, for those who mount it in a router of their own.
  *
  * Request bodies are taken up to the platform's `MaxBodySize`; where that is not set, up to 1 MiB.
+ * It asks for `EventStreams.layer`, which is to be released before the server waits for its
+ * connections: until then events are sent.
  */
 export const app = Effect.gen(function* () {
   const maxBodySize = Option.match(yield* HttpIncomingMessage.MaxBodySize, {
@@ -187,12 +211,24 @@ export const app = Effect.gen(function* () {
 
 const unspanned: ReadonlySet<string> = new Set(["/health", "/ready", "/metrics"])
 
-/** No spans where nobody looks at them, and none for probes and scrapes. */
+/** A span of what has no end tells nothing. */
+const isEndless = (url: string) => /^\/(runs\/[^/?]+\/)?events(\?|$)/.test(url)
+
+/** No spans where nobody looks at them, and none for probes, scrapes and events. */
 const untraced = Effect.map(
   isTraced,
   (traced) => (request: HttpServerRequest.HttpServerRequest) =>
-    !traced || unspanned.has(request.url)
+    !traced || unspanned.has(request.url) || isEndless(request.url)
 )
+
+/** What the API is served from. */
+type Served = Runs | RunStore | Dispatcher | Events
+
+const layerOverStreams = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    return HttpMiddleware.withTracerDisabledWhen(HttpServer.serve(yield* app), yield* untraced)
+  })
+).pipe(Layer.provide(HttpServer.layerContext))
 
 /**
  * Serves the API over the app's own `HttpServer`, and lets in whom its `Authorization` lets in.
@@ -202,12 +238,8 @@ const untraced = Effect.map(
 export const layer: Layer.Layer<
   never,
   never,
-  HttpServer.HttpServer | Authorization.Authorization | Runs | RunStore | Dispatcher
-> = Layer.unwrapEffect(
-  Effect.gen(function* () {
-    return HttpMiddleware.withTracerDisabledWhen(HttpServer.serve(yield* app), yield* untraced)
-  })
-).pipe(Layer.provide(HttpServer.layerContext))
+  HttpServer.HttpServer | Authorization.Authorization | Served
+> = Layer.provide(layerOverStreams, EventStreams.layer)
 
 export interface Options extends Server.ServerOptions {
   /** Bytes that a request's body may have. Default: 1 MiB. */
@@ -220,13 +252,11 @@ export interface Options extends Server.ServerOptions {
  */
 export const layerServer = (
   options: Options = {}
-): Layer.Layer<
-  HttpServer.HttpServer,
-  Server.HttpListenError,
-  Authorization.Tokens | Runs | RunStore | Dispatcher
-> =>
-  Server.layerClose.pipe(
-    Layer.provide(layer),
+): Layer.Layer<HttpServer.HttpServer, Server.HttpListenError, Authorization.Tokens | Served> =>
+  EventStreams.layerEnd.pipe(
+    Layer.provideMerge(Server.layerClose),
+    Layer.provide(layerOverStreams),
+    Layer.provide(EventStreams.layer),
     Layer.provide(Authorization.layer),
     Layer.provideMerge(Server.layer(options)),
     Layer.provide(

@@ -4,16 +4,21 @@ import { NodeHttpClient } from "@effect/platform-node"
 import { assert, describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Activity, DurableDeferred, Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Client from "../../src/Client.js"
 import * as Executor from "../../src/Executor.js"
 import * as Authorization from "../../src/http/Authorization.js"
@@ -235,6 +240,100 @@ describe("a result", () => {
       })
       const error = yield* Effect.flip(client.execute(OtherOrder, { id: "1" }))
       expect(error).toMatchObject({ _tag: "UnreadableResult", workflow: "Order" })
+    })
+  )
+})
+
+describe("events", () => {
+  it.scopedLive("of a run come until it is over, also to one who comes later", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const runId = yield* client.start(Order, { id: "1", ends: "when approved" })
+      const first = yield* Deferred.make<void>()
+      const told = yield* client.events({ runId }).pipe(
+        Stream.tap(() => Deferred.succeed(first, undefined)),
+        Stream.runCollect,
+        Effect.fork
+      )
+      yield* Deferred.await(first)
+      yield* client.signal(Approval, { runId }, then)
+      const events = Chunk.toReadonlyArray(yield* Fiber.join(told))
+      expect(events.at(-1)).toMatchObject({ type: "run", runId, status: "completed" })
+      const [snapshot] = yield* Stream.runCollect(client.events({ runId }))
+      expect(snapshot).toMatchObject({ type: "snapshot", run: yield* client.get(runId) })
+      const known = client.events({ runId, lastEventId: events.at(-1)?.id })
+      expect(Chunk.size(yield* Stream.runCollect(known))).toBe(0)
+    })
+  )
+
+  it.scopedLive("of the executor come from where they are asked for, without end", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const started = yield* Deferred.make<string>()
+      const told = yield* client.events({ workflow: "Tick" }).pipe(
+        Stream.tap(({ id }) => Deferred.succeed(started, id)),
+        Stream.takeUntil((event) => event.type === "run" && event.status === "completed"),
+        Stream.runCollect,
+        Effect.fork
+      )
+      const lastEventId = yield* Deferred.await(started)
+      yield* client.execute(Order, { id: "1" })
+      yield* client.execute(Tick)
+      const events = Chunk.toReadonlyArray(yield* Fiber.join(told))
+      expect(events).toMatchObject([
+        { type: "executor", state: "running" },
+        { type: "run", workflow: "Tick", status: "running" },
+        { type: "run", workflow: "Tick", status: "completed" }
+      ])
+      const again = yield* client
+        .events({ workflow: "Tick", lastEventId })
+        .pipe(Stream.take(2), Stream.runCollect)
+      expect(Chunk.toReadonlyArray(again)).toEqual(events.slice(1))
+    })
+  )
+
+  it.scopedLive("show the run whenever it has changed", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const runId = yield* client.start(Order, { id: "1", ends: "when approved" })
+      const suspended = yield* Deferred.make<void>()
+      const seen = yield* client.watch(runId).pipe(
+        Stream.tap(({ status }) =>
+          status === "suspended" ? Deferred.succeed(suspended, undefined) : Effect.void
+        ),
+        Stream.runCollect,
+        Effect.fork
+      )
+      yield* Deferred.await(suspended)
+      yield* client.signal(Approval, { runId }, then)
+      const runs = Chunk.toReadonlyArray(yield* Fiber.join(seen))
+      expect(runs.at(-1)).toEqual(yield* client.get(runId))
+      expect(runs.filter(({ status }) => status === "completed")).toHaveLength(1)
+      expect(yield* Effect.flip(Stream.runDrain(client.watch("nothing")))).toMatchObject({
+        _tag: "RunNotFound"
+      })
+    })
+  )
+
+  it.scopedLive("that are not wanted any more close their connection", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const readers = Effect.map(
+        Metric.snapshot,
+        (pairs) =>
+          pairs.find(({ metricKey }) => metricKey.name === "workflow_executor_event_readers")
+            ?.metricState
+      )
+      const none = yield* readers
+      const isNone = (now: typeof none) => JSON.stringify(now) === JSON.stringify(none)
+      const soon = Schedule.spaced("5 millis")
+      const runId = yield* client.start(Order, { id: "1", ends: "when approved" })
+      const waiting = yield* Effect.fork(client.result(Order, runId))
+      yield* Effect.repeat(readers, { until: (now) => !isNone(now), schedule: soon })
+      yield* Fiber.interrupt(waiting)
+      yield* Effect.repeat(readers, { until: isNone, schedule: soon })
+      yield* Stream.runDrain(Stream.take(client.events(), 1))
+      yield* Effect.repeat(readers, { until: isNone, schedule: soon })
     })
   )
 })

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Client from "../../src/Client.js"
 
@@ -31,6 +32,12 @@ const json = (status: number, body: unknown) =>
     () => new Response(typeof body === "string" ? body : JSON.stringify(body), { status })
   )
 
+/** What an executor answers that has no events yet. */
+const noEvents = json(404, { _tag: "RouteNotFound", message: "There is nothing at this path" })
+
+const eventStream = (text: string) =>
+  Effect.sync(() => new Response(text, { headers: { "content-type": "text/event-stream" } }))
+
 const page = json(200, { runs: [], nextCursor: null })
 
 const run = (status: string, more: object = {}) =>
@@ -44,15 +51,29 @@ const run = (status: string, more: object = {}) =>
     ...more
   })
 
-/** Answers the n-th request, counted from 0. */
+/** Answers the n-th request, counted from 0, but for those for events. */
 const fake = (
   answer: (n: number) => Effect.Effect<Response>,
-  options: Partial<Client.Options> = {}
+  {
+    events = () => noEvents,
+    ...options
+  }: Partial<Client.Options> & {
+    readonly events?: (n: number, lastEventId: string | undefined) => Effect.Effect<Response>
+  } = {}
 ) =>
   Effect.gen(function* () {
     const requests: Array<Request> = []
+    const eventRequests: Array<number> = []
     const httpClient = HttpClient.make((request, url) =>
       Effect.gen(function* () {
+        if (url.pathname.endsWith("/events")) {
+          eventRequests.push(yield* Clock.currentTimeMillis)
+          const lastEventId = request.headers["last-event-id"]
+          return HttpClientResponse.fromWeb(
+            request,
+            yield* events(eventRequests.length - 1, lastEventId)
+          )
+        }
         requests.push({
           at: yield* Clock.currentTimeMillis,
           line: `${request.method} ${url.href}`,
@@ -66,7 +87,7 @@ const fake = (
       HttpClient.HttpClient,
       httpClient
     )
-    return { client, requests }
+    return { client, requests, eventRequests }
   })
 
 /** What becomes of it when as much time goes by as it likes. */
@@ -187,7 +208,161 @@ describe("a request", () => {
   )
 })
 
-describe("the end of a run", () => {
+const event = (id: string, data: object) =>
+  `id: ${id}\nevent: ${(data as { readonly type: string }).type}\ndata: ${JSON.stringify({ id, at: "2026-01-01T00:00:00.000Z", ...data })}\n\n`
+
+const ofRun = { runId: "1", workflow: "Order" }
+
+const snapshotOf = (status: string, more: object = {}) => ({
+  type: "snapshot",
+  run: {
+    ...ofRun,
+    status,
+    payload: {},
+    createdAt: "2026-01-01T00:00:00.000Z",
+    steps: [],
+    ...more
+  }
+})
+
+describe("events", () => {
+  it.effect("end the wait for a result: it is asked for once", () =>
+    Effect.gen(function* () {
+      const { client, eventRequests, requests } = yield* fake(
+        () => run("completed", { result: "done" }),
+        {
+          events: () =>
+            eventStream(
+              `retry: 1000\n\n${event("a-1", snapshotOf("running"))}: keep-alive\nid: a-2\n\n${event("a-3", { type: "step", ...ofRun, name: "x", attempt: 1, status: "running" })}${event("a-4", { type: "run", ...ofRun, status: "completed" })}`
+            )
+        }
+      )
+      expect(yield* client.result(Order, "1")).toBe("done")
+      expect(requests.map(({ line }) => line)).toEqual(["GET http://executor/base/runs/1"])
+      expect(eventRequests).toEqual([0])
+    })
+  )
+
+  it.effect("that begin with the end of the run need no other request", () =>
+    Effect.gen(function* () {
+      const { client, requests } = yield* fake(() => page, {
+        events: () => eventStream(event("a-1", snapshotOf("completed", { result: "done" })))
+      })
+      expect(yield* client.result(Order, "1")).toBe("done")
+      expect(requests).toEqual([])
+    })
+  )
+
+  it.effect("go on where an answer was cut, ever later where that is all they do", () =>
+    Effect.gen(function* () {
+      const ids: Array<string | undefined> = []
+      const { client, eventRequests } = yield* fake(() => page, {
+        pollInterval: "200 millis",
+        events: (n, lastEventId) => {
+          ids.push(lastEventId)
+          if (n === 0) return eventStream(event("a-1", snapshotOf("running")))
+          // an event that is cut short is none
+          if (n === 1) return eventStream(`id: a-9\n\nid: a-10\nevent: run\ndata: {"ty`)
+          if (n < 6) return eventStream("retry: 1000\n\n")
+          return eventStream(event("a-11", { type: "run", ...ofRun, status: "failed" }))
+        }
+      })
+      const told = yield* inTime(Stream.runCollect(client.events({ runId: "1" })))
+      expect([...told].map(({ id }) => id)).toEqual(["a-1", "a-11"])
+      expect(ids).toEqual([undefined, "a-1", "a-9", "a-9", "a-9", "a-9", "a-9"])
+      const waits = eventRequests.slice(1).map((at, n) => Math.round(at - (eventRequests[n] ?? 0)))
+      expect(waits).toEqual([50, 75, 113, 169, 200, 200])
+    })
+  )
+
+  it.effect("outlast a restart of the executor, and say what is not known any more", () =>
+    Effect.gen(function* () {
+      const { client, eventRequests } = yield* fake(() => page, {
+        events: (n) => {
+          if (n === 0) return eventStream(event("a-1", { type: "executor", state: "running" }))
+          if (n < 4) return json(503, "")
+          return eventStream(
+            event("b-0", { type: "reset" }) + event("b-0", { type: "executor", state: "running" })
+          )
+        }
+      })
+      const told = yield* inTime(Stream.runCollect(Stream.take(client.events(), 3)))
+      expect([...told].map(({ type }) => type)).toEqual(["executor", "reset", "executor"])
+      expect(eventRequests.map(Math.round)).toEqual([0, 50, 150, 350, 750])
+    })
+  )
+
+  it.effect("are asked for again where nothing comes any more", () =>
+    Effect.gen(function* () {
+      const silent = Effect.sync(
+        () =>
+          new Response(
+            new ReadableStream({
+              start: (body) => body.enqueue(new TextEncoder().encode("retry: 1000\n\n"))
+            }),
+            { headers: { "content-type": "text/event-stream" } }
+          )
+      )
+      const { client, eventRequests } = yield* fake(() => page, {
+        events: (n) =>
+          n === 0 ? silent : eventStream(event("a-1", snapshotOf("completed", { result: "done" })))
+      })
+      expect(yield* inTime(client.result(Order, "1"))).toBe("done")
+      expect(eventRequests[1]).toBeGreaterThanOrEqual(45_000)
+    })
+  )
+
+  it.effect("that are kept back leave a result to be looked for", () =>
+    Effect.gen(function* () {
+      const never = Effect.sync(
+        () =>
+          new Response(new ReadableStream({ pull: () => {} }), {
+            headers: { "content-type": "text/event-stream" }
+          })
+      )
+      const { client, eventRequests } = yield* fake(() => run("completed", { result: "done" }), {
+        events: () => never
+      })
+      expect(yield* inTime(client.result(Order, "1"))).toBe("done")
+      expect(eventRequests).toHaveLength(1)
+    })
+  )
+
+  it.effect("fail as other requests do, and where there are none", () =>
+    Effect.gen(function* () {
+      const answers: ReadonlyArray<readonly [Effect.Effect<Response>, string]> = [
+        [json(401, { _tag: "Unauthorized", message: "token expired" }), "Unauthorized"],
+        [json(403, { _tag: "Forbidden", message: "no" }), "Forbidden"],
+        [json(404, { _tag: "RunNotFound", runId: "1", message: "no" }), "RunNotFound"],
+        [noEvents, "ProtocolError"],
+        [json(406, ""), "ProtocolError"],
+        [json(200, "<html>"), "ProtocolError"],
+        [json(503, ""), "Unavailable"],
+        [eventStream(event("a-1", { type: "run" })), "ProtocolError"]
+      ]
+      for (const [answer, _tag] of answers) {
+        const { client } = yield* fake(() => page, { events: () => answer, retry: Schedule.stop })
+        const error = yield* Effect.flip(Stream.runDrain(client.events({ runId: "1" })))
+        expect(error).toMatchObject({ _tag })
+      }
+    })
+  )
+
+  it.effect("of a kind that this client does not know are left aside", () =>
+    Effect.gen(function* () {
+      const { client } = yield* fake(() => page, {
+        events: () =>
+          eventStream(
+            `event: new\ndata: {"type":"new"}\n\n${event("a-1", snapshotOf("completed"))}`
+          )
+      })
+      const told = yield* Stream.runCollect(client.events({ runId: "1" }))
+      expect([...told].map(({ type }) => type)).toEqual(["snapshot"])
+    })
+  )
+})
+
+describe("the end of a run, without events", () => {
   it.effect("is looked for ever less often, down to once in the poll interval", () =>
     Effect.gen(function* () {
       const { client, requests } = yield* fake(

@@ -1,0 +1,30 @@
+/**
+ * How somebody who may do so stops this executor from outside: `POST /drain`.
+ *
+ * An executor is a layer, and only the app around it can end it. The command `start` and the promise
+ * façade provide this themselves. Any other app decides: without it the request is refused.
+ *
+ * @example
+ * // a process of its own, which stops as at a SIGTERM
+ * Executor.layerConfig({ workflows: OrdersLive }).pipe(
+ *   Layer.provide(Shutdown.layer(Effect.sync(() => process.emit("SIGTERM", "SIGTERM")))),
+ *   Layer.launch,
+ *   NodeRuntime.runMain
+ * )
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+
+/**
+ * Asks the app to stop this executor, which drains it, and does not wait for that. Asked for again
+ * and again, it must do nothing more. Default: none.
+ */
+export class Shutdown extends Context.Reference<Shutdown>()("effect-workflow-executor/Shutdown", {
+  defaultValue: () => Option.none<Effect.Effect<unknown>>()
+}) {}
+
+/** Provide it to the layer of the executor. */
+export const layer = (request: Effect.Effect<unknown>): Layer.Layer<Shutdown> =>
+  Layer.succeed(Shutdown, Option.some(request))
