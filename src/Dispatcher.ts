@@ -19,6 +19,7 @@ import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
+import * as ValueSize from "./engine/ValueSize.js"
 import * as RunnerConfig from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
@@ -81,6 +82,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly noteDeferred: (workflow: string, deferred: DurableDeferred.Any) => void
     /** Runs of this workflow take no new work in this process. @internal */
     readonly isDraining: (run: ActiveRun) => boolean
+    /** The text of a value, if it is not too large to be stored. @internal */
+    readonly bounded: ValueSize.Bounded
     /** Cuts the run's present pass. @internal */
     readonly halt: (run: ActiveRun, halt: Halt) => void
 
@@ -133,12 +136,14 @@ export const make: Effect.Effect<
   /** Room kept for runs that are being stored. */
   let reserved = 0
 
+  const bounded = ValueSize.bounded(config.maxValueSize)
   const isDraining = (run: ActiveRun) => stopping || run.lost || retiring.has(run.registration)
 
   const steps = yield* Steps.make({
     store,
     slots,
     persist,
+    bounded,
     refuses: isDraining,
     onLost: (run) => runs.halt(run, { _tag: "lost" }),
     onLanded: () => runs.poke()
@@ -152,6 +157,7 @@ export const make: Effect.Effect<
     spans,
     isDraining,
     origin: runtime,
+    bounded,
     grace: config.stopGrace,
     onRoom: () => wanted.unsafeOpen()
   })
@@ -186,29 +192,35 @@ export const make: Effect.Effect<
 
   const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
 
+  const beginOne = (run: ClaimedRun): Effect.Effect<void> => {
+    const registration = registrations.get(run.workflow)
+    if (registration === undefined || stopping) {
+      return Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
+    }
+    runs.begin(registration, run)
+    return Effect.void
+  }
+
   const begin = (claimed: ReadonlyArray<ClaimedRun>) =>
-    Effect.gen(function* () {
-      for (const run of claimed) {
-        const registration = registrations.get(run.workflow)
-        if (registration === undefined || stopping) {
-          yield* Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
-        } else {
-          runs.begin(registration, run)
-        }
-      }
-    })
+    Effect.forEach(claimed, beginOne, { discard: true })
 
   const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
     Effect.suspend(() => {
       const claimFor = room() > 0 && registrations.has(run.workflow) ? executor : undefined
       if (claimFor === undefined) return Effect.map(store.create(run), ({ run }) => run)
       reserved++
-      return store.create(run, claimFor).pipe(
-        Effect.ensuring(Effect.sync(() => reserved--)),
-        Effect.tap(({ claimed }) => (claimed === undefined ? Effect.void : begin([claimed]))),
-        Effect.map(({ run }) => run),
-        // a run that is claimed is also begun, or given back
-        Effect.uninterruptible
+      // a run that is claimed is also begun, or given back
+      return Effect.uninterruptible(
+        Effect.matchCauseEffect(store.create(run, claimFor), {
+          onFailure: (cause) => {
+            reserved--
+            return Effect.failCause(cause)
+          },
+          onSuccess: ({ claimed, run }) => {
+            reserved--
+            return claimed === undefined ? Effect.succeed(run) : Effect.as(beginOne(claimed), run)
+          }
+        })
       )
     })
 
@@ -284,6 +296,7 @@ export const make: Effect.Effect<
       deferreds.delete(oldest)
     },
     isDraining,
+    bounded,
     halt: runs.halt,
     executor: () => executor,
     setExecutor: (id) => {

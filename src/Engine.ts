@@ -33,6 +33,13 @@ const timerPrefix = "DurableClock/"
 
 const suspended = new Workflow.Suspended({})
 
+/** What a step has come to, once its schema has decoded it. */
+type StepEnd = Effect.Effect<
+  Workflow.Complete<unknown, unknown> | Workflow.Suspended,
+  never,
+  unknown
+>
+
 export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStore | Dispatcher> =
   Effect.gen(function* () {
     const store = yield* RunStore
@@ -84,29 +91,40 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     // --- steps
 
-    const decodeStep = (link: Link, activity: Activity.Any, exit: Json) =>
-      Codec.exitFromJson(activity, exit).pipe(
-        Effect.map((decoded) => new Workflow.Complete({ exit: decoded })),
-        Effect.catchAll((error) => block(link, `the recorded step "${activity.name}"`, error))
-      )
+    const decodeStep = (link: Link, activity: Activity.Any, json: Json): StepEnd => {
+      const exit = Codec.exitFromJson(activity, json)
+      const decoded = Codec.atHand(exit)
+      return decoded === undefined
+        ? exit.pipe(
+            Effect.map((exit) => new Workflow.Complete({ exit })),
+            Effect.catchAll((error) => block(link, `the recorded step "${activity.name}"`, error))
+          )
+        : Effect.succeed(new Workflow.Complete({ exit: decoded.right }))
+    }
 
-    const executeStep = Effect.fnUntraced(function* (activity: Activity.Any, attempt: number) {
-      const instance = yield* WorkflowInstance
-      const link = yield* requireLink(instance, activity.name)
-      if (activity.name.startsWith(timerPrefix)) return yield* shortSleep(instance, link, activity)
-      const recorded = link.run.steps.get(stepKey(activity.name, attempt))
-      if (recorded !== undefined) {
-        yield* dispatcher.spans.replayed
-        link.run.reach(stepKey(activity.name, attempt), link.nested)
-        return yield* decodeStep(link, activity, recorded)
-      }
-      yield* atEndOfRecord(link)
-      const result = yield* dispatcher.steps.execute(instance, activity, attempt)
-      if (result._tag === "Recorded") return yield* decodeStep(link, activity, result.exit)
-      return result.cause === undefined
-        ? suspended
-        : new Workflow.Suspended({ cause: result.cause })
-    })
+    const executeStep = (activity: Activity.Any, attempt: number) =>
+      Effect.flatMap(WorkflowInstance, (instance): StepEnd => {
+        const link = linkOf(instance)
+        if (link === undefined) return outside(activity.name)
+        if (activity.name.startsWith(timerPrefix)) return shortSleep(instance, link, activity)
+        const key = stepKey(activity.name, attempt)
+        const recorded = link.run.steps.get(key)
+        if (recorded !== undefined) {
+          link.run.reach(key, link.nested)
+          return Effect.zipRight(dispatcher.spans.replayed, decodeStep(link, activity, recorded))
+        }
+        const executed = Effect.flatMap(
+          dispatcher.steps.execute(instance, activity, attempt),
+          (result): StepEnd => {
+            if (result._tag === "Recorded") return decodeStep(link, activity, result.exit)
+            const { cause } = result
+            return Effect.succeed(
+              cause === undefined ? suspended : new Workflow.Suspended({ cause })
+            )
+          }
+        )
+        return isReplayOnly(link) ? Effect.zipRight(atEndOfRecord(link), executed) : executed
+      })
 
     // --- timers
 
@@ -187,7 +205,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
       // `DurableDeferred.into` in a pass that was cut: not an outcome
       if (Option.isSome(own) && interrupted) return
-      const exit = yield* Effect.orDie(Codec.exitToJson(deferred, options.exit))
+      const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
+        Effect.flatMap(dispatcher.bounded),
+        Effect.orDie
+      )
       const signal = { runId: options.executionId, name: options.deferredName, exit }
       const write = untilStored(store.signal(signal))
       // a value that was there before stays
@@ -215,7 +236,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       workflow: Workflow.Any,
       options: { readonly executionId: string; readonly payload: object }
     ) {
-      const payload = yield* Effect.orDie(Codec.payloadToJson(workflow, options.payload))
+      const payload = yield* Codec.payloadToJson(workflow, options.payload).pipe(
+        Effect.flatMap(dispatcher.bounded),
+        Effect.orDie
+      )
       const span = yield* Effect.option(Effect.currentSpan)
       return {
         runId: options.executionId,
@@ -365,10 +389,11 @@ const isReplayOnly = ({ nested, run }: Link) => run.interrupting && !run.closing
 
 const requireLink = (instance: Instance, what: string): Effect.Effect<Link> => {
   const link = linkOf(instance)
-  return link === undefined
-    ? Effect.dieMessage(`"${what}" was used outside of a run of this engine`)
-    : Effect.succeed(link)
+  return link === undefined ? outside(what) : Effect.succeed(link)
 }
+
+const outside = (what: string) =>
+  Effect.dieMessage(`"${what}" was used outside of a run of this engine`)
 
 /** A write of a run that has nowhere to report to; the store is waited for. */
 const untilStored = <A>(write: Effect.Effect<A, RunStoreError>): Effect.Effect<A> =>

@@ -460,9 +460,11 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     /**
      * Takes over from executors whose lease has lapsed, and from those in `dead`, which are known to
      * be gone whatever their lease: up to `limit` of their runs become `pending`, and an executor
-     * with none left is removed. Answers with how many runs that were.
+     * with none left is removed. Answers with how many runs that were. Never from `by`, which asks:
+     * if it was frozen until its own lease had lapsed, it renews that, and goes on.
      */
     readonly takeOver: (options: {
+      readonly by?: number | undefined
       readonly limit: number
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>

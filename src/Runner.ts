@@ -180,7 +180,10 @@ const drainRunner = (started: Started) =>
     yield* dispatcher.closeSlots
     yield* SubscriptionRef.set(dispatcher.state, "draining")
     yield* Effect.logInfo("drain begun").pipe(
-      Effect.annotateLogs({ stepsInFlight: inFlight.length, steps: inFlight.map(({ key }) => key) })
+      Effect.annotateLogs({
+        stepsInFlight: inFlight.length,
+        steps: inFlight.slice(0, 100).map(({ key }) => key)
+      })
     )
 
     // the steps in flight are recorded, and their runs are over, suspended or handed over

@@ -38,6 +38,12 @@ export interface RunnerOptions {
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
   readonly maxConcurrentSteps: number
   /**
+   * How many bytes a payload, a signal, a step's outcome and a run's result may have as JSON. A
+   * larger payload or signal is refused; a step or a run that comes to more fails, with a defect
+   * that says so. At least 1,024. Default: 2 MiB.
+   */
+  readonly maxValueSize: number
+  /**
    * How long runs are kept that are over. They are removed in small batches, once a minute.
    * `Duration.infinity` keeps them. Default: for ever.
    */
@@ -58,6 +64,7 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly leaseDuration: Duration.Duration
     readonly maxConcurrentRuns: number
     readonly maxConcurrentSteps: number
+    readonly maxValueSize: number
     readonly retention: Duration.Duration
     readonly retentionCount: number
   }
@@ -70,6 +77,7 @@ export const defaults: RunnerConfig["Type"] = {
   leaseDuration: Duration.seconds(15),
   maxConcurrentRuns: 1000,
   maxConcurrentSteps: 500,
+  maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
   retentionCount: Number.POSITIVE_INFINITY
 }
@@ -82,6 +90,7 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   leaseDuration: Duration.decode(options.leaseDuration ?? defaults.leaseDuration),
   maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
   maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
+  maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
   retention: Duration.decode(options.retention ?? defaults.retention),
   retentionCount: options.retentionCount ?? defaults.retentionCount
 })
@@ -98,7 +107,7 @@ const atLeastOne = (name: string, fallback: number) =>
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
- * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS` and `RETENTION_COUNT`.
+ * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   stopTimeout: Variable.duration("STOP_TIMEOUT", {
@@ -112,6 +121,11 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   }).pipe(Config.withDefault(defaults.leaseDuration)),
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
+  maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
+    min: 1_024,
+    max: 512 * 1024 * 1024,
+    allowed: "a whole number of bytes from 1024 to 536870912"
+  }).pipe(Config.withDefault(defaults.maxValueSize)),
   retention: Variable.duration("RETENTION", {
     min: Duration.seconds(1),
     allowed: 'a duration of at least 1 second, such as "30 days"'

@@ -15,6 +15,9 @@
  * client: they are refused as `unavailable`.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -148,6 +151,8 @@ const reads = (database: Database, isClosed: () => boolean) => {
   } satisfies Partial<RunStore["Type"]>
 }
 
+const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
 /** Over the app's own client, with the options' defaults. */
 export const layer: Layer.Layer<RunStore, RunStoreError, SqlClient.SqlClient> = Layer.scoped(
   RunStore,
@@ -177,13 +182,13 @@ export const layerFile = (
   )
 
 /**
- * In memory: for tests, and for runs that need not outlive the process. A commit costs next to
- * nothing here, so writes do not wait for each other, and all that a TestClock sets off has
- * happened when the event loop turns.
+ * In memory: for tests, and for runs that need not outlive the process. Under a clock that is not
+ * the system's a commit waits for no turn of the event loop, so that all that a TestClock sets off
+ * has happened when the loop turns.
  */
 export const layerMemory: Layer.Layer<RunStore, RunStoreError> = layerWith({
   pollInterval: Duration.infinity,
-  gather: Effect.yieldNow()
+  gather: Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
 }).pipe(Layer.provide(Connect.layerFile(":memory:")))
 
 /**

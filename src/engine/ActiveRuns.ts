@@ -17,6 +17,7 @@ import type { Persist } from "./Persist.js"
 import type { Told } from "./Results.js"
 import type { Steps } from "./Steps.js"
 import { turn } from "./Turn.js"
+import type { Bounded } from "./ValueSize.js"
 
 /** What a retirement left behind. */
 export interface Retired {
@@ -76,6 +77,7 @@ export const make = (options: {
   readonly spans: Spans
   readonly isDraining: (run: ActiveRun) => boolean
   readonly origin: Origin
+  readonly bounded: Bounded
   readonly grace: Duration.Duration
   readonly onRoom: () => void
 }): ActiveRuns => {
@@ -298,6 +300,9 @@ const within = (effect: Effect.Effect<void>, duration: Duration.Duration) =>
     (done) => done._tag === "Some"
   )
 
+/** A line of the log names at most so many. */
+const named = (names: ReadonlyArray<string>) => names.slice(0, 100)
+
 /** Says what was cut, and what could not be. */
 export const logCut = (retired: Retired): Effect.Effect<void> =>
   Effect.gen(function* () {
@@ -305,13 +310,13 @@ export const logCut = (retired: Retired): Effect.Effect<void> =>
       yield* Effect.logWarning("stop timeout: steps interrupted").pipe(
         Effect.annotateLogs({
           count: retired.cut.length,
-          steps: retired.cut.map((step) => step.key)
+          steps: named(retired.cut.map((step) => step.key))
         })
       )
     }
     if (retired.abandoned.length > 0) {
       yield* Effect.logError("stop timeout: code that cannot be interrupted was left behind").pipe(
-        Effect.annotateLogs({ runIds: retired.abandoned })
+        Effect.annotateLogs({ count: retired.abandoned.length, runIds: named(retired.abandoned) })
       )
     }
   })

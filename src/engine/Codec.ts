@@ -18,12 +18,15 @@ export class NotJson extends Data.TaggedError("NotJson")<{ readonly message: str
 /** Recorded text that the schemas of today do not read any more. */
 export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly message: string }> {}
 
-export const stringify = (value: unknown): Effect.Effect<Json, NotJson> =>
-  Effect.try({
-    try: () => JSON.stringify(value) ?? "null",
-    catch: (cause) =>
+export const stringify = (value: unknown): Either.Either<Json, NotJson> => {
+  try {
+    return Either.right(JSON.stringify(value) ?? "null")
+  } catch (cause) {
+    return Either.left(
       new NotJson({ message: cause instanceof Error ? cause.message : String(cause) })
-  })
+    )
+  }
+}
 
 /** The exit of an effect that succeeded with nothing: what a due timer answers. */
 export const exitVoid: Json = `{"_tag":"Success"}`
@@ -44,10 +47,10 @@ export const encodedExitToJson = (
   Exit.isSuccess(exit) ? successToJson(exit.value) : Effect.flatMap(encodeFailure(exit), stringify)
 
 /** JSON has no `undefined`: a success with nothing has no value. */
-const successToJson = (value: unknown): Effect.Effect<Json, NotJson> =>
+const successToJson = (value: unknown): Either.Either<Json, NotJson> =>
   value === undefined
-    ? Effect.succeed(exitVoid)
-    : Effect.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
+    ? Either.right(exitVoid)
+    : Either.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
 
 type AnySchema = Schema.Schema.All
 
@@ -70,6 +73,8 @@ const once = <Made>(make: (schema: Schema.Schema<unknown, unknown, unknown>) => 
 export const atHand = <A>(
   effect: Effect.Effect<A, unknown, unknown>
 ): Either.Right<never, A> | undefined =>
+  // one that is there can neither fail nor need anything
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   Either.isEither(effect) && Either.isRight(effect) ? (effect as Either.Right<never, A>) : undefined
 
 const causeSchema = once((error) => Schema.Cause({ error, defect: Schema.Defect }))

@@ -23,6 +23,7 @@ import { LazyScope, toScope } from "./LazyScope.js"
 import * as Pass from "./Pass.js"
 import type { GivenUp, Persist } from "./Persist.js"
 import { turn } from "./Turn.js"
+import type { Bounded } from "./ValueSize.js"
 
 export interface DriveOptions {
   readonly store: RunStore["Type"]
@@ -30,6 +31,7 @@ export interface DriveOptions {
   /** Runs of this process are given back rather than begun again. */
   readonly isDraining: (run: ActiveRun) => boolean
   readonly spans: Spans
+  readonly bounded: Bounded
   /** What the fibers of runs start with. */
   readonly origin: Fibers.Origin
 }
@@ -308,7 +310,7 @@ const settle = (run: ActiveRun, verdict: Pass.Verdict, options: DriveOptions) =>
 
 const complete = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: DriveOptions) =>
   Effect.gen(function* () {
-    const written = yield* writable(run, exit)
+    const written = yield* writable(run, exit, options.bounded)
     const status = Codec.statusOfExit(written.exit)
     const { compensated, held } = run
     yield* options.persist(
@@ -371,13 +373,16 @@ const decodePayload = (run: ActiveRun): Effect.Effect<object, Json> => {
 export const blockCause = (message: string): Json =>
   Codec.causeToJson(Cause.die(new Error(message)))
 
-/** An exit as text; one that its schemas cannot write becomes a defect that says so. */
-const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>) =>
+/** An exit as text; one that cannot be written becomes a defect that says so. */
+const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) =>
   contextFree(Codec.exitToJson(run.registration.workflow, exit)).pipe(
+    Effect.flatMap(bounded),
     Effect.map((text) => ({ text, exit })),
     Effect.catchAllCause((cause) => {
       const failure = Exit.die(
-        new Error(`the result of workflow "${run.workflowName}" cannot be written: ${cause}`)
+        new Error(
+          `the result of workflow "${run.workflowName}" cannot be recorded: ${Cause.pretty(cause)}`
+        )
       )
       return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
         text,

@@ -80,7 +80,7 @@ export const leases = (options: {
       const dead = (yield* store.executors).filter(Machine.here.isDead).map(({ id }) => id)
       const found = dead.length > 0 ? "that has died" : "whose lease had lapsed"
       while (true) {
-        const taken = yield* store.takeOver({ limit: batch, dead })
+        const taken = yield* store.takeOver({ by: options.executor(), limit: batch, dead })
         if (taken > 0) {
           Metrics.tookOver(taken)
           yield* Effect.logWarning(`took over from an executor ${found}`).pipe(

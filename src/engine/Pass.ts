@@ -90,16 +90,22 @@ export const linkOf = (instance: Instance): Link | undefined =>
 const link = (instance: Instance, to: Link): Instance =>
   Object.assign(instance, { [LinkTypeId]: to })
 
-/** As `WorkflowInstance.initial`, but for its scope: hardly any instance needs one. */
-const initial = (workflow: Workflow.Any, runId: string, scope: Scope.CloseableScope): Instance => ({
-  executionId: runId,
-  workflow,
-  scope,
-  suspended: false,
-  interrupted: false,
-  cause: undefined,
-  activityState: { count: 0, latch: Effect.unsafeMakeLatch() }
-})
+/** As `WorkflowInstance.initial`, but for its scope and its latch: hardly any instance needs them. */
+const initial = (workflow: Workflow.Any, runId: string, scope: Scope.CloseableScope): Instance => {
+  let activityState: Instance["activityState"] | undefined
+  return {
+    executionId: runId,
+    workflow,
+    scope,
+    suspended: false,
+    interrupted: false,
+    cause: undefined,
+    get activityState() {
+      activityState ??= { count: 0, latch: Effect.unsafeMakeLatch() }
+      return activityState
+    }
+  }
+}
 
 /** The instance that a step of the run gets. */
 export const stepInstance = (run: ActiveRun, scope: LazyScope): Instance =>
@@ -201,7 +207,9 @@ export const resultOf = (
     ? !instance.interrupted
     : !Context.get(annotations, Workflow.CaptureDefects) && Cause.isDie(cause)
   return escapes
-    ? (failure as Exit.Exit<never>)
+    ? // interruptions and defects are of no type
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+      (failure as Exit.Exit<never>)
     : Exit.succeed(new Workflow.Complete({ exit: failure }))
 }
 

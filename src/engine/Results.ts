@@ -38,22 +38,20 @@ export const make = (store: RunStore["Type"]): Effect.Effect<Results, never, Sco
       Effect.forEach(waiting.values(), ({ exit }) => Deferred.interrupt(exit), { discard: true })
     )
 
-    const join = (runId: string) =>
-      Effect.sync(() => {
-        const entry = waiting.get(runId) ?? {
-          exit: Deferred.unsafeMake<Json>(FiberId.none),
-          count: 0
-        }
-        waiting.set(runId, entry)
-        entry.count++
-        return entry
-      })
+    const join = (runId: string): Waiting => {
+      const entry = waiting.get(runId) ?? {
+        exit: Deferred.unsafeMake<Json>(FiberId.none),
+        count: 0
+      }
+      waiting.set(runId, entry)
+      entry.count++
+      return entry
+    }
 
-    const leave = (runId: string, entry: Waiting) =>
-      Effect.sync(() => {
-        entry.count--
-        if (entry.count === 0 && waiting.get(runId) === entry) waiting.delete(runId)
-      })
+    const leave = (runId: string, entry: Waiting) => {
+      entry.count--
+      if (entry.count === 0 && waiting.get(runId) === entry) waiting.delete(runId)
+    }
 
     const tell: Results["tell"] = (runId, exit) => {
       const entry = waiting.get(runId)
@@ -63,16 +61,17 @@ export const make = (store: RunStore["Type"]): Effect.Effect<Results, never, Sco
     return {
       tell,
       of: (runId, begin) =>
-        Effect.acquireUseRelease(
-          join(runId),
-          (entry) =>
+        Effect.suspend(() => {
+          const entry = join(runId)
+          return Effect.ensuring(
             Effect.flatMap(begin, (run) =>
               run !== undefined && isFinal(run.status) && run.exit !== undefined
                 ? Effect.succeed(run.exit)
                 : Deferred.await(entry.exit)
             ),
-          (entry) => leave(runId, entry)
-        ),
+            Effect.sync(() => leave(runId, entry))
+          )
+        }),
       look: (others) =>
         Effect.gen(function* () {
           const runIds = new Set([...waiting.keys(), ...others.map(({ runId }) => runId)])

@@ -8,6 +8,7 @@ import * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -25,6 +26,7 @@ import { LazyScope, toScope } from "./LazyScope.js"
 import { type Link, linkOf, stepInstance, suspendedBy } from "./Pass.js"
 import type { GivenUp, Persist } from "./Persist.js"
 import type { Slots } from "./Slots.js"
+import type { Bounded } from "./ValueSize.js"
 
 type Instance = WorkflowEngine.WorkflowInstance["Type"]
 
@@ -33,6 +35,9 @@ export type StepResult =
   | { readonly _tag: "Recorded"; readonly exit: Json }
   /** Nothing was recorded: it suspended, was cut or was not let in. */
   | { readonly _tag: "Suspended"; readonly cause: Cause.Cause<never> | undefined }
+
+/** The fiber in which a step is executed; what it returns is the exit of the activity. */
+type Executing = Fiber.RuntimeFiber<Exit.Exit<unknown, unknown>>
 
 /** A step in flight, and what it takes to cut it without its counting as a failure. */
 interface Flight extends StepInFlight {
@@ -43,7 +48,11 @@ interface Flight extends StepInFlight {
   /** Replaying the workflow does not come by this step. */
   readonly inner: boolean
   /** Undefined only while it is being started. */
-  fiber: Fiber.RuntimeFiber<StepResult> | undefined
+  fiber: Executing | undefined
+  /** Others who have asked for it. */
+  readonly waiting: Set<(result: StepResult) => void>
+  /** Gives its room back. */
+  readonly leave: () => void
   /** It was interrupted from outside: what comes of that is no failure of the step. */
   cut: boolean
   /** Whoever asked for it first does not want it any more. */
@@ -72,6 +81,7 @@ export const make = (options: {
   readonly store: RunStore["Type"]
   readonly slots: Slots
   readonly persist: Persist["persist"]
+  readonly bounded: Bounded
   /** No step of this run may start. */
   readonly refuses: (run: ActiveRun) => boolean
   /** The run was found to be held by somebody else. */
@@ -85,8 +95,25 @@ export const make = (options: {
     const flights = yield* inFlight
     const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
+    /** It is in flight no more; whoever else has asked for it goes on when this returns. */
+    const land = (flight: Flight, result: StepResult): StepResult => {
+      const { run } = flight
+      flights.delete(flightKey(run, flight.key))
+      run.stepsInFlight--
+      Metrics.stepLanded(
+        flight.workflow,
+        flight.outcome ?? (flight.cut ? "cut" : "suspended"),
+        flight.millis
+      )
+      flight.leave()
+      for (const tell of flight.waiting) tell(result)
+      run.changed()
+      options.onLanded()
+      return result
+    }
+
     const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
-      Effect.flatMap(outcomeJson(flight, exit), (json) => {
+      Effect.flatMap(outcomeJson(flight, exit, options.bounded), (json) => {
         const { run } = flight
         const status = Exit.isSuccess(json.exit) ? "completed" : "failed"
         const text = flight.inner ? markInner(json.text) : json.text
@@ -103,81 +130,75 @@ export const make = (options: {
           exit: text,
           timers
         } as const
-        return Effect.matchEffect(options.persist(store.recordStep(step)), {
+        return Effect.matchCauseEffect(options.persist(store.recordStep(step)), {
           onSuccess: () => {
             const key = stepKey(flight.name, flight.attempt)
             run.steps.set(key, text)
             run.reach(key, flight.inner)
             flight.outcome = status
             flight.millis = completedAt - flight.startedAt
-            return Effect.succeed<StepResult>({ _tag: "Recorded", exit: text })
+            return Effect.succeed(land(flight, { _tag: "Recorded", exit: text }))
           },
-          onFailure: (error) => {
+          onFailure: (cause) => {
             run.returnTimers(timers)
-            return unrecorded(flight, error)
+            return unrecorded(flight, cause)
           }
         })
       })
 
-    const unrecorded = (flight: Flight, error: RunLost | GivenUp) => {
-      if (error._tag === "RunLost") {
-        options.onLost(flight.run)
-        return Effect.succeed(suspended)
-      }
+    const unrecorded = (flight: Flight, cause: Cause.Cause<RunLost | GivenUp>) => {
+      const error = Option.getOrUndefined(Cause.failureOption(cause))
+      if (error?._tag === "RunLost") options.onLost(flight.run)
       // what executed and was not recorded executes again, in another executor
-      flight.run.refused = true
-      return Effect.as(Effect.logError("step not recorded", Cause.fail(error)), suspended)
+      else flight.run.refused = true
+      const result = Effect.succeed(land(flight, suspended))
+      return error?._tag === "RunLost"
+        ? result
+        : Effect.zipRight(
+            Effect.annotateLogs(Effect.logError("step not recorded", cause), "step", flight.key),
+            result
+          )
     }
 
-    /** The whole of a step: execute, record. What it returns is recorded. */
-    const fly = (flight: Flight, activity: Activity.Any): Effect.Effect<StepResult> => {
-      const ended = (exit: Exit.Exit<unknown, unknown>) => {
-        const outcome = outcomeOf(exit)
-        return outcome === undefined || (flight.cut && Exit.isFailure(outcome))
-          ? Effect.succeed<StepResult>({ _tag: "Suspended", cause: flight.instance.cause })
-          : Effect.zipRight(flight.scopes.instance.close(outcome), record(flight, outcome))
-      }
-      return Effect.flatMap(executed(flight, activity), ended)
-    }
-
-    const launch = (
-      asking: Asking,
+    /** What has come of executing it is recorded, or is no outcome. Not to be interrupted. */
+    const conclude = (
       flight: Flight,
-      activity: Activity.Any,
-      leave: () => void
-    ): Fiber.RuntimeFiber<StepResult> => {
+      exit: Exit.Exit<unknown, unknown>
+    ): Effect.Effect<StepResult> => {
+      const outcome = outcomeOf(exit)
+      if (outcome === undefined || (flight.cut && Exit.isFailure(outcome))) {
+        const { cause } = flight.instance
+        return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
+      }
+      return flight.scopes.instance.isMade
+        ? Effect.zipRight(
+            Effect.ignoreLogged(flight.scopes.instance.close(outcome)),
+            record(flight, outcome)
+          )
+        : record(flight, outcome)
+    }
+
+    const launch = (asking: Asking, flight: Flight, activity: Activity.Any): Executing => {
       const { run } = flight
-      const key = flightKey(run, flight.key)
-      flights.set(key, flight)
+      flights.set(flightKey(run, flight.key), flight)
       run.stepsInFlight++
       Metrics.stepStarted()
       events?.publish(startOf(flight))
-      const fiber = Fibers.fork(originOf(asking, flight), fly(flight, activity))
+      const fiber = Fibers.fork(originOf(asking, flight), executed(flight, activity))
       flight.fiber = fiber
-      fiber.addObserver(() => {
-        flights.delete(key)
-        run.stepsInFlight--
-        Metrics.stepLanded(
-          flight.workflow,
-          flight.outcome ?? (flight.cut ? "cut" : "suspended"),
-          flight.millis
-        )
-        leave()
-        run.changed()
-        options.onLanded()
-      })
       return fiber
     }
 
     /** A step whose workflow does not want it any more: a race is lost, the run is interrupted. */
-    const abandon = (flight: Flight, fiber: Fiber.RuntimeFiber<StepResult>) =>
+    const abandon = (flight: Flight, fiber: Executing) =>
       Effect.gen(function* () {
         flight.cut = true
         flight.abandoned = true
         const exit = yield* Fiber.interrupt(fiber)
-        const cut = Exit.isFailure(exit) || exit.value._tag === "Suspended"
+        const result = yield* conclude(flight, Exit.flatten(exit))
         const halt = flight.run.halt?._tag
-        if (!cut || slots.isClosed() || (halt !== undefined && halt !== "interrupt")) return
+        if (result._tag === "Recorded" || slots.isClosed()) return
+        if (halt !== undefined && halt !== "interrupt") return
         // for people to see; a write that fails here is no loss
         yield* Effect.forkDaemon(
           Effect.ignore(
@@ -194,52 +215,51 @@ export const make = (options: {
       })
 
     /** What a step in flight comes to for another who asks for it; who may have to take it on. */
-    const join = (
-      flight: Flight,
-      [instance, activity, attempt]: Parameters<Steps["execute"]>
-    ): Effect.Effect<StepResult> =>
-      Effect.flatMap(
-        flight.fiber === undefined ? Effect.succeed(suspended) : landing(flight.fiber),
-        (result) =>
-          flight.abandoned && result._tag === "Suspended"
-            ? execute(instance, activity, attempt)
-            : Effect.succeed(result)
+    const join = (flight: Flight, step: Parameters<Steps["execute"]>): Effect.Effect<StepResult> =>
+      Effect.flatMap(landing(flight), (result) =>
+        flight.abandoned && result._tag === "Suspended" ? execute(...step) : Effect.succeed(result)
       )
 
-    /** Starts the step, which has its room, and waits for it. */
+    /**
+     * Starts the step, which has its room, and waits for it. Who asks for a step also records it,
+     * and cannot be interrupted from then on.
+     */
     const begin = (
       asking: Asking,
       link: Link,
-      [instance, activity, attempt]: Parameters<Steps["execute"]>
-    ): Effect.Effect<StepResult> =>
-      Effect.async((resume) => {
-        const { nested, run } = link
-        const scopes = { instance: new LazyScope(), execution: new LazyScope() }
-        const flight: Flight = {
-          key: `${run.runId}/${stepKey(activity.name, attempt)}`,
-          runId: run.runId,
-          workflow: run.workflowName,
-          name: activity.name,
-          attempt,
-          startedAt: clock.unsafeCurrentTimeMillis(),
-          run,
-          instance: stepInstance(run, scopes.instance),
-          scopes,
-          inner: nested || run.closing || instance !== run.instance,
-          fiber: undefined,
-          cut: false,
-          abandoned: false,
-          outcome: undefined,
-          millis: undefined
-        }
-        const fiber = launch(asking, flight, activity, nested ? noLeave : slots.leave)
-        const land = (exit: Exit.Exit<StepResult>) => resume(exit)
-        fiber.addObserver(land)
-        return Effect.suspend(() => {
-          fiber.removeObserver(land)
-          return abandon(flight, fiber)
-        })
-      })
+      [instance, activity, attempt]: Parameters<Steps["execute"]>,
+      restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
+    ): Effect.Effect<StepResult> => {
+      const { nested, run } = link
+      const scopes = { instance: new LazyScope(), execution: new LazyScope() }
+      const flight: Flight = {
+        key: `${run.runId}/${stepKey(activity.name, attempt)}`,
+        runId: run.runId,
+        workflow: run.workflowName,
+        name: activity.name,
+        attempt,
+        startedAt: clock.unsafeCurrentTimeMillis(),
+        run,
+        instance: stepInstance(run, scopes.instance),
+        scopes,
+        inner: nested || run.closing || instance !== run.instance,
+        fiber: undefined,
+        waiting: new Set(),
+        leave: nested ? noLeave : slots.leave,
+        cut: false,
+        abandoned: false,
+        outcome: undefined,
+        millis: undefined
+      }
+      const fiber = launch(asking, flight, activity)
+      const ended = fiber.unsafePoll()
+      return ended !== null
+        ? conclude(flight, Exit.flatten(ended))
+        : Effect.matchCauseEffect(restore(end(fiber)), {
+            onSuccess: (exit) => conclude(flight, exit),
+            onFailure: (cause) => Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause))
+          })
+    }
 
     const refuse = (run: ActiveRun): Effect.Effect<StepResult> => {
       run.refused = true
@@ -261,7 +281,7 @@ export const make = (options: {
           const ended = run.steps.get(key)
           const begun = flights.get(flightKey(run, `${run.runId}/${key}`))
           if (run.halt === undefined && ended === undefined && begun === undefined) {
-            return restore(begin(asking, link, step))
+            return begin(asking, link, step, restore)
           }
           slots.leave()
           if (run.halt !== undefined) return refuse(run)
@@ -283,7 +303,9 @@ export const make = (options: {
         const admitted = nested || slots.enter(() => options.refuses(run))
         const asking = { fiber, runtimeFlags }
         if (admitted === undefined) return queue(asking, link, step)
-        if (admitted && run.halt === undefined) return begin(asking, link, step)
+        if (admitted && run.halt === undefined) {
+          return Effect.uninterruptibleMask((restore) => begin(asking, link, step, restore))
+        }
         if (admitted && !nested) slots.leave()
         return refuse(run)
       })
@@ -372,13 +394,26 @@ const toStepInFlight = (flight: Flight): StepInFlight => ({
   startedAt: flight.startedAt
 })
 
-/** A step's end. Not `Fiber.join`: what a step does to its fiber's refs would be gone on replay. */
-const landing = (fiber: Fiber.RuntimeFiber<StepResult>): Effect.Effect<StepResult> =>
+/** What executing it has come to. Not `Fiber.join`: what a step does to its fiber's refs would be gone on replay. */
+const end = (fiber: Executing): Effect.Effect<Exit.Exit<unknown, unknown>> =>
   Effect.async((resume) => {
-    const land = (exit: Exit.Exit<StepResult>) => resume(exit)
-    fiber.addObserver(land)
-    return Effect.sync(() => fiber.removeObserver(land))
+    const tell = (exit: Exit.Exit<Exit.Exit<unknown, unknown>>) =>
+      resume(Effect.succeed(Exit.flatten(exit)))
+    fiber.addObserver(tell)
+    return Effect.sync(() => fiber.removeObserver(tell))
   })
+
+/** What it comes to; at once where it asks for itself while it is being started. */
+const landing = (flight: Flight): Effect.Effect<StepResult> =>
+  flight.fiber === undefined
+    ? Effect.succeed(suspended)
+    : Effect.async((resume) => {
+        const tell = (result: StepResult) => resume(Effect.succeed(result))
+        flight.waiting.add(tell)
+        return Effect.sync(() => {
+          flight.waiting.delete(tell)
+        })
+      })
 
 /** Executes the activity, in the step's fiber, which is not interruptible otherwise. */
 const executed = (
@@ -386,7 +421,6 @@ const executed = (
   activity: Activity.Any
 ): Effect.Effect<Exit.Exit<unknown, unknown>> => {
   // what an activity needs is in the context of the workflow that asks for it
-  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   const execution = activity.executeEncoded as Effect.Effect<unknown, unknown>
   return Effect.flatMap(Effect.exit(Effect.interruptible(execution)), (exit) => {
     const { instance, scopes } = flight
@@ -410,15 +444,21 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Exit.Exit<unknown, unknow
 }
 
 /** What cannot be written is the step's failure, as a defect that says so. */
-const outcomeJson = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
-  Codec.encodedExitToJson(exit).pipe(
-    Effect.map((text) => ({ text, exit })),
-    Effect.catchAll((error) => {
-      const message = `the outcome of step "${flight.name}" of workflow "${flight.workflow}" cannot be written as JSON: ${error.message}`
-      const failure = Exit.die(new Error(message))
-      return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
-        text,
-        exit: failure
-      }))
-    })
-  )
+const outcomeJson = (flight: Flight, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
+  const json = Codec.encodedExitToJson(exit)
+  const text = Codec.atHand(json)
+  const fits = text === undefined ? undefined : bounded(text.right)
+  return fits !== undefined && Either.isRight(fits)
+    ? Effect.succeed({ text: fits.right, exit })
+    : json.pipe(
+        Effect.flatMap(bounded),
+        Effect.map((text) => ({ text, exit })),
+        Effect.catchAll((error) => unwritable(flight, error))
+      )
+}
+
+const unwritable = (flight: Flight, error: Error) => {
+  const message = `the outcome of step "${flight.name}" of workflow "${flight.workflow}" cannot be recorded as JSON: ${error.message}`
+  const exit = Exit.die(new Error(message))
+  return Effect.map(Effect.orDie(Codec.encodedExitToJson(exit)), (text) => ({ text, exit }))
+}

@@ -5,11 +5,14 @@
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Events from "../../src/Events.js"
 import * as SqlRunStore from "../../src/SqlRunStore.js"
 import { suite } from "./conformance.js"
 import { temporaryFolder } from "./files.js"
 
 suite("in memory", SqlRunStore.layerMemory)
+
+suite("in memory, and observed", Layer.provide(Events.layer, SqlRunStore.layerMemory))
 
 suite(
   "in a file",

@@ -161,36 +161,41 @@ const selectLapsed = `
   LEFT JOIN workflow_executors e ON e.id = names.executor
   CROSS JOIN workflow_runs r INDEXED BY workflow_runs_held
     ON r.executor = names.executor AND r.status = 'running'
-  WHERE e.id IS NULL OR e.lease_until < ? LIMIT ?`
+  WHERE names.executor <> ? AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
 
 const markLapsed = `
   UPDATE workflow_executors SET lease_until = ${takenOver}
-  WHERE lease_until < ? AND lease_until <> ${takenOver}`
+  WHERE id <> ? AND lease_until < ? AND lease_until <> ${takenOver}`
 
 const removeLapsed = `
   DELETE FROM workflow_executors
-  WHERE lease_until < ? AND NOT EXISTS (
+  WHERE id <> ? AND lease_until < ? AND NOT EXISTS (
     SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_held
     WHERE executor = workflow_executors.id AND status = 'running'
   )`
 
 const markDead = `UPDATE workflow_executors SET lease_until = ${takenOver} WHERE id = ?`
 
+/** No executor has this id. */
+const nobody = 0
+
 export const takeOver =
   ({
+    by = nobody,
     limit,
     dead = []
   }: {
+    readonly by?: number | undefined
     readonly limit: number
     readonly dead?: ReadonlyArray<number> | undefined
   }): Operation<number> =>
   (transaction) =>
     Effect.gen(function* () {
       for (const id of dead) yield* transaction.changes(markDead, [id])
-      const runs = yield* transaction.rows<Key>(selectLapsed, [transaction.now, limit])
+      const runs = yield* transaction.rows<Key>(selectLapsed, [by, transaction.now, limit])
       const count = yield* giveBackAll(transaction, runs)
-      yield* transaction.changes(removeLapsed, [transaction.now])
-      if (runs.length === limit) yield* transaction.changes(markLapsed, [transaction.now])
+      yield* transaction.changes(removeLapsed, [by, transaction.now])
+      if (runs.length === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
       return count
     })
 

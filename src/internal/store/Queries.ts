@@ -187,7 +187,8 @@ const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
 
 export const list = (database: Database, query: RunQuery): Effect.Effect<Page, SqlError> =>
   Effect.gen(function* () {
-    let before = query.cursor ?? (yield* database.read(newest)) + 1
+    // a cursor may come from anywhere: there is nothing above the newest run
+    let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
     const rows = [...(yield* database.read(page(query, before, query.limit + 1)))]
     while (rows.length <= query.limit && before > listWindow) {
       yield* nextTurn
