@@ -202,7 +202,7 @@ describe("completions", () => {
       writeFileSync(
         script,
         `${yield* said("--completions", "bash")}
-for line in "do" "runs li" "runs list --st" "runs list --status fa" "doctor --fu"; do
+for line in "do" "runs li" "runs list --st" "runs list --status fa" "doctor --fu" "dr" "drain --ti"; do
   COMP_WORDS=(workflow-executor $line)
   COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
   _workflow-executor_bash_completions workflow-executor
@@ -216,6 +216,8 @@ done`
           "--status",
           "failed",
           "--full",
+          "drain",
+          "--timeout",
           ""
         ])
       } finally {

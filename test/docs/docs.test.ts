@@ -81,11 +81,12 @@ describe("TypeScript in the documentation", () => {
 
 const all = blocks("sh").flatMap(commands)
 
-const { bin, scripts } = Schema.decodeUnknownSync(
+const { bin, peerDependencies, scripts } = Schema.decodeUnknownSync(
   Schema.parseJson(
     Schema.Struct({
       scripts: Schema.Record({ key: Schema.String, value: Schema.String }),
-      bin: Schema.Record({ key: Schema.String, value: Schema.String })
+      bin: Schema.Record({ key: Schema.String, value: Schema.String }),
+      peerDependencies: Schema.Record({ key: Schema.String, value: Schema.String })
     })
   )
 )(readFileSync(join(root, "package.json"), "utf8"))
@@ -179,10 +180,17 @@ const wrongRequest = ({ args }: Command): string | undefined => {
   return decoded._tag === "Left" ? decoded.left.message : undefined
 }
 
-const wrongNpm = ([verb = "", script = ""]: ReadonlyArray<string>) =>
-  verb === "ci" || (verb === "run" ? script : verb) in scripts
+const wrongNpm = ([verb = "", ...args]: ReadonlyArray<string>) => {
+  const [first = ""] = args
+  if (verb === "install" && first !== "") {
+    return args.every((name) => name in peerDependencies)
+      ? undefined
+      : "package.json has no such package"
+  }
+  return verb === "ci" || (verb === "run" ? first : verb) in scripts
     ? undefined
     : "package.json has no such script"
+}
 
 /** The arguments of our command, or `undefined` when it is another one. */
 const argsOfExecutor = ({ args, name }: Command) =>
@@ -233,6 +241,7 @@ describe("commands in the documentation", () => {
       const said = yield* helps
       const lines = [
         "npm run nothing",
+        "npm install nothing",
         "npx workflow-executor stop",
         "node dist/bin.js start --color red",
         "npx workflow-executor runs forget 1",
@@ -250,11 +259,17 @@ describe("commands in the documentation", () => {
     })
   )
 
-  it("set variables that the page uses", () => {
+  it("set variables that the page uses, or that our command reads", () => {
     for (const page of pages) {
       const shell = page.blocks.filter(({ language }) => language === "sh")
       for (const command of shell.flatMap(commands)) {
-        for (const name of command.variables) assert.include(page.text, `$${name}`, command.at)
+        for (const name of command.variables) {
+          if (argsOfExecutor(command) === undefined) {
+            assert.include(page.text, `$${name}`, command.at)
+          } else {
+            assert.include(variables, name, command.at)
+          }
+        }
       }
     }
   })
@@ -273,7 +288,11 @@ const anchorsOf = (text: string) =>
   )
 
 /** The variables that these sources read. */
-const variables = ["src/Settings.ts", "src/RunnerConfig.ts"].flatMap((path) =>
+const variables = [
+  "src/Settings.ts",
+  "src/RunnerConfig.ts",
+  "src/telemetry/OtlpSettings.ts"
+].flatMap((path) =>
   Array.from(
     readFileSync(join(root, path), "utf8").matchAll(/\b\w+(?:<\w+>)?\("([A-Z][A-Z_]+)"/g),
     ([, name = ""]) => name

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { afterEach, describe, expect, it, vi } from "vitest"
+import * as Authorization from "../../src/http/Authorization.js"
 import * as WorkflowExecutor from "../../src/WorkflowExecutor.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
@@ -270,6 +271,62 @@ describe("stopping", () => {
     for (const error of await Promise.all(calls.map(rejection))) {
       expect(error).toBeInstanceOf(WorkflowExecutor.ExecutorStopped)
     }
+  })
+})
+
+describe("a request to drain", () => {
+  const authSecret = Redacted.make("0123456789abcdef0123456789abcdef")
+
+  const drain = async (executor: WorkflowExecutor.WorkflowExecutor) => {
+    const token = await Effect.runPromise(
+      Effect.flatMap(Authorization.makeTokens(authSecret), (tokens) => tokens.sign())
+    )
+    const response = await fetch(`${executor.address}/drain`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${Redacted.value(token)}` }
+    })
+    return [response.status, await response.json()]
+  }
+
+  afterEach(() => {
+    process.exitCode = undefined
+  })
+
+  it("stops it, and is shared with calls of stop", async () => {
+    const work = gate()
+    const executor = onFile({ http: { port: 0, authSecret }, workflows: orders({ "1": work }) })
+    await executor.start()
+    await executor.submit(Order, { id: "1" })
+    await work.entered
+    expect(await drain(executor)).toEqual([202, { state: "draining" }])
+    expect(executor.state).toBe("draining")
+    expect(await drain(executor)).toEqual([202, { state: "draining" }])
+    work.open()
+    expect(await executor.stop()).toMatchObject({ stepsInFlight: 1, stepsCut: 0 })
+    expect(executor.state).toBe("stopped")
+    expect(process.exitCode).toBeUndefined()
+  })
+
+  it("is answered when nothing is in flight, and sets the exit code where signals do", async () => {
+    const executor = onFile({ http: { port: 0, authSecret }, handleSignals: true })
+    await executor.start()
+    expect(await drain(executor)).toEqual([202, { state: "draining" }])
+    await executor.stop()
+    await expect.poll(() => process.exitCode).toBe(0)
+  })
+
+  it("that the stop fails after is no unhandled rejection", async () => {
+    const broken = Layer.scopedDiscard(
+      Effect.addFinalizer(() => Effect.die(new Error("the pool does not close")))
+    )
+    const executor = onFile({
+      http: { port: 0, authSecret },
+      workflows: Layer.merge(orders(), broken)
+    })
+    await executor.start()
+    expect(await drain(executor)).toEqual([202, { state: "draining" }])
+    // a rejection that nobody handled would end this test run
+    expect(await rejection(executor.stop())).toMatchObject({ _tag: "StopFailed" })
   })
 })
 

@@ -526,7 +526,7 @@ describe("bodies", () => {
       const deep = `{"value":${"[".repeat(100_000)}${"]".repeat(100_000)}}`
       const { body, status } = yield* post("/runs/r1/signals/Other", deep)
       assert.strictEqual(status, 400)
-      assert.strictEqual(body._tag, "InvalidSignal")
+      assert.strictEqual(body._tag, "InvalidJson")
     })
   )
 })

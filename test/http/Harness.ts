@@ -16,11 +16,14 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../../src/Dispatcher.js"
+import * as Events from "../../src/Events.js"
+import { bounded } from "../../src/engine/ValueSize.js"
 import * as Authorization from "../../src/http/Authorization.js"
 import * as Http from "../../src/http/Http.js"
 import type { RunnerState } from "../../src/RunnerState.js"
 import { type Held, type NewRun, RunStore } from "../../src/RunStore.js"
 import * as Runs from "../../src/Runs.js"
+import * as Shutdown from "../../src/Shutdown.js"
 import { Signals } from "../../src/Signals.js"
 import * as SqlRunStore from "../../src/SqlRunStore.js"
 import type { StepInFlight } from "../../src/StepInFlight.js"
@@ -59,13 +62,15 @@ export interface Controls {
   state: SubscriptionRef.SubscriptionRef<RunnerState>
   inFlight: ReadonlyArray<StepInFlight>
   executor: number | undefined
+  /** How often this executor was asked to stop. */
+  stops: number
   /** Runs before a start is stored. */
   beforeStart: Effect.Effect<void>
 }
 
 export const makeControls: Effect.Effect<Controls> = Effect.map(
   SubscriptionRef.make<RunnerState>("running"),
-  (state) => ({ state, inFlight: [], executor: undefined, beforeStart: Effect.void })
+  (state) => ({ state, inFlight: [], executor: undefined, stops: 0, beforeStart: Effect.void })
 )
 
 export const layerDispatcher = (controls: Controls) =>
@@ -74,7 +79,7 @@ export const layerDispatcher = (controls: Controls) =>
     Effect.map(RunStore, (store) => {
       const used: Pick<
         Dispatcher["Type"],
-        "state" | "workflows" | "deferred" | "inFlight" | "start" | "executor"
+        "state" | "workflows" | "deferred" | "inFlight" | "start" | "executor" | "bounded"
       > = {
         state: controls.state,
         workflows: Effect.succeed(workflows),
@@ -82,6 +87,7 @@ export const layerDispatcher = (controls: Controls) =>
           Option.fromNullable(signalsOf(workflow).find((deferred) => deferred.name === name)),
         inFlight: Effect.sync(() => controls.inFlight),
         executor: () => controls.executor,
+        bounded: bounded(2 * 1024 * 1024),
         start: (run: NewRun) =>
           Effect.zipRight(
             Effect.suspend(() => controls.beforeStart),
@@ -106,7 +112,11 @@ export const layerStore = (
 
 /** The server with everything under it; `close` releases it, as the end of the scope does. */
 export const serve = Effect.fnUntraced(function* (
-  options: Http.Options & { readonly store?: Parameters<typeof layerStore>[0] } = {}
+  options: Http.Options & {
+    readonly store?: Parameters<typeof layerStore>[0]
+    /** What the app does when it is asked to stop; `false`: it cannot be. Default: it counts. */
+    readonly stop?: Effect.Effect<unknown> | false
+  } = {}
 ) {
   const controls = yield* makeControls
   const logs: Array<string> = []
@@ -116,8 +126,14 @@ export const serve = Effect.fnUntraced(function* (
   const context = yield* Http.layerServer({ port: 0, ...options }).pipe(
     Layer.provideMerge(Runs.layer),
     Layer.provideMerge(layerDispatcher(controls)),
+    Layer.provideMerge(Events.layer),
     Layer.provideMerge(store),
     Layer.provideMerge(Authorization.layerTokens(Redacted.make(secret))),
+    Layer.provide(
+      options.stop === false
+        ? Layer.empty
+        : Shutdown.layer(options.stop ?? Effect.sync(() => void controls.stops++))
+    ),
     Layer.provide(
       Layer.mergeAll(
         Logger.replace(Logger.defaultLogger, logger),
@@ -170,6 +186,7 @@ export const serve = Effect.fnUntraced(function* (
     logs,
     close,
     store: yield* RunStore.pipe(Effect.provide(context)),
+    events: yield* Events.Events.pipe(Effect.provide(context)),
     runs: yield* Runs.Runs.pipe(Effect.provide(context)),
     get: (path: string, options?: RequestOptions) => request("GET", path, options),
     post: (path: string, body?: unknown, options?: RequestOptions) =>

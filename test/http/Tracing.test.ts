@@ -79,7 +79,10 @@ describe("the definition", () => {
       "/runs/{runId}/resume",
       "/runs/{runId}/retry",
       "/runs/{runId}/signals/{name}",
+      "/events",
+      "/runs/{runId}/events",
       "/executors",
+      "/drain",
       "/metrics"
     ])
     assert.deepStrictEqual(Object.keys(paths["/runs"]?.post?.responses ?? {}), [

@@ -193,9 +193,12 @@ describe("GET /executors", () => {
         state: "draining",
         alive: true,
         self: true,
-        runs: 1
+        runs: 1,
+        stepsInFlight: 0
       })
       assert.isAbove(Date.parse(leaseUntil), Date.parse(startedAt))
+      // only those of its own process are known to the executor that answers
+      assert.notProperty(second, "stepsInFlight")
       assert.include(second, { id: lapsed, alive: false, self: false, runs: 0 })
       assert.include(third, { id: endless, alive: true })
     })

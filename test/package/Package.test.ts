@@ -23,7 +23,8 @@ const modules = readdirSync(join(App.root, "src"), { recursive: true, encoding: 
   .map((path) => path.replaceAll("\\", "/").replace(/\.ts$/, ""))
   .sort()
 
-const isHidden = (module: string) => module === "bin" || /^(internal|engine|cli)\//.test(module)
+const isHidden = (module: string) =>
+  module === "bin" || /^(internal|engine|facade|client|cli)\//.test(module)
 
 const openModules = modules.filter((module) => !isHidden(module))
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { read } from "../http/EventReader.js"
 import * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
 
@@ -78,5 +79,61 @@ describe("clients that hold a connection", () => {
         // without a bound it would be held for as long as the client likes
         expect(exited.millis).toBeLessThan(10_000)
       })
+  )
+})
+
+describe("clients that read events", () => {
+  it.scopedLive(
+    "are told of the drain, and hold the stop up for the close timeout at most, read or not",
+    () =>
+      Effect.gen(function* () {
+        const fixture = yield* Fixture.make
+        const executor = yield* fixture.start()
+        const url = yield* executor.url
+        const token = yield* Process.token
+        const runId = yield* executor.run("Held", { id: "1" })
+        const step = yield* fixture.executed((executions) =>
+          executions.some((execution) => execution.runId === runId)
+        )
+        expect(step[0]?.event).toBe("began")
+
+        const all = yield* read(`${url}/events`, { token })
+        const ofRun = yield* read(`${url}/runs/${runId}/events`, { token })
+        yield* all.has("executor running")
+        yield* ofRun.has("snapshot running")
+        // never read, whatever is written to them
+        const silent = yield* Effect.forEach(["/events", `/runs/${runId}/events`], (path) =>
+          Effect.tap(Process.connect(url), (socket) =>
+            Effect.sync(() => {
+              socket.write(
+                `GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`
+              )
+            })
+          )
+        )
+        for (let n = 0; n < 5; n++) {
+          yield* Effect.forEach(
+            Array.from({ length: 50 }, (_, m) => `${n}-${m}-${"x".repeat(1_000)}`),
+            (id) => executor.run("Waiting", { id }),
+            { concurrency: 50 }
+          )
+        }
+
+        yield* executor.kill("SIGTERM")
+        yield* all.has("executor draining")
+        // the API answers all through the drain
+        expect((yield* executor.get(runId)).status).toBe("running")
+        yield* fixture.open("1")
+        const drained = yield* executor.log("drain over")
+        const exited = yield* executor.exited
+        expect(exited.code).toBe(0)
+        expect(exited.at - drained.at).toBeLessThan(2_000)
+        expect(yield* all.end).toBe("end")
+        expect(yield* ofRun.end).toBe("end")
+        expect(all.briefs.at(-1)).toBe("executor stopped")
+        expect(ofRun.briefs.some((brief) => /^step \w+ completed$/.test(brief))).toBe(true)
+        for (const socket of silent) socket.resume()
+      }),
+    60_000
   )
 })

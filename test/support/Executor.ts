@@ -171,6 +171,11 @@ export class Executor {
     return this.until(`${text} was said`, () => this.stdout.includes(text) || undefined)
   }
 
+  /** Waits until it has said this on standard error. */
+  stderrHas(text: string): Effect.Effect<true> {
+    return this.until(`${text} was said`, () => this.stderr.includes(text) || undefined)
+  }
+
   has(message: string): boolean {
     return this.logs.some((line) => line.message.startsWith(message))
   }

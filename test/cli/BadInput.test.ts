@@ -1,0 +1,65 @@
+/** What a command is given and cannot use, with an executor at hand. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fixture from "../process/Fixture.js"
+import { command } from "./support.js"
+
+const start = Effect.gen(function* () {
+  const fixture = yield* Fixture.make
+  const url = yield* (yield* fixture.start()).url
+  return {
+    url,
+    runs: (...args: ReadonlyArray<string>) => command(["runs", ...args, "--url", url])
+  }
+})
+
+describe("a run's id", () => {
+  it.scopedLive(
+    "is looked for as it stands, whatever it would mean in a path",
+    () =>
+      Effect.gen(function* () {
+        const { runs } = yield* start
+        for (const id of ["", "..", "../health", "%zz\n?#"]) {
+          const none = { code: 4, out: "", err: `There is no run ${JSON.stringify(id)}\n` }
+          expect(yield* runs("show", id)).toEqual(none)
+        }
+        for (const action of ["delete", "watch"]) {
+          expect((yield* runs(action, "..")).code, action).toBe(4)
+        }
+        expect((yield* runs("signal", "..", "Go")).code).toBe(4)
+        expect(yield* runs("signal", "a", "..")).toEqual({
+          code: 2,
+          out: "",
+          err: '".." is not a signal\'s name\n'
+        })
+      }),
+    60_000
+  )
+})
+
+describe("a secret", () => {
+  it.scopedLive(
+    "that cannot be sent is not told",
+    () =>
+      Effect.gen(function* () {
+        const { runs, url } = yield* start
+        for (const token of ["hush\nhush", "hush\u2713"]) {
+          const refused = yield* runs("list", "--token", token)
+          expect(refused).toEqual({
+            code: 2,
+            out: "",
+            err: "--token is no bearer token: visible ASCII characters without blanks\n"
+          })
+          const ofEnvironment = yield* command(["runs", "list", "--url", url], {
+            env: { WORKFLOW_EXECUTOR_TOKEN: token }
+          })
+          expect(ofEnvironment).toMatchObject({ code: 1, out: "" })
+          expect(ofEnvironment.err).toMatch(/^WORKFLOW_EXECUTOR_TOKEN is <hidden>; expected /)
+        }
+        const inUrl = yield* command(["runs", "list", "--url", "http://me:hush@127.0.0.1:1"])
+        expect(inUrl).toMatchObject({ code: 2, out: "" })
+        expect(inUrl.err).not.toContain("hush")
+      }),
+    60_000
+  )
+})
