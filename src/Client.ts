@@ -30,16 +30,18 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "./client/EventStream.js"
 import * as RunWatch from "./client/RunWatch.js"
 import {
+  hasPath,
   isUnavailable,
   isUp,
   makeRuns,
+  noRun,
   notUp,
   ProtocolError,
   type RequestError,
@@ -56,6 +58,7 @@ import type { RunnerState } from "./RunnerState.js"
 import type { Json } from "./RunStore.js"
 import {
   type ExecutorView,
+  InvalidSignal,
   type ListRequest,
   type RunCounts,
   RunNotFound,
@@ -278,7 +281,13 @@ export const make = (
     const call = <A, E>(request: Effect.Effect<A, E | Wire | Unavailable>) =>
       Effect.retry(callOnce(request), { schedule: retry, while: isUnavailable })
 
-    const get = (runId: string) => call(runs.get({ path: { runId: segment(runId) } }))
+    /** A request for one run, by the path's segment that names it. */
+    const ofRun = <A, E>(
+      runId: string,
+      request: (runId: string) => Effect.Effect<A, E | Wire | Unavailable | ProtocolError>
+    ) => (hasPath(runId) ? call(request(segment(runId))) : Effect.fail(noRun(runId)))
+
+    const get = (runId: string) => ofRun(runId, (runId) => runs.get({ path: { runId } }))
 
     const events = EventStream.make({
       httpClient: authorized,
@@ -328,11 +337,11 @@ export const make = (
           })
         ),
       interrupt: (runId) =>
-        Effect.asVoid(call(runs.interrupt({ path: { runId: segment(runId) } }))),
-      resume: (runId) => Effect.asVoid(call(runs.resume({ path: { runId: segment(runId) } }))),
-      retry: (runId) => Effect.asVoid(call(runs.retry({ path: { runId: segment(runId) } }))),
+        Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
+      resume: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.resume({ path: { runId } }))),
+      retry: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.retry({ path: { runId } }))),
       // an answer that got lost is followed by another request, which then finds nothing
-      remove: (runId) => call(runs.remove({ path: { runId: segment(runId) } })),
+      remove: (runId) => ofRun(runId, (runId) => runs.remove({ path: { runId } })),
       events: (request = {}) =>
         Stream.catchTag(events(request), "NoEvents", ({ message }) =>
           Stream.fail(new ProtocolError({ message }))
@@ -343,14 +352,18 @@ export const make = (
       drain: Effect.map(callOnce(askDrain({})), ({ state }) => state),
       signal: (deferred, target, value) =>
         Effect.flatMap(Typed.encodeSignal(deferred, target, value), ({ name, runId, value }) =>
-          Effect.asVoid(
-            call(
-              runs.signal({
-                path: { runId: segment(runId), name: segment(name) },
-                payload: { value }
-              })
-            )
-          )
+          hasPath(name)
+            ? Effect.asVoid(
+                ofRun(runId, (runId) =>
+                  runs.signal({ path: { runId, name: segment(name) }, payload: { value } })
+                )
+              )
+            : Effect.fail(
+                new InvalidSignal({
+                  name,
+                  message: `A signal of the name ${JSON.stringify(name)} cannot be sent`
+                })
+              )
         ),
       health: askHealth({}).pipe(
         Effect.map(({ state }) => state),
@@ -384,12 +397,17 @@ const authorize =
   (token: Options["token"]) =>
   (
     request: HttpClientRequest.HttpClientRequest
-  ): Effect.Effect<HttpClientRequest.HttpClientRequest> =>
+  ): Effect.Effect<HttpClientRequest.HttpClientRequest, ProtocolError> =>
     token === undefined
       ? Effect.succeed(request)
-      : Effect.map(Effect.isEffect(token) ? token : Effect.succeed(token), (token) =>
-          HttpClientRequest.bearerToken(request, token)
+      : Effect.flatMap(Effect.isEffect(token) ? token : Effect.succeed(token), (token) =>
+          sendable.test(Redacted.value(token))
+            ? Effect.succeed(HttpClientRequest.bearerToken(request, token))
+            : Effect.fail(new ProtocolError({ message: "The token cannot be sent in a header" }))
         )
+
+/** What cannot stand in a header would come back whole in an error of `fetch`. */
+const sendable = /^[\x21-\x7e]+$/
 
 // ---------------------------------------------------------------------------------------------
 // Results

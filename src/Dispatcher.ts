@@ -93,6 +93,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly setExecutor: (id: number | undefined) => void
     /** How many more runs there is room for. @internal */
     readonly room: () => number
+    /** Opens `wanted` once there is room again. @internal */
+    readonly awaitRoom: () => void
     /** The registered workflows whose runs may be claimed. @internal */
     readonly claimable: () => ReadonlyArray<string>
     /** Begins runs that were claimed; gives back those that must not begin any more. @internal */
@@ -159,7 +161,7 @@ export const make: Effect.Effect<
     origin: runtime,
     bounded,
     grace: config.stopGrace,
-    onRoom: () => wanted.unsafeOpen()
+    onRoom: () => roomFreed()
   })
 
   const results = yield* Results.make(store)
@@ -190,6 +192,13 @@ export const make: Effect.Effect<
     )
   )
 
+  /** There may be runs to claim, which wait for room. */
+  let roomWanted = false
+  const roomFreed = () => {
+    if (!roomWanted) return
+    roomWanted = false
+    wanted.unsafeOpen()
+  }
   const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
 
   const beginOne = (run: ClaimedRun): Effect.Effect<void> => {
@@ -214,11 +223,14 @@ export const make: Effect.Effect<
         Effect.matchCauseEffect(store.create(run, claimFor), {
           onFailure: (cause) => {
             reserved--
+            roomFreed()
             return Effect.failCause(cause)
           },
           onSuccess: ({ claimed, run }) => {
             reserved--
-            return claimed === undefined ? Effect.succeed(run) : Effect.as(beginOne(claimed), run)
+            if (claimed !== undefined) return Effect.as(beginOne(claimed), run)
+            roomFreed()
+            return Effect.succeed(run)
           }
         })
       )
@@ -303,6 +315,9 @@ export const make: Effect.Effect<
       executor = id
     },
     room,
+    awaitRoom: () => {
+      roomWanted = true
+    },
     claimable: () => [...registrations.keys()],
     begin,
     wanted,

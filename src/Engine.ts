@@ -17,13 +17,21 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type { AnySpan } from "effect/Tracer"
 import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
 import { blockCause } from "./engine/Drive.js"
 import { type Link, linkOf } from "./engine/Pass.js"
 import * as Waits from "./engine/Waits.js"
-import { isFinal, type Json, type NewRun, RunStore, type RunStoreError } from "./RunStore.js"
+import {
+  isFinal,
+  type Json,
+  type NewRun,
+  RunStore,
+  type RunStoreError,
+  type Trace
+} from "./RunStore.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 type Instance = Upstream.WorkflowInstance["Type"]
@@ -32,6 +40,13 @@ type Instance = Upstream.WorkflowInstance["Type"]
 const timerPrefix = "DurableClock/"
 
 const suspended = new Workflow.Suspended({})
+
+/** What a workflow is executed with. */
+interface Execution {
+  readonly executionId: string
+  readonly payload: object
+  readonly discard?: boolean | undefined
+}
 
 /** What a step has come to, once its schema has decoded it. */
 type StepEnd = Effect.Effect<
@@ -232,54 +247,37 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     // --- runs
 
-    const newRun = Effect.fnUntraced(function* (
-      workflow: Workflow.Any,
-      options: { readonly executionId: string; readonly payload: object }
-    ) {
-      const payload = yield* Codec.payloadToJson(workflow, options.payload).pipe(
-        Effect.flatMap(dispatcher.bounded),
-        Effect.orDie
-      )
-      const span = yield* Effect.option(Effect.currentSpan)
-      return {
-        runId: options.executionId,
-        workflow: workflow.name,
-        payload,
-        trace: Option.getOrUndefined(
-          Option.map(span, ({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled }))
-        )
-      } satisfies NewRun
-    })
+    const newRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
+      Effect.withFiberRuntime<NewRun, never, unknown>((fiber) => {
+        const json = Codec.payloadToJson(workflow, payload)
+        const run = (payload: Json): NewRun => ({
+          runId: executionId,
+          workflow: workflow.name,
+          payload,
+          trace: traceOf(fiber.currentSpan)
+        })
+        return Effect.orDie(Effect.map(Effect.flatMap(json, dispatcher.bounded), run))
+      })
 
-    const execute = Effect.fnUntraced(function* (
-      workflow: Workflow.Any,
-      options: {
-        readonly executionId: string
-        readonly payload: object
-        readonly discard?: boolean | undefined
-      }
-    ) {
-      const parent = yield* Effect.serviceOption(WorkflowInstance)
-      const link = Option.flatMapNullable(parent, linkOf)
-      if (Option.isSome(parent) && Option.isSome(link)) {
-        return yield* executeChild(workflow, options, parent.value, link.value)
-      }
-      const run = yield* newRun(workflow, options)
-      if (options.discard === true) {
-        yield* Effect.orDie(dispatcher.start(run))
-        return run.runId
-      }
-      const exit = yield* Effect.orDie(dispatcher.startAndAwait(run))
-      return yield* Effect.flatten(Effect.orDie(Codec.exitFromJson(workflow, exit)))
-    })
+    const execute = (workflow: Workflow.Any, options: Execution) =>
+      Effect.contextWithEffect((services: Context.Context<never>) => {
+        const parent = Context.getOption(services, WorkflowInstance)
+        const link = Option.flatMapNullable(parent, linkOf)
+        if (Option.isSome(parent) && Option.isSome(link)) {
+          return executeChild(workflow, options, parent.value, link.value)
+        }
+        return Effect.flatMap(newRun(workflow, options), (run) =>
+          options.discard === true
+            ? Effect.as(Effect.orDie(dispatcher.start(run)), run.runId)
+            : Effect.flatMap(Effect.orDie(dispatcher.startAndAwait(run)), (exit) =>
+                Effect.flatten(Effect.orDie(Codec.exitFromJson(workflow, exit)))
+              )
+        )
+      })
 
     const executeChild = Effect.fnUntraced(function* (
       workflow: Workflow.Any,
-      options: {
-        readonly executionId: string
-        readonly payload: object
-        readonly discard?: boolean | undefined
-      },
+      options: Execution,
       parent: Instance,
       link: Link
     ) {
@@ -386,6 +384,12 @@ export const layer: Layer.Layer<Upstream.WorkflowEngine, never, RunStore | Dispa
 
 /** In the forward part of an interrupting pass, which goes as far as the record does. */
 const isReplayOnly = ({ nested, run }: Link) => run.interrupting && !run.closing && !nested
+
+/** Only a span of this process has been told to whoever looks at them. */
+const traceOf = (span: AnySpan | undefined): Trace | undefined =>
+  span?._tag === "Span"
+    ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
+    : undefined
 
 const requireLink = (instance: Instance, what: string): Effect.Effect<Link> => {
   const link = linkOf(instance)

@@ -45,7 +45,7 @@ export type StreamError =
 export interface StreamOptions {
   /** With the token, and failing where the executor is not up. */
   readonly httpClient: HttpClient.HttpClient.With<
-    HttpClientError.HttpClientError | Wire.Unavailable
+    HttpClientError.HttpClientError | Wire.Unavailable | Wire.ProtocolError
   >
   /** How long the beginning of an answer may take. */
   readonly requestTimeout: Duration.Duration
@@ -74,6 +74,8 @@ export const make =
   (options: StreamOptions) =>
   (request: EventsRequest): Stream.Stream<EventView, StreamError> =>
     Stream.suspend(() => {
+      const { runId } = request
+      if (runId !== undefined && !Wire.hasPath(runId)) return Stream.fail(Wire.noRun(runId))
       let { lastEventId } = request
       let isOver = false
       const pause = makePause(options.longestPause)

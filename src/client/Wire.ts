@@ -10,6 +10,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import { Api, InvalidJson, StoreNotAvailable, UnsupportedMediaType } from "../http/Api.js"
+import { RunNotFound } from "../Runs.js"
 
 /**
  * No executor answers at the base URL, it did not in time, or its store is not available; still so
@@ -52,6 +53,15 @@ export type RequestError<Endpoint extends keyof RunsApi> =
 
 /** `HttpApiClient` puts what it is given into the path as it is. */
 export const segment = encodeURIComponent
+
+/** A path leaves these out, however they are written: it would be the path of something else. */
+const leftOut: ReadonlySet<string> = new Set(["", ".", ".."])
+
+export const hasPath = (name: string): boolean => !leftOut.has(name)
+
+/** Of a run whose id no request can name. */
+export const noRun = (runId: string): RunNotFound =>
+  new RunNotFound({ runId, message: `There is no run ${JSON.stringify(runId)}` })
 
 /** A server that starts or stops, a store that is not available, a proxy with nothing behind it. */
 export const isUp = ({ status }: HttpClientResponse.HttpClientResponse): boolean =>

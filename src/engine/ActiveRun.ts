@@ -70,6 +70,8 @@ export const childKey = (runId: string): string => `child/${runId}`
 
 export const stepKey = (name: string, attempt: number): string => `${name}/${attempt}`
 
+const noTimers: NewTimers = []
+
 export class ActiveRun {
   readonly held: Held
   readonly steps = new Map<string, Json>()
@@ -196,11 +198,12 @@ export class ActiveRun {
   /** Tells every wait in this pass to look again. */
   changed(): void {
     this.version++
-    for (const wake of [...this.waits]) wake()
+    if (this.waits.size > 0) for (const wake of [...this.waits]) wake()
   }
 
   /** Timers that the store does not have yet; they ride along with the next write. */
   takeNewTimers(): NewTimers {
+    if (this.timers.size === 0) return noTimers
     const timers: Array<NewTimers[number]> = []
     for (const [name, timer] of this.timers) {
       if (timer.saved) continue

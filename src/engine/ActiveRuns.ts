@@ -90,7 +90,7 @@ export const make = (options: {
 
   const poke = () => {
     version++
-    for (const look of [...looking]) look()
+    if (looking.size > 0) for (const look of [...looking]) look()
   }
 
   /** Until something has changed since that version. */

@@ -135,27 +135,34 @@ const concluded = (
   instance: WorkflowEngine.WorkflowInstance["Type"],
   scope: LazyScope,
   exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<Pass.Verdict> =>
-  Effect.gen(function* () {
-    const closed = scope.isMade ? yield* closing(run, scope, exit) : Exit.void
+): Effect.Effect<Pass.Verdict> => {
+  const close = (closed: Exit.Exit<unknown>) => {
     const result = Pass.resultOf(Exit.zipLeft(exit, closed), instance)
-    const end = Exit.isFailure(result)
-      ? result
-      : result.value._tag === "Complete"
-        ? result.value.exit
-        : undefined
-    const undone =
-      end === undefined ? Exit.void : yield* Effect.exit(Scope.close(instance.scope, end))
-    run.fiber = undefined
-    run.progressed()
-    return Pass.decide({
-      exit: Exit.zipLeft(result, undone),
-      suspended: instance.suspended,
-      halt: run.halt,
-      refused: run.refused,
-      compensating: run.closing && instance.suspended
-    })
+    const end = Pass.endOf(result)
+    return end === undefined
+      ? Effect.sync(() => verdictOf(run, instance, result))
+      : Effect.map(Effect.exit(Scope.close(instance.scope, end)), (undone) =>
+          verdictOf(run, instance, Exit.zipLeft(result, undone))
+        )
+  }
+  return scope.isMade ? Effect.flatMap(closing(run, scope, exit), close) : close(Exit.void)
+}
+
+const verdictOf = (
+  run: ActiveRun,
+  instance: WorkflowEngine.WorkflowInstance["Type"],
+  exit: ReturnType<typeof Pass.resultOf>
+): Pass.Verdict => {
+  run.fiber = undefined
+  run.progressed()
+  return Pass.decide({
+    exit,
+    suspended: instance.suspended,
+    halt: run.halt,
+    refused: run.refused,
+    compensating: run.closing && instance.suspended
   })
+}
 
 /** In a fiber of its own, which can be cut like that of the workflow. */
 const closing = (run: ActiveRun, scope: LazyScope, exit: Exit.Exit<unknown, unknown>) =>
@@ -309,16 +316,14 @@ const settle = (run: ActiveRun, verdict: Pass.Verdict, options: DriveOptions) =>
 }
 
 const complete = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: DriveOptions) =>
-  Effect.gen(function* () {
-    const written = yield* writable(run, exit, options.bounded)
+  Effect.flatMap(writable(run, exit, options.bounded), (written) => {
     const status = Codec.statusOfExit(written.exit)
     const { compensated, held } = run
-    yield* options.persist(
-      options.store.complete({ held, status, exit: written.text, compensated })
-    )
-    Metrics.runFinished(run.workflowName, status)
-    yield* Effect.logDebug(`run ${status}`)
-    return "over" as Settled
+    const completion = { held, status, exit: written.text, compensated }
+    return Effect.flatMap(options.persist(options.store.complete(completion)), () => {
+      Metrics.runFinished(run.workflowName, status)
+      return Effect.as(Effect.logDebug(`run ${status}`), "over" as Settled)
+    })
   })
 
 const suspend = (run: ActiveRun, cause: Json | undefined, options: DriveOptions) =>
@@ -374,19 +379,23 @@ export const blockCause = (message: string): Json =>
   Codec.causeToJson(Cause.die(new Error(message)))
 
 /** An exit as text; one that cannot be written becomes a defect that says so. */
-const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) =>
-  contextFree(Codec.exitToJson(run.registration.workflow, exit)).pipe(
-    Effect.flatMap(bounded),
-    Effect.map((text) => ({ text, exit })),
-    Effect.catchAllCause((cause) => {
-      const failure = Exit.die(
+const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
+  const json = Effect.flatMap(
+    Effect.suspend(() => contextFree(Codec.exitToJson(run.registration.workflow, exit))),
+    bounded
+  )
+  return Effect.matchCauseEffect(json, {
+    onSuccess: (text) => Effect.succeed({ text, exit }),
+    onFailure: (cause) => {
+      const failure: Exit.Exit<unknown, unknown> = Exit.die(
         new Error(
-          `the result of workflow "${run.workflowName}" cannot be recorded: ${Cause.pretty(cause)}`
+          `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${Cause.pretty(cause)}`
         )
       )
       return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
         text,
-        exit: failure as Exit.Exit<unknown, unknown>
+        exit: failure
       }))
-    })
-  )
+    }
+  })
+}

@@ -40,6 +40,7 @@ export const claims = (executor: () => number) =>
       dispatcher.wanted.unsafeClose()
       const limit = Math.min(dispatcher.room(), batch)
       const workflows = dispatcher.claimable()
+      if (limit <= 0) dispatcher.awaitRoom()
       if (limit <= 0 || workflows.length === 0) continue
       yield* store.claim({ executor: executor(), workflows, limit }).pipe(
         Effect.tap((claimed) => {

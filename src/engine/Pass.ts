@@ -213,6 +213,14 @@ export const resultOf = (
     : Exit.succeed(new Workflow.Complete({ exit: failure }))
 }
 
+/** How the run ended; `undefined` where it is to go on. */
+export const endOf = (
+  result: Exit.Exit<Workflow.Result<unknown, unknown>>
+): Exit.Exit<unknown, unknown> | undefined => {
+  if (Exit.isFailure(result)) return result
+  return result.value._tag === "Complete" ? result.value.exit : undefined
+}
+
 /** Notes why the workflow suspends, instead of failing. */
 export const suspendedBy = (
   cause: Cause.Cause<unknown>,

@@ -47,10 +47,11 @@ interface Flight extends StepInFlight {
   readonly scopes: { readonly instance: LazyScope; readonly execution: LazyScope }
   /** Replaying the workflow does not come by this step. */
   readonly inner: boolean
-  /** Undefined only while it is being started. */
+  /** While it is being executed: not while it is being started, nor recorded. */
   fiber: Executing | undefined
+  started: boolean
   /** Others who have asked for it. */
-  readonly waiting: Set<(result: StepResult) => void>
+  waiting: Set<(result: StepResult) => void> | undefined
   /** Gives its room back. */
   readonly leave: () => void
   /** It was interrupted from outside: what comes of that is no failure of the step. */
@@ -106,7 +107,7 @@ export const make = (options: {
         flight.millis
       )
       flight.leave()
-      for (const tell of flight.waiting) tell(result)
+      for (const tell of flight.waiting ?? []) tell(result)
       run.changed()
       options.onLanded()
       return result
@@ -165,6 +166,7 @@ export const make = (options: {
       flight: Flight,
       exit: Exit.Exit<unknown, unknown>
     ): Effect.Effect<StepResult> => {
+      flight.fiber = undefined
       const outcome = outcomeOf(exit)
       if (outcome === undefined || (flight.cut && Exit.isFailure(outcome))) {
         const { cause } = flight.instance
@@ -186,6 +188,7 @@ export const make = (options: {
       events?.publish(startOf(flight))
       const fiber = Fibers.fork(originOf(asking, flight), executed(flight, activity))
       flight.fiber = fiber
+      flight.started = true
       return fiber
     }
 
@@ -244,7 +247,8 @@ export const make = (options: {
         scopes,
         inner: nested || run.closing || instance !== run.instance,
         fiber: undefined,
-        waiting: new Set(),
+        started: false,
+        waiting: undefined,
         leave: nested ? noLeave : slots.leave,
         cut: false,
         abandoned: false,
@@ -316,10 +320,10 @@ export const make = (options: {
       cut: (matches) => {
         const cut: Array<StepInFlight> = []
         for (const flight of flights.values()) {
-          if (flight.fiber === undefined || !matches(flight.run)) continue
+          if (!flight.started || !matches(flight.run)) continue
           cut.push(toStepInFlight(flight))
           flight.cut = true
-          flight.fiber.unsafeInterruptAsFork(flight.fiber.id())
+          flight.fiber?.unsafeInterruptAsFork(flight.fiber.id())
         }
         return cut
       }
@@ -405,15 +409,16 @@ const end = (fiber: Executing): Effect.Effect<Exit.Exit<unknown, unknown>> =>
 
 /** What it comes to; at once where it asks for itself while it is being started. */
 const landing = (flight: Flight): Effect.Effect<StepResult> =>
-  flight.fiber === undefined
-    ? Effect.succeed(suspended)
-    : Effect.async((resume) => {
+  flight.started
+    ? Effect.async((resume) => {
         const tell = (result: StepResult) => resume(Effect.succeed(result))
+        flight.waiting ??= new Set()
         flight.waiting.add(tell)
         return Effect.sync(() => {
-          flight.waiting.delete(tell)
+          flight.waiting?.delete(tell)
         })
       })
+    : Effect.succeed(suspended)
 
 /** Executes the activity, in the step's fiber, which is not interruptible otherwise. */
 const executed = (

@@ -443,6 +443,44 @@ describe("a request", () => {
     })
   )
 
+  it.scopedLive("never tells a token that cannot be sent", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* serve
+      for (const secret of ["sec\nret", "sécret", "sec ret", ""]) {
+        const client = yield* connect({ token: Redacted.make(secret) })
+        const errors = [
+          yield* Effect.flip(client.list()),
+          yield* Effect.flip(Stream.runHead(client.events()))
+        ]
+        for (const error of errors) {
+          expect(error).toMatchObject({ _tag: "ProtocolError" })
+          if (secret !== "") expect(`${error} ${JSON.stringify(error)}`).not.toContain(secret)
+        }
+      }
+    })
+  )
+
+  it.scopedLive("for a run whose id a path cannot have is for no other", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      yield* client.start(Order, { id: "1" })
+      for (const runId of ["", ".", ".."]) {
+        const requests = [
+          client.get(runId),
+          client.interrupt(runId),
+          client.remove(runId),
+          Stream.runHead(client.events({ runId }))
+        ]
+        for (const request of requests) {
+          expect(yield* Effect.flip(request as Effect.Effect<unknown, unknown>)).toMatchObject({
+            _tag: "RunNotFound",
+            runId
+          })
+        }
+      }
+    })
+  )
+
   it.scopedLive("says what is wrong with it", () =>
     Effect.gen(function* () {
       const { client } = yield* serve

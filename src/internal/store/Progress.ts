@@ -44,21 +44,16 @@ const upsertSteps = Statements.forRows(
 )
 
 /** `exit` is apart from the step, for only an outcome has one, whatever else a note brings along. */
-const stepRow = (
+const addStep = (
+  params: Array<Param>,
   step: Omit<StepNote, "status"> & { readonly status: StepStatus },
   exit: Json | null
-): ReadonlyArray<Param> => [
-  step.held.key,
-  step.held.claim,
-  step.held.claim,
-  writtenSteps++,
-  step.name,
-  step.attempt,
-  step.status,
-  wholeMillis(step.startedAt),
-  step.completedAt === undefined ? null : wholeMillis(step.completedAt),
-  exit
-]
+): void => {
+  const { attempt, completedAt, held, name, startedAt, status } = step
+  params.push(held.key, held.claim, held.claim, writtenSteps++, name, attempt, status)
+  params.push(wholeMillis(startedAt), completedAt === undefined ? null : wholeMillis(completedAt))
+  params.push(exit)
+}
 
 const selectHeld = `SELECT 1 FROM workflow_runs WHERE ${isHeld}`
 
@@ -69,7 +64,9 @@ export const noteStep =
   (step: StepNote): Operation<void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
-      const written = yield* transaction.changes(upsertSteps(1), stepRow(step, null))
+      const params: Array<Param> = []
+      addStep(params, step, null)
+      const written = yield* transaction.changes(upsertSteps(1), params)
       if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
         return yield* lost(step.held)
       }
@@ -79,14 +76,17 @@ export const recordSteps: Batch<StepOutcome, void, RunLost> = (steps) => (transa
   Effect.gen(function* () {
     let written = 0
     for (const part of Statements.parts(steps)) {
-      const rows = part.flatMap((step) => stepRow(step, step.exit))
-      written += yield* transaction.changes(upsertSteps(part.length), rows)
+      const params: Array<Param> = []
+      for (const step of part) addStep(params, step, step.exit)
+      written += yield* transaction.changes(upsertSteps(part.length), params)
     }
     const answers =
       written === steps.length
         ? steps.map(() => Exit.void)
         : yield* Effect.forEach(steps, ({ held }) => stillHeld(transaction, held))
-    const kept = steps.filter((_, index) => Exit.isSuccess(answers[index] ?? Exit.void))
+    const kept = steps.filter(
+      ({ timers }, index) => timers.length > 0 && Exit.isSuccess(answers[index] ?? Exit.void)
+    )
     yield* Timers.insert(
       transaction,
       kept.map(({ held, timers }) => ({ key: held.key, timers }))

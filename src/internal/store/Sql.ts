@@ -2,7 +2,6 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import { pipe } from "effect/Function"
 import * as Predicate from "effect/Predicate"
 
 export type Param = string | number | null
@@ -33,6 +32,11 @@ export const fromConnection = (connection: Connection): Sql => {
   ): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
     Effect.suspend(() => connection.executeUnprepared(statement, params, undefined))
 
+  const lastChanges = Effect.map(
+    unprepared<{ readonly changes: number }>("SELECT changes() AS changes", []),
+    (rows) => rows[0]?.changes ?? 0
+  )
+
   return {
     rows: <Row>(statement: string, params: ReadonlyArray<Param> = []) => {
       const prepared: Effect.Effect<ReadonlyArray<Row>, SqlError> = connection.execute(
@@ -40,22 +44,18 @@ export const fromConnection = (connection: Connection): Sql => {
         params,
         undefined
       )
-      return Effect.catchIf(prepared, failedToPrepare, () => unprepared<Row>(statement, params))
+      return Effect.catchAll(prepared, (error) =>
+        failedToPrepare(error) ? unprepared<Row>(statement, params) : Effect.fail(error)
+      )
     },
     changes: (statement, params = []) =>
-      pipe(
-        connection.executeRaw(statement, params),
-        Effect.map(changesOf),
-        Effect.catchIf(failedToPrepare, () =>
-          Effect.zipRight(
-            unprepared(statement, params),
-            Effect.map(
-              unprepared<{ readonly changes: number }>("SELECT changes() AS changes", []),
-              (rows) => rows[0]?.changes ?? 0
-            )
-          )
-        )
-      ),
+      Effect.matchEffect(connection.executeRaw(statement, params), {
+        onSuccess: (result) => Effect.succeed(changesOf(result)),
+        onFailure: (error) =>
+          failedToPrepare(error)
+            ? Effect.zipRight(unprepared(statement, params), lastChanges)
+            : Effect.fail(error)
+      }),
     once: (statement) => unprepared(statement, [])
   }
 }

@@ -5,7 +5,7 @@
  */
 
 /** So many rows a statement takes; the largest has to keep below SQLite's 32,766 parameters. */
-const sizes = [64, 16, 4, 1]
+const sizes = [64, 32, 16, 8, 4, 2, 1]
 
 /** Makes the statement for so many rows once. */
 export const forRows = (make: (rows: number) => string): ((rows: number) => string) => {

@@ -76,22 +76,50 @@ export const makeWrite = <A, E extends RunLost>(
 
 class GroupOf<Input, A, E extends RunLost> implements Group {
   private readonly inputs: Array<Input> = []
-  private readonly keep: Array<(exit: Exit.Exit<A, E>) => void> = []
+  private readonly members: Array<Batched<Input, A, E>> = []
 
   constructor(private readonly batch: Batch<Input, A, E>) {}
 
-  add(input: Input, keep: (exit: Exit.Exit<A, E>) => void): void {
-    this.inputs.push(input)
-    this.keep.push(keep)
+  add(member: Batched<Input, A, E>): void {
+    this.inputs.push(member.input)
+    this.members.push(member)
   }
 
   attempt(transaction: Transaction): Effect.Effect<void, SqlError> {
     return Effect.map(
       Effect.suspend(() => this.batch(this.inputs)(transaction)),
       (exits) => {
-        for (const [index, exit] of exits.entries()) this.keep[index]?.(exit)
+        for (const [index, member] of this.members.entries()) member.result = exits[index]
       }
     )
+  }
+}
+
+/** One of which a transaction has many; a class, for there is one for every step. */
+class Batched<Input, A, E extends RunLost> implements Write {
+  readonly attempt = undefined
+  result: Exit.Exit<A, E> | undefined = undefined
+
+  constructor(
+    readonly batch: Batch<Input, A, E>,
+    readonly input: Input,
+    private readonly answer: Answer<A, E>
+  ) {}
+
+  join(groups: Map<unknown, Group>): void {
+    // what is kept under a batch is a group of that batch
+    const known = groups.get(this.batch) as GroupOf<Input, A, E> | undefined
+    const group = known ?? new GroupOf(this.batch)
+    if (known === undefined) groups.set(this.batch, group)
+    group.add(this)
+  }
+
+  settle(): void {
+    if (this.result !== undefined) this.answer(this.result)
+  }
+
+  fail(error: RunStoreError): void {
+    this.answer(Exit.fail(error))
   }
 }
 
@@ -99,25 +127,7 @@ export const makeBatched = <Input, A, E extends RunLost>(
   batch: Batch<Input, A, E>,
   input: Input,
   answer: Answer<A, E>
-): Write => {
-  let result: Exit.Exit<A, E> | undefined
-  const keep = (exit: Exit.Exit<A, E>) => {
-    result = exit
-  }
-  return {
-    attempt: undefined,
-    join: (groups) => {
-      // what is kept under a batch is a group of that batch
-      const group = (groups.get(batch) ?? new GroupOf(batch)) as GroupOf<Input, A, E>
-      groups.set(batch, group)
-      group.add(input, keep)
-    },
-    settle: () => {
-      if (result !== undefined) answer(result)
-    },
-    fail: (error) => answer(Exit.fail(error))
-  }
-}
+): Write => new Batched(batch, input, answer)
 
 /** Nobody has heard of any of them yet, so they may be done in any order. */
 export const runAll = (
