@@ -1,7 +1,7 @@
 // `npm run bench`: compiles src and bench to plain JavaScript, then measures that. Nothing of a
 // TypeScript loader is in the processes that are measured. `npm run check` is what checks types.
 import { spawnSync } from "node:child_process"
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -13,7 +13,8 @@ const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc")
 
 rmSync(out, { recursive: true, force: true })
 mkdirSync(out, { recursive: true })
-writeFileSync(join(out, "package.json"), JSON.stringify({ type: "module" }))
+const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+writeFileSync(join(out, "package.json"), JSON.stringify({ type: "module", version }))
 
 const run = (...args) => {
   const { status, signal } = spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" })

@@ -15,8 +15,11 @@ import { type Pruned, RunStore, type RunStoreError } from "../RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import { turn } from "./Turn.js"
 
-/** At most so many runs are claimed, woken or taken over in one transaction. */
+/** At most so many runs are woken or taken over in one transaction. */
 const batch = 200
+
+/** At most so many are claimed in one transaction, and begin in the same turn of the event loop. */
+const claimBatch = 100
 
 /** setTimeout's limit. */
 const maxSleepMillis = 2 ** 31 - 1
@@ -38,7 +41,7 @@ export const claims = (executor: () => number) =>
     while (true) {
       yield* dispatcher.wanted.await
       dispatcher.wanted.unsafeClose()
-      const limit = Math.min(dispatcher.room(), batch)
+      const limit = Math.min(dispatcher.room(), claimBatch)
       const workflows = dispatcher.claimable()
       if (limit <= 0) dispatcher.awaitRoom()
       if (limit <= 0 || workflows.length === 0) continue

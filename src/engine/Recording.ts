@@ -1,0 +1,123 @@
+/**
+ * Records what steps came to, before anybody hears of it.
+ */
+import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { RunLost, RunStore } from "../RunStore.js"
+import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
+import * as Codec from "./Codec.js"
+import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
+import type { GivenUp, Persist } from "./Persist.js"
+import type { Bounded } from "./ValueSize.js"
+
+export interface RecordingOptions {
+  readonly store: RunStore["Type"]
+  readonly persist: Persist["persist"]
+  readonly bounded: Bounded
+  readonly clock: Clock.Clock
+  /** The run was found to be held by somebody else. */
+  readonly onLost: (run: ActiveRun) => void
+  /** The step is in flight no more. */
+  readonly land: (flight: Flight, result: StepResult) => StepResult
+}
+
+/**
+ * Concludes a step whose activity has been executed: its outcome is recorded, or it has none. Not to
+ * be interrupted.
+ */
+export const make = (options: RecordingOptions) => {
+  const { clock, land, store } = options
+
+  const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
+    Effect.flatMap(outcomeJson(flight, exit, options.bounded), (json) => {
+      const { run } = flight
+      const status = Exit.isSuccess(json.exit) ? "completed" : "failed"
+      const text = flight.inner ? markInner(json.text) : json.text
+      const timers = run.takeNewTimers()
+      const completedAt = clock.unsafeCurrentTimeMillis()
+      flight.outcome = "unrecorded"
+      const step = {
+        held: run.held,
+        name: flight.name,
+        attempt: flight.attempt,
+        status,
+        startedAt: flight.startedAt,
+        completedAt,
+        exit: text,
+        timers
+      } as const
+      return Effect.matchCauseEffect(options.persist(store.recordStep(step)), {
+        onSuccess: () => {
+          const key = stepKey(flight.name, flight.attempt)
+          run.steps.set(key, text)
+          run.reach(key, flight.inner)
+          flight.outcome = status
+          flight.millis = completedAt - flight.startedAt
+          return Effect.succeed(land(flight, { _tag: "Recorded", exit: text }))
+        },
+        onFailure: (cause) => {
+          run.returnTimers(timers)
+          return unrecorded(flight, cause)
+        }
+      })
+    })
+
+  const unrecorded = (flight: Flight, cause: Cause.Cause<RunLost | GivenUp>) => {
+    const error = Option.getOrUndefined(Cause.failureOption(cause))
+    if (error?._tag === "RunLost") options.onLost(flight.run)
+    // what executed and was not recorded executes again, in another executor
+    else flight.run.refused = true
+    const result = Effect.succeed(land(flight, suspended))
+    return error?._tag === "RunLost"
+      ? result
+      : Effect.zipRight(
+          Effect.annotateLogs(Effect.logError("step not recorded", cause), "step", flight.key),
+          result
+        )
+  }
+
+  /** What has come of executing it is recorded, or is no outcome. Not to be interrupted. */
+  const conclude = (
+    flight: Flight,
+    exit: Exit.Exit<unknown, unknown>
+  ): Effect.Effect<StepResult> => {
+    flight.fiber = undefined
+    const outcome = outcomeOf(exit)
+    if (outcome === undefined || (flight.cut && Exit.isFailure(outcome))) {
+      const { cause } = flight.instance
+      return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
+    }
+    return flight.scopes.instance.isMade
+      ? Effect.zipRight(
+          Effect.ignoreLogged(flight.scopes.instance.close(outcome)),
+          record(flight, outcome)
+        )
+      : record(flight, outcome)
+  }
+
+  return conclude
+}
+
+/** What cannot be written is the step's failure, as a defect that says so. */
+const outcomeJson = (flight: Flight, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
+  const json = Codec.encodedExitToJson(exit)
+  const text = Codec.atHand(json)
+  const fits = text === undefined ? undefined : bounded(text.right)
+  return fits !== undefined && Either.isRight(fits)
+    ? Effect.succeed({ text: fits.right, exit })
+    : json.pipe(
+        Effect.flatMap(bounded),
+        Effect.map((text) => ({ text, exit })),
+        Effect.catchAll((error) => unwritable(flight, error))
+      )
+}
+
+const unwritable = (flight: Flight, error: Error) => {
+  const message = `the outcome of step "${flight.name}" of workflow "${flight.workflow}" cannot be recorded as JSON: ${error.message}`
+  const exit = Exit.die(new Error(message))
+  return Effect.map(Effect.orDie(Codec.encodedExitToJson(exit)), (text) => ({ text, exit }))
+}
