@@ -19,7 +19,7 @@ import { turn } from "./Turn.js"
 const batch = 200
 
 /** At most so many are claimed in one transaction, and begin in the same turn of the event loop. */
-const claimBatch = 100
+const claimBatch = 64
 
 /** setTimeout's limit. */
 const maxSleepMillis = 2 ** 31 - 1
