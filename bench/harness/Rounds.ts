@@ -1,3 +1,5 @@
+import { Record } from "effect"
+
 /**
  * Measures subjects in turn, round after round, so that what disturbs the machine disturbs all of
  * them. Who goes first changes from round to round.
@@ -7,11 +9,7 @@ export const interleave = async <Key extends string, Output>(
   rounds: number
 ): Promise<Record<Key, ReadonlyArray<Output>>> => {
   const keys = Object.keys(subjects) as Array<Key>
-  // `fromEntries` forgets which keys it was given
-  const outputs = Object.fromEntries(keys.map((key) => [key, []])) as unknown as Record<
-    Key,
-    Array<Output>
-  >
+  const outputs: Record<Key, Array<Output>> = Record.map(subjects, () => [])
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < keys.length; turn++) {
       const key = keys[(round + turn) % keys.length]!

@@ -55,12 +55,13 @@ const successToJson = (value: unknown): Either.Either<Json, NotJson> =>
 type AnySchema = Schema.Schema.All
 
 // The schemas' own context is whatever the definition was given; the effects below need it.
-const anySchema = (schema: AnySchema) => schema as Schema.Schema<unknown, unknown, unknown>
+const anySchema = (schema: AnySchema | Workflow.AnyStructSchema) =>
+  schema as Schema.Schema<unknown, unknown, unknown>
 
 /** Made once for each schema: its parser costs more to make than to run. */
 const once = <Made>(make: (schema: Schema.Schema<unknown, unknown, unknown>) => Made) => {
-  const made = new WeakMap<AnySchema, Made>()
-  return (schema: AnySchema): Made => {
+  const made = new WeakMap<object, Made>()
+  return (schema: AnySchema | Workflow.AnyStructSchema): Made => {
     const known = made.get(schema)
     if (known !== undefined) return known
     const parser = make(anySchema(schema))
@@ -147,7 +148,7 @@ export const payloadToJson = (
   { payloadSchema }: Workflow.Any,
   payload: object
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
-  Effect.flatMap(encoder(structSchema(payloadSchema))(payload), stringify)
+  Effect.flatMap(encoder(payloadSchema)(payload), stringify)
 
 /** The payload, or an effect that it takes to decode it. */
 export const payloadFromJson = (
@@ -156,7 +157,7 @@ export const payloadFromJson = (
 ): Effect.Effect<object, Unreadable, unknown> => {
   try {
     // struct schemas, as `Workflow.make` takes them
-    const decoded = decoder(structSchema(payloadSchema))(JSON.parse(json)) as Effect.Effect<
+    const decoded = decoder(payloadSchema)(JSON.parse(json)) as Effect.Effect<
       object,
       ParseResult.ParseError,
       unknown
@@ -166,8 +167,6 @@ export const payloadFromJson = (
     return unreadable(cause)
   }
 }
-
-const structSchema = (schema: Workflow.AnyStructSchema) => schema as unknown as AnySchema
 
 /** The text of a cause without typed errors, as `Workflow.Suspended` carries it. */
 export const causeToJson = (cause: Cause.Cause<never>): Json =>

@@ -113,8 +113,8 @@ const pass = (
     Scope.Scope,
     toScope(scope)
   )
-  const origin = Fibers.interruptible({ ...options.origin, context: services })
-  const fiber = Fibers.forkLater(origin, inside)
+  const origin = Fibers.withServices(options.origin, services)
+  const fiber = Fibers.forkLater(Fibers.interruptible(origin), inside)
   run.fiber = fiber
   if (run.interrupting) {
     Fibers.fork(options.origin, interruptAtEndOfRecord(run, fiber, options))

@@ -13,7 +13,7 @@ import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 
 /** What a fiber starts with: services, fiber refs and runtime flags. */
-export interface Origin extends Runtime.Runtime<never> {}
+export type Origin = Pick<Runtime.Runtime<never>, "context" | "fiberRefs" | "runtimeFlags">
 
 /** With these annotations on every line that is logged. */
 export const annotated = (
@@ -23,18 +23,22 @@ export const annotated = (
   const fiberRef = FiberRef.currentLogAnnotations
   let value = FiberRefs.getOrDefault(origin.fiberRefs, fiberRef)
   for (const key in annotations) value = HashMap.set(value, key, annotations[key])
-  return Runtime.make({
+  return {
     context: origin.context,
     runtimeFlags: origin.runtimeFlags,
     fiberRefs: FiberRefs.updateAs(origin.fiberRefs, { fiberId: FiberId.none, fiberRef, value })
-  })
+  }
 }
 
-export const withServices = (origin: Origin, context: Context.Context<never>): Origin =>
-  Runtime.make({ context, fiberRefs: origin.fiberRefs, runtimeFlags: origin.runtimeFlags })
+export const withServices = (
+  { fiberRefs, runtimeFlags }: Origin,
+  context: Context.Context<never>
+): Origin => ({ context, fiberRefs, runtimeFlags })
 
-const withFlags = ({ context, fiberRefs }: Origin, runtimeFlags: RuntimeFlags.RuntimeFlags) =>
-  Runtime.make({ context, fiberRefs, runtimeFlags })
+const withFlags = (
+  { context, fiberRefs }: Origin,
+  runtimeFlags: RuntimeFlags.RuntimeFlags
+): Origin => ({ context, fiberRefs, runtimeFlags })
 
 export const uninterruptible = (origin: Origin): Origin =>
   withFlags(origin, RuntimeFlags.disable(origin.runtimeFlags, RuntimeFlags.Interruption))
@@ -44,10 +48,10 @@ export const interruptible = (origin: Origin): Origin =>
 
 /** Executes it at once, as far as it goes. Nobody supervises the fiber but whoever started it. */
 export const fork = <A, E>(origin: Origin, effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> =>
-  Runtime.runFork(origin, effect)
+  Runtime.runFork(Runtime.make(origin), effect)
 
 /** Executes nothing of it before this returns. */
 export const forkLater = <A, E>(
   origin: Origin,
   effect: Effect.Effect<A, E>
-): Fiber.RuntimeFiber<A, E> => Runtime.runFork(origin, effect, { immediate: false })
+): Fiber.RuntimeFiber<A, E> => Runtime.runFork(Runtime.make(origin), effect, { immediate: false })

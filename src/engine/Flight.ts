@@ -9,8 +9,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Runtime from "effect/Runtime"
-import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import type * as Events from "../Events.js"
 import type { Json } from "../RunStore.js"
@@ -41,6 +40,7 @@ export interface Flight extends StepInFlight {
   readonly inner: boolean
   /** While it is being executed: not while it is being started, nor recorded. */
   fiber: Executing | undefined
+  /** It is not just being started, in the fiber of whoever asks. */
   started: boolean
   /** Others who have asked for it. */
   waiting: Set<(result: StepResult) => void> | undefined
@@ -129,10 +129,10 @@ export interface Asking {
  */
 const originOf = ({ fiber, runtimeFlags }: Asking, flight: Flight): Fibers.Origin =>
   Fibers.annotated(
-    Runtime.make({
+    Fibers.uninterruptible({
       context: Context.merge(fiber.currentContext, servicesOf(flight)),
       fiberRefs: fiber.getFiberRefs(),
-      runtimeFlags: RuntimeFlags.disable(runtimeFlags, RuntimeFlags.Interruption)
+      runtimeFlags
     }),
     { step: stepKey(flight.name, flight.attempt) }
   )

@@ -35,8 +35,10 @@ export class LazyScope {
   private scope(): Effect.Effect<Scope.CloseableScope> {
     return Effect.suspend(() => {
       if (this.made !== undefined) return Effect.succeed(this.made)
-      const made = Effect.tap(Scope.make(), (scope) => {
-        this.made = scope
+      // another fiber may have made it meanwhile: a fiber can yield anywhere
+      const made = Effect.map(Scope.make(), (scope) => {
+        this.made ??= scope
+        return this.made
       })
       const { closed } = this
       return closed === undefined ? made : Effect.tap(made, (scope) => Scope.close(scope, closed))

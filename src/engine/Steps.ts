@@ -1,6 +1,6 @@
 /**
- * Executes steps: one fiber each, in one set for the whole process, from the moment a step may
- * start until its outcome is recorded.
+ * Executes steps: one fiber each. A step is in one set for the whole process from the moment it may
+ * start until its outcome is recorded; its fiber ends with its activity.
  */
 import type * as Activity from "@effect/workflow/Activity"
 import * as Effect from "effect/Effect"

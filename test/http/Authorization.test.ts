@@ -72,7 +72,7 @@ describe("a request with a token", () => {
   it.scoped("of another scheme is refused", () =>
     Effect.gen(function* () {
       const { get, token } = yield* serve()
-      for (const authorization of [`XXXXXX ${token}`, token, "Bearer", "Bearer  "]) {
+      for (const authorization of [`Digest ${token}`, token, "Bearer", "Bearer  "]) {
         const { body, status } = yield* get("/runs", { token: null, headers: { authorization } })
         assert.strictEqual(status, 401)
         assert.strictEqual(body.message, "token invalid")
