@@ -1,4 +1,5 @@
 /** Who holds a run: claiming, giving back, taking over. */
+import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { ClaimedRun, Held, History, Json, NewTimers } from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
@@ -76,29 +77,39 @@ export const claim =
         JSON.stringify([...new Set(options.workflows)]),
         options.limit
       ])
-      const claimed: Array<ClaimedRun> = []
+      const claimed: Array<ClaimedRow> = []
       for (const { id } of oldest) {
         const [row] = yield* transaction.rows<ClaimedRow>(claimRun, [
           options.executor,
           transaction.now,
           id
         ])
-        if (row !== undefined) claimed.push(yield* claimedRun(transaction, row))
+        if (row !== undefined) claimed.push(row)
       }
-      return claimed
+      const signals = yield* Histories.signalsOf(
+        transaction,
+        claimed.map(({ run_id }) => run_id)
+      )
+      return yield* Effect.forEach(claimed, (row) => claimedRun(transaction, row, signals))
     })
 
-const claimedRun = (transaction: Transaction, row: ClaimedRow) =>
-  Effect.map(
-    row.claim === 1 ? Histories.readFirst(transaction, row) : Histories.read(transaction, row),
-    (history): ClaimedRun => ({
+const claimedRun = (
+  transaction: Transaction,
+  row: ClaimedRow,
+  signals: Histories.Signals
+): Effect.Effect<ClaimedRun, SqlError> =>
+  Effect.gen(function* () {
+    return {
       held: { runId: row.run_id, key: row.id, claim: row.claim },
       workflow: row.workflow,
       payload: row.payload,
       trace: toTrace(row),
-      history
-    })
-  )
+      history:
+        row.claim === 1
+          ? Histories.first(row, signals)
+          : yield* Histories.read(transaction, row, signals)
+    }
+  })
 
 const refreshRun = `
   UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}
@@ -112,7 +123,8 @@ export const history =
       const [row] = yield* transaction.rows<Histories.Claimed>(refreshRun, [held.key, held.claim])
       if (row === undefined) return yield* lost(held)
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
-      return yield* Histories.read(transaction, row)
+      const signals = yield* Histories.signalsOf(transaction, [row.run_id])
+      return yield* Histories.read(transaction, row, signals)
     })
 
 const giveBack = "status = 'pending', executor = NULL, claim = claim + 1"

@@ -76,7 +76,9 @@ const enableWal = (database: Database) =>
     .reserved((sql) =>
       setBusyTimeout(sql).pipe(
         Effect.zipRight(sql.once("PRAGMA journal_mode = WAL")),
-        Effect.zipRight(sql.once(`PRAGMA journal_size_limit = ${largestWal}`))
+        Effect.zipRight(sql.once(`PRAGMA journal_size_limit = ${largestWal}`)),
+        // a statement over many rows keeps what it would take back; in memory, not in a file
+        Effect.zipRight(sql.once("PRAGMA temp_store = MEMORY"))
       )
     )
     .pipe(Failure.orRunStoreError("open it"))

@@ -1,9 +1,10 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { ClaimedRun, History, Json, Millis, NewRun, Run } from "../../RunStore.js"
+import type { ClaimedRun, Millis, NewRun, Run } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
 import { takenOver } from "./Claims.js"
+import * as Histories from "./History.js"
 import type { RunRow } from "./Rows.js"
 import { newRun, runColumns, toRun } from "./Rows.js"
 import type { Param } from "./Sql.js"
@@ -56,7 +57,12 @@ export interface Creation {
 export const createAll: Batch<Creation, Created> = (creations) => (transaction) =>
   Effect.gen(function* () {
     const inserted = yield* insert(transaction, creations)
-    const signals = yield* signalsOf(transaction, inserted)
+    const held = [...inserted.values()].filter(({ executor }) => executor !== null)
+    // they may have come before their run did
+    const signals = yield* Histories.signalsOf(
+      transaction,
+      held.map(({ run_id }) => run_id)
+    )
     const answers: Array<Exit.Exit<Created>> = []
     for (const { claimFor, run } of creations) {
       const row = inserted.get(run.runId)
@@ -78,7 +84,7 @@ export const createAll: Batch<Creation, Created> = (creations) => (transaction) 
           created: row !== undefined,
           claimed:
             claimFor !== undefined && holder === claimFor
-              ? claimedAtOnce(run, found.key, signals.get(run.runId) ?? [])
+              ? claimedAtOnce(run, found.key, signals)
               : undefined
         })
       )
@@ -130,46 +136,10 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
-const selectSignals = Statements.forRows(
-  (rows) => `
-  SELECT s.run_id, s.name, s.exit FROM ${Statements.table(rows, 1)} v
-  CROSS JOIN workflow_signals s ON s.run_id = v.column1`
-)
-
-/** Signals that came before their run did. */
-const signalsOf = (transaction: Transaction, inserted: ReadonlyMap<string, Inserted>) =>
-  Effect.gen(function* () {
-    const signals = new Map<string, Array<History["signals"][number]>>()
-    const held = [...inserted.values()].filter(({ executor }) => executor !== null)
-    for (const part of Statements.parts(held)) {
-      const rows = yield* transaction.rows<SignalRow>(
-        selectSignals(part.length),
-        part.map(({ run_id }) => run_id)
-      )
-      for (const { exit, name, run_id } of rows) {
-        signals.set(run_id, [...(signals.get(run_id) ?? []), { name, exit }])
-      }
-    }
-    return signals
-  })
-
-interface SignalRow {
-  readonly run_id: string
-  readonly name: string
-  readonly exit: Json
-}
-
-const claimedAtOnce = (run: NewRun, key: number, signals: History["signals"]): ClaimedRun => ({
+const claimedAtOnce = (run: NewRun, key: number, signals: Histories.Signals): ClaimedRun => ({
   held: { runId: run.runId, key, claim: 1 },
   workflow: run.workflow,
   payload: run.payload,
   trace: run.trace,
-  history: {
-    steps: [],
-    signals,
-    timers: [],
-    children: [],
-    interruptRequested: false,
-    wakeups: 0
-  }
+  history: Histories.first({ run_id: run.runId, wakeups: 0, interrupt_requested: 0 }, signals)
 })

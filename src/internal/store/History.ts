@@ -2,6 +2,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Child, History, Json, RecordedStep, Timer } from "../../RunStore.js"
 import type { Sql } from "./Sql.js"
+import * as Statements from "./Statements.js"
 
 /** The columns of a run that its history needs. */
 export interface Claimed {
@@ -14,31 +15,60 @@ export interface Claimed {
 
 export const claimedColumns = "id, run_id, claim, wakeups, interrupt_requested"
 
+/** By `run_id`; a run without any is not in it. */
+export type Signals = ReadonlyMap<string, History["signals"]>
+
 /** Of a run that was never held before: it can have no steps, timers or children. */
-export const readFirst = (sql: Sql, run: Claimed): Effect.Effect<History, SqlError> =>
-  Effect.map(signalsOf(sql, run.run_id), (signals) => ({
-    ...fresh,
-    signals,
-    interruptRequested: run.interrupt_requested === 1,
-    wakeups: run.wakeups
-  }))
+export const first = (
+  run: Pick<Claimed, "run_id" | "wakeups" | "interrupt_requested">,
+  signals: Signals
+): History => ({
+  steps: [],
+  timers: [],
+  children: [],
+  signals: signals.get(run.run_id) ?? [],
+  interruptRequested: run.interrupt_requested === 1,
+  wakeups: run.wakeups
+})
 
-const fresh = { steps: [], timers: [], children: [] }
-
-export const read = (sql: Sql, run: Claimed): Effect.Effect<History, SqlError> =>
+export const read = (sql: Sql, run: Claimed, signals: Signals): Effect.Effect<History, SqlError> =>
   Effect.gen(function* () {
     return {
-      ...(yield* readFirst(sql, run)),
+      ...first(run, signals),
       steps: yield* sql.rows<RecordedStep>(selectSteps, [run.id]),
       timers: yield* timersOf(sql, run.id),
       children: yield* childrenOf(sql, run.id)
     }
   })
 
-const selectSignals = "SELECT name, exit FROM workflow_signals WHERE run_id = ?"
+const selectSignals = Statements.forRows(
+  (rows) => `
+  SELECT s.run_id, s.name, s.exit FROM ${Statements.table(rows, 1)} v
+  CROSS JOIN workflow_signals s ON s.run_id = v.column1`
+)
 
-const signalsOf = (sql: Sql, runId: string) =>
-  sql.rows<{ readonly name: string; readonly exit: Json }>(selectSignals, [runId])
+interface SignalRow {
+  readonly run_id: string
+  readonly name: string
+  readonly exit: Json
+}
+
+export const signalsOf = (
+  sql: Sql,
+  runIds: ReadonlyArray<string>
+): Effect.Effect<Signals, SqlError> =>
+  Effect.gen(function* () {
+    const signals = new Map<string, Array<History["signals"][number]>>()
+    for (const part of Statements.parts(runIds)) {
+      const rows = yield* sql.rows<SignalRow>(selectSignals(part.length), part)
+      for (const { exit, name, run_id } of rows) {
+        const others = signals.get(run_id)
+        if (others === undefined) signals.set(run_id, [{ name, exit }])
+        else others.push({ name, exit })
+      }
+    }
+    return signals
+  })
 
 const selectSteps = `
   SELECT name, attempt, exit FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
