@@ -20,6 +20,7 @@ import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
@@ -67,6 +68,13 @@ export interface Options {
 export const make = (
   options: Options = {}
 ): Effect.Effect<RunStore["Type"], RunStoreError, SqlClient.SqlClient | Scope.Scope> =>
+  makeNamed(options, identity)
+
+const makeNamed = (
+  options: Options,
+  /** Says in an error of which database it is. */
+  named: (error: RunStoreError) => RunStoreError
+): Effect.Effect<RunStore["Type"], RunStoreError, SqlClient.SqlClient | Scope.Scope> =>
   Effect.gen(function* () {
     const database = yield* Failure.orRunStoreError("reserve its connection")(
       Effect.flatMap(SqlClient.SqlClient, Databases.make)
@@ -80,6 +88,7 @@ export const make = (
     const writer = yield* GroupCommits.make({
       database,
       publish,
+      named,
       gather: options.gather ?? nextTurn
     })
     const pollInterval = Duration.decode(options.pollInterval ?? Duration.millis(20))
@@ -88,7 +97,7 @@ export const make = (
     }
     return RunStore.of({
       ...writes(writer),
-      ...reads(database, isClosed),
+      ...reads(database, isClosed, named),
       changes: PubSub.subscribe(changes)
     })
   })
@@ -131,10 +140,16 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
   } satisfies Partial<RunStore["Type"]>
 }
 
-const reads = (database: Database, isClosed: () => boolean) => {
+const reads = (
+  database: Database,
+  isClosed: () => boolean,
+  named: (error: RunStoreError) => RunStoreError
+) => {
   const guarded = <A, E>(effect: Effect.Effect<A, E>) =>
     Effect.suspend(() =>
-      isClosed() ? Effect.fail(Failure.closed) : Failure.orRunStoreError("read")(effect)
+      isClosed()
+        ? Effect.fail(Failure.closed)
+        : Effect.mapError(Failure.orRunStoreError("read")(effect), named)
     )
   const read = <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
   return {
@@ -175,11 +190,13 @@ export const layerWith = (
  */
 export const layerFile = (
   options: Options & { readonly filename: string }
-): Layer.Layer<RunStore, RunStoreError> =>
-  layerWith(options).pipe(
+): Layer.Layer<RunStore, RunStoreError> => {
+  const named = Failure.named(options.filename)
+  return Layer.scoped(RunStore, makeNamed(options, named)).pipe(
     Layer.provide(Connect.layerFile(options.filename)),
-    Layer.mapError((error) => Failure.named(options.filename, error))
+    Layer.mapError(named)
   )
+}
 
 /**
  * In memory: for tests, and for runs that need not outlive the process. Under a clock that is not

@@ -44,7 +44,7 @@ export const inspect = <A, E>(
     )
   ).pipe(
     Failure.orRunStoreError("read it"),
-    Effect.mapError((error) => Failure.named(file, error))
+    Effect.mapError((error) => Failure.named(file)(error))
   )
 
 /** Its schema; 0 where it has none. */

@@ -1,8 +1,6 @@
 /** Commands on a database file: good ones, and those that something is wrong with. */
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
-import * as Reactivity from "@effect/experimental/Reactivity"
-import { SqliteClient } from "@effect/sql-sqlite-node"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
@@ -21,14 +19,6 @@ const migrated = Effect.gen(function* () {
   expect((yield* on(file)("migrate")).code).toBe(0)
   return file
 })
-
-const statement = (filename: string, text: string) =>
-  Effect.scoped(
-    Effect.flatMap(SqliteClient.make({ filename }), (sql) => sql.unsafe(text).unprepared).pipe(
-      Effect.provide(Reactivity.layer),
-      Effect.orDie
-    )
-  )
 
 const Doctor = Schema.Struct({
   database: Schema.String,
@@ -124,7 +114,7 @@ describe("a file of a newer version", () => {
   it.scopedLive("is told of by doctor, and touched by no command", () =>
     Effect.gen(function* () {
       const file = yield* migrated
-      yield* statement(
+      yield* Fixture.statement(
         file,
         "INSERT INTO workflow_executor_migrations (migration_id, name) VALUES (999, 'of_tomorrow')"
       )
@@ -213,6 +203,7 @@ describe("doctor", () => {
         expect(checks).toContain("folder writable")
         const start = yield* on(file, { before })("start", "--port", "0")
         expect(start.code).toBe(1)
+        expect(start.out).toContain(`${file}: The run store could not write`)
         expect(start.out).toContain("readonly database")
         expect(readFileSync(file).equals(bytes)).toBe(true)
       })

@@ -62,5 +62,7 @@ export const ignoreAll = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
   Effect.catchAllCause(Effect.asVoid(effect), () => Effect.void)
 
 /** Says of which file an error is. */
-export const named = (filename: string, { reason, message, cause }: RunStoreError): RunStoreError =>
-  new RunStoreError({ reason, message: `${filename}: ${message}`, cause })
+export const named =
+  (filename: string) =>
+  ({ reason, message, cause }: RunStoreError): RunStoreError =>
+    new RunStoreError({ reason, message: `${filename}: ${message}`, cause })

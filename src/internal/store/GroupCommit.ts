@@ -47,6 +47,8 @@ export const make = (options: {
   readonly publish: (change: Change) => void
   /** Lets the writes that are ready join the first. */
   readonly gather: Effect.Effect<void>
+  /** Says in an error of which database it is. */
+  readonly named: (error: RunStoreError) => RunStoreError
 }): Effect.Effect<GroupCommit, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Mailbox.make<Write>()
@@ -110,6 +112,7 @@ const drainQueue = (
 const committer = (options: {
   readonly database: Database
   readonly publish: (change: Change) => void
+  readonly named: (error: RunStoreError) => RunStoreError
   readonly hurry: Effect.Effect<void>
 }) => {
   const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
@@ -135,11 +138,10 @@ const committer = (options: {
           const failed = Cause.failureOption(cause)
           return Option.isSome(failed) && failed.value.inOperation && writes.length > 1
             ? oneByOne(writes)
-            : Effect.sync(() =>
-                failAll(Option.isSome(failed) ? failed.value.error : fromCause(cause, "write"))(
-                  writes
-                )
-              )
+            : Effect.sync(() => {
+                const error = Option.isSome(failed) ? failed.value.error : fromCause(cause, "write")
+                failAll(options.named(error))(writes)
+              })
         }
       }),
       Effect.onInterrupt(() => Effect.sync(() => failAll(closed)(writes)))
