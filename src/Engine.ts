@@ -21,7 +21,6 @@ import type { AnySpan } from "effect/Tracer"
 import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
-import { blockCause } from "./engine/Drive.js"
 import { type Link, linkOf } from "./engine/Pass.js"
 import * as Waits from "./engine/Waits.js"
 import {
@@ -73,7 +72,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       return Effect.logError(message).pipe(
         Effect.zipRight(
           Effect.sync(() =>
-            dispatcher.halt(link.run, { _tag: "block", cause: blockCause(message) })
+            dispatcher.halt(link.run, { _tag: "block", cause: Codec.blockCause(message) })
           )
         ),
         Effect.zipRight(Effect.interruptible(Effect.never))
@@ -100,7 +99,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           look,
           options
         )
-        if (found !== undefined) run.found.add(key)
+        if (found !== undefined) run.find(key)
         return found
       })
 
@@ -118,7 +117,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     }
 
     const executeStep = (activity: Activity.Any, attempt: number) =>
-      Effect.flatMap(WorkflowInstance, (instance): StepEnd => {
+      Effect.withFiberRuntime((fiber, { runtimeFlags }): StepEnd => {
+        const instance = Context.unsafeGet(fiber.currentContext, WorkflowInstance)
         const link = linkOf(instance)
         if (link === undefined) return outside(activity.name)
         if (activity.name.startsWith(timerPrefix)) return shortSleep(instance, link, activity)
@@ -129,7 +129,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           return Effect.zipRight(dispatcher.spans.replayed, decodeStep(link, activity, recorded))
         }
         const executed = Effect.flatMap(
-          dispatcher.steps.execute(instance, activity, attempt),
+          dispatcher.steps.execute(fiber, runtimeFlags, instance, activity, attempt),
           (result): StepEnd => {
             if (result._tag === "Recorded") return decodeStep(link, activity, result.exit)
             const { cause } = result
@@ -176,9 +176,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     const setTimer = (link: Link, name: string, duration: Duration.Duration) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
-        const { timers } = link.run
-        if (timers.has(name)) return
-        timers.set(name, { wakeAt: now + Duration.toMillis(duration), fired: false, saved: false })
+        const { run } = link
+        if (run.timers.has(name)) return
+        const wakeAt = now + Duration.toMillis(duration)
+        run.setTimer(name, { wakeAt, fired: false, saved: false })
       })
 
     const timerLook =
@@ -285,7 +286,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       const runId = options.executionId
       const awaits = options.discard !== true
       const begin = Effect.gen(function* () {
-        if (!awaits) run.discarded.add(runId)
+        if (!awaits) run.setDiscarded(runId, true)
         // one that was discarded before it is awaited does not wake its parent yet
         const unlinked = awaits && run.discarded.has(runId) && run.children.get(runId) === undefined
         if (run.children.has(runId) && (!unlinked || run.interrupting)) return
@@ -299,9 +300,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         const created = yield* untilStored(
           dispatcher.start({ ...child, parent: { runId: run.runId, awaits } })
         )
-        if (!run.children.has(runId) || isFinal(created.status))
-          run.children.set(runId, created.exit)
-        if (awaits) run.discarded.delete(runId)
+        if (!run.children.has(runId) || isFinal(created.status)) run.setChild(runId, created.exit)
+        if (awaits) run.setDiscarded(runId, false)
       })
       if (!awaits) {
         yield* begin
@@ -341,20 +341,17 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     // any of them, through those schemas.
     return WorkflowEngine.of({
       register: Effect.fnUntraced(function* (workflow, execute) {
-        const context = yield* Effect.context<Upstream.WorkflowEngine>()
         yield* dispatcher.register({
           workflow,
+          services: yield* Effect.context<Upstream.WorkflowEngine>(),
           execute: (payload, runId) =>
-            Effect.mapInputContext(
-              // what else it needs is in the context that it was registered with
-              // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-              Effect.suspend(() => execute(payload, runId)) as Effect.Effect<
-                unknown,
-                unknown,
-                Upstream.WorkflowEngine | Upstream.WorkflowInstance
-              >,
-              (input) => Context.merge(context, input)
-            )
+            // what else it needs is in the context that it was registered with
+            // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+            Effect.suspend(() => execute(payload, runId)) as Effect.Effect<
+              unknown,
+              unknown,
+              Upstream.WorkflowEngine | Upstream.WorkflowInstance
+            >
         })
       }),
       execute,

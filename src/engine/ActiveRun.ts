@@ -4,9 +4,10 @@
  * history, as far as it goes.
  */
 import type { Workflow, WorkflowEngine } from "@effect/workflow"
+import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import type { ClaimedRun, Held, History, Json, NewTimers } from "../RunStore.js"
+import type { ClaimedRun, Held, History, Json, NewTimers, Trace } from "../RunStore.js"
 
 /** A workflow and its function, as registered in this process. */
 export interface Registration {
@@ -19,6 +20,8 @@ export interface Registration {
     unknown,
     WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
   >
+  /** What else the function needs: the services around its registration. */
+  readonly services: Context.Context<WorkflowEngine.WorkflowEngine>
 }
 
 /**
@@ -72,22 +75,50 @@ export const stepKey = (name: string, attempt: number): string => `${name}/${att
 
 const noTimers: NewTimers = []
 
+// Thousands of runs may be held, and most collections of most of them stay empty: those are these
+// two, and a run has one of its own from the first that it puts in.
+const noneOf: ReadonlyMap<string, never> = new Map<string, never>()
+const none: ReadonlySet<string> = new Set()
+
+const put = <A>(into: ReadonlyMap<string, A>, key: string, value: A): ReadonlyMap<string, A> => {
+  // what is not `noneOf` was made here
+  const own = into === noneOf ? new Map<string, A>() : (into as Map<string, A>)
+  return own.set(key, value)
+}
+
+const add = (to: ReadonlySet<string>, key: string): ReadonlySet<string> => {
+  // what is not `none` was made here
+  const own = to === none ? new Set<string>() : (to as Set<string>)
+  return own.add(key)
+}
+
+const remove = (from: ReadonlySet<string>, key: string): void => {
+  // what is not `none` was made here
+  if (from !== none) (from as Set<string>).delete(key)
+}
+
 export class ActiveRun {
   readonly held: Held
-  readonly steps = new Map<string, Json>()
-  readonly signals = new Map<string, Json>()
-  readonly timers = new Map<string, ActiveTimer>()
+  readonly workflowName: string
+  /** Its payload, as recorded. */
+  readonly payload: Json
+  /** The span under which the run was created. */
+  readonly trace: Trace | undefined
+  /** The recorded outcomes of its steps. */
+  steps: ReadonlyMap<string, Json> = noneOf
+  signals: ReadonlyMap<string, Json> = noneOf
+  timers: ReadonlyMap<string, ActiveTimer> = noneOf
   /** Linked children; `undefined` while one is not over. */
-  readonly children = new Map<string, Json | undefined>()
+  children: ReadonlyMap<string, Json | undefined> = noneOf
   /**
    * Steps that were executed inside another step, a race or a compensation: one that replays the
    * workflow itself does not come by them.
    */
-  private readonly inner = new Set<string>()
+  private inner = none
   /** What the run had seen when its interrupt took hold first. */
   seen: ReadonlySet<string> | undefined = undefined
-  /** Of these, the ones that were started to be discarded and have not been awaited since. */
-  readonly discarded = new Set<string>()
+  /** Of its children, those that were started to be discarded and have not been awaited since. */
+  discarded = none
   /** `History.wakeups` that the present pass began with. */
   wakeups = 0
   /** This pass ends where the record ends, in an interrupt. */
@@ -103,10 +134,11 @@ export class ActiveRun {
   closing = false
   /** A compensation was executed, or whatever else was to be done if it failed. */
   compensated = false
+  // where an interrupting pass ends is found out from these two; no other pass keeps them
   /** Steps and children whose outcome this pass has come by. */
-  private readonly reached = new Set<string>()
+  private reached = none
   /** Signals, timers and children that this pass has found there. */
-  readonly found = new Set<string>()
+  found = none
   /** Grows with everything that this pass comes by. */
   progress = 0
   /** Call when this pass has come by something, or is over. */
@@ -124,13 +156,16 @@ export class ActiveRun {
   /** Grows with everything that a wait in this pass may wait for. */
   version = 0
   /** Call when something a wait in this pass may wait for has changed. */
-  readonly waits = new Set<() => void>()
+  private waits: Set<() => void> | undefined = undefined
 
   constructor(
     readonly registration: Registration,
-    readonly claimed: ClaimedRun
+    claimed: ClaimedRun
   ) {
     this.held = claimed.held
+    this.workflowName = claimed.workflow
+    this.payload = claimed.payload
+    this.trace = claimed.trace
     this.load(claimed.history)
   }
 
@@ -138,26 +173,22 @@ export class ActiveRun {
     return this.held.runId
   }
 
-  get workflowName(): string {
-    return this.claimed.workflow
-  }
-
   /** Takes in a history as read from the store; it only ever grows. */
   load(history: History): void {
     for (const step of history.steps) {
       const key = stepKey(step.name, step.attempt)
-      this.steps.set(key, step.exit)
-      if (step.exit.endsWith(innerMark)) this.inner.add(key)
+      this.steps = put(this.steps, key, step.exit)
+      if (step.exit.endsWith(innerMark)) this.inner = add(this.inner, key)
     }
     for (const signal of history.signals) {
       if (signal.name === interruptPoint) this.seen ??= seenFrom(signal.exit)
-      else this.signals.set(signal.name, signal.exit)
+      else this.setSignal(signal.name, signal.exit)
     }
     for (const timer of history.timers) {
       const fired = timer.fired || this.timers.get(timer.name)?.fired === true
-      this.timers.set(timer.name, { wakeAt: timer.wakeAt, fired, saved: true })
+      this.setTimer(timer.name, { wakeAt: timer.wakeAt, fired, saved: true })
     }
-    for (const child of history.children) this.children.set(child.runId, child.exit)
+    for (const child of history.children) this.setChild(child.runId, child.exit)
     this.wakeups = history.wakeups
     if (history.interruptRequested) this.interrupting = true
   }
@@ -169,15 +200,44 @@ export class ActiveRun {
     this.closing = false
     this.compensated = false
     this.instance = instance
-    this.reached.clear()
-    this.found.clear()
+    this.reached = none
+    this.found = none
+  }
+
+  /** A step was recorded. */
+  setStep(key: string, exit: Json): void {
+    this.steps = put(this.steps, key, exit)
+  }
+
+  setSignal(name: string, exit: Json): void {
+    this.signals = put(this.signals, name, exit)
+  }
+
+  setTimer(name: string, timer: ActiveTimer): void {
+    this.timers = put(this.timers, name, timer)
+  }
+
+  /** @param exit `undefined` while it is not over */
+  setChild(runId: string, exit: Json | undefined): void {
+    this.children = put(this.children, runId, exit)
+  }
+
+  /** The child is started to be discarded, or awaited after that. */
+  setDiscarded(child: string, discarded: boolean): void {
+    if (discarded) this.discarded = add(this.discarded, child)
+    else remove(this.discarded, child)
   }
 
   /** This pass has come by the outcome of a step or a child. */
   reach(key: string, inner: boolean): void {
-    this.reached.add(key)
-    if (inner) this.inner.add(key)
+    if (this.interrupting) this.reached = add(this.reached, key)
+    if (inner) this.inner = add(this.inner, key)
     this.progressed()
+  }
+
+  /** This pass has found a signal, a timer or a child there. */
+  find(key: string): void {
+    if (this.interrupting) this.found = add(this.found, key)
   }
 
   progressed(): void {
@@ -195,10 +255,23 @@ export class ActiveRun {
     return false
   }
 
+  /** @returns what takes it back */
+  onChange(wake: () => void): () => void {
+    this.waits ??= new Set()
+    const { waits } = this
+    waits.add(wake)
+    return () => {
+      waits.delete(wake)
+    }
+  }
+
   /** Tells every wait in this pass to look again. */
   changed(): void {
     this.version++
-    if (this.waits.size > 0) for (const wake of [...this.waits]) wake()
+    if (this.waits === undefined || this.waits.size === 0) return
+    const { waits } = this
+    this.waits = undefined
+    for (const wake of waits) wake()
   }
 
   /** Timers that the store does not have yet; they ride along with the next write. */

@@ -11,7 +11,7 @@ import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, type Halt, type Registration, strongerHalt } from "./ActiveRun.js"
-import { drive } from "./Drive.js"
+import { type DriveOptions, drive } from "./Drive.js"
 import type { Origin } from "./Fibers.js"
 import type { Persist } from "./Persist.js"
 import type { Told } from "./Results.js"
@@ -129,11 +129,13 @@ export const make = (options: {
     options.onRoom()
   }
 
+  const driveOptions: DriveOptions = { ...options, onOver: remove }
+
   const begin = (registration: Registration, claimed: ClaimedRun) => {
     const run = new ActiveRun(registration, claimed)
     hold(run)
     for (const [child, exit] of run.children) if (exit === undefined) awaitChild(run, child)
-    drive(run, options, () => remove(run))
+    drive(run, driveOptions)
   }
 
   const halt = (run: ActiveRun, reason: Halt) => {
@@ -161,7 +163,7 @@ export const make = (options: {
 
   const childFinished = (child: string, exit: Json) => {
     for (const run of parents.get(child) ?? []) {
-      run.children.set(child, exit)
+      run.setChild(child, exit)
       run.changed()
     }
   }
@@ -254,7 +256,7 @@ export const make = (options: {
     signal: ({ exit, name, runId }) => {
       const run = active.get(runId)
       if (run === undefined || run.signals.has(name)) return
-      run.signals.set(name, exit)
+      run.setSignal(name, exit)
       run.changed()
     },
     interrupt: (runId) => {

@@ -78,6 +78,11 @@ export const atHand = <A>(
   // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   Either.isEither(effect) && Either.isRight(effect) ? (effect as Either.Right<never, A>) : undefined
 
+/** What a schema needs besides, its workflow's layer has: the definition's type says so. */
+// @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+export const contextFree = <A, E>(effect: Effect.Effect<A, E, unknown>) =>
+  effect as Effect.Effect<A, E>
+
 const causeSchema = once((error) => Schema.Cause({ error, defect: Schema.Defect }))
 const encoder = once(Schema.encode)
 const decoder = once(Schema.decodeUnknown)
@@ -171,6 +176,9 @@ export const payloadFromJson = (
 /** The text of a cause without typed errors, as `Workflow.Suspended` carries it. */
 export const causeToJson = (cause: Cause.Cause<never>): Json =>
   JSON.stringify(Schema.encodeSync(CauseOfNever)(cause))
+
+/** A cause that keeps a run suspended, with what is to be mended before it is resumed. */
+export const blockCause = (message: string): Json => causeToJson(Cause.die(new Error(message)))
 
 export const causeFromJson = (json: Json): Cause.Cause<never> => {
   const decoded = Schema.decodeUnknownEither(Schema.parseJson(CauseOfNever))(json)

@@ -2,33 +2,53 @@
  * Starts fibers from plain code. A run and a step have one each, and whoever waits for its end is
  * called: a fiber that only waits would cost as much as the step.
  */
-import type * as Context from "effect/Context"
+import { WorkflowInstance } from "@effect/workflow/WorkflowEngine"
+import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
-import * as HashMap from "effect/HashMap"
+import type * as HashMap from "effect/HashMap"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
+import * as Scope from "effect/Scope"
+import { type LazyScope, toScope } from "./LazyScope.js"
 
 /** What a fiber starts with: services, fiber refs and runtime flags. */
 export type Origin = Pick<Runtime.Runtime<never>, "context" | "fiberRefs" | "runtimeFlags">
 
-/** With these annotations on every line that is logged. */
-export const annotated = (
-  origin: Origin,
-  annotations: Readonly<Record<string, string>>
-): Origin => {
-  const fiberRef = FiberRef.currentLogAnnotations
-  let value = FiberRefs.getOrDefault(origin.fiberRefs, fiberRef)
-  for (const key in annotations) value = HashMap.set(value, key, annotations[key])
-  return {
-    context: origin.context,
-    runtimeFlags: origin.runtimeFlags,
-    fiberRefs: FiberRefs.updateAs(origin.fiberRefs, { fiberId: FiberId.none, fiberRef, value })
-  }
+/** What every line that it logs is annotated with. */
+export type Annotations = HashMap.HashMap<string, unknown>
+
+export const annotationsOf = ({ fiberRefs }: Pick<Origin, "fiberRefs">): Annotations =>
+  FiberRefs.getOrDefault(fiberRefs, FiberRef.currentLogAnnotations)
+
+/** The same, but for what it logs. */
+export const annotated = (origin: Origin, annotations: Annotations): Origin => {
+  const { context, fiberRefs, runtimeFlags } = origin
+  const locals = new Map(fiberRefs.locals)
+  // written afresh: a ref keeps the values that it had in the fibers before, with all they hold
+  locals.set(FiberRef.currentLogAnnotations, [[FiberId.none, annotations]])
+  // what a fiber starts with is in `context`
+  locals.delete(FiberRef.currentContext)
+  return { context, runtimeFlags, fiberRefs: FiberRefs.unsafeMake(locals) }
 }
+
+/**
+ * `services` with the instance and the scope of a pass or a step. In one copy: the services of an
+ * app may be many, and whatever is in flight has them all.
+ */
+export const servicesOf = (
+  services: Context.Context<never>,
+  instance: WorkflowInstance["Type"],
+  scope: LazyScope
+): Context.Context<never> =>
+  Context.unsafeMake(
+    new Map(services.unsafeMap)
+      .set(WorkflowInstance.key, instance)
+      .set(Scope.Scope.key, toScope(scope))
+  )
 
 export const withServices = (
   { fiberRefs, runtimeFlags }: Origin,

@@ -3,20 +3,22 @@
  */
 import type * as Activity from "@effect/workflow/Activity"
 import * as Workflow from "@effect/workflow/Workflow"
-import * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
+import type * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as HashMap from "effect/HashMap"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
-import * as Scope from "effect/Scope"
+import type { AnySpan } from "effect/Tracer"
 import type * as Events from "../Events.js"
 import type { Json } from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import * as Fibers from "./Fibers.js"
-import { LazyScope, toScope } from "./LazyScope.js"
+import { LazyScope } from "./LazyScope.js"
 import { type Link, stepInstance, suspendedBy } from "./Pass.js"
 
 export type Instance = WorkflowEngine.WorkflowInstance["Type"]
@@ -30,64 +32,80 @@ export type StepResult =
 /** The fiber in which a step is executed; what it returns is the exit of the activity. */
 export type Executing = Fiber.RuntimeFiber<Exit.Exit<unknown, unknown>>
 
+/**
+ * What is asked of a step. Executing it asks, and answers with what the step came to; one that waits
+ * is this one object and not the several of an effect that is put together.
+ */
+export class Request extends Effectable.Class<StepResult> {
+  constructor(
+    /** Whose fiber asks. */
+    readonly fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    readonly runtimeFlags: RuntimeFlags.RuntimeFlags,
+    /** Of its workflow, or of the step that it is part of. */
+    readonly instance: Instance,
+    readonly activity: Activity.Any,
+    readonly attempt: number,
+    private readonly answer: (request: Request) => Effect.Effect<StepResult>
+  ) {
+    super()
+  }
+
+  override commit(): Effect.Effect<StepResult> {
+    return this.answer(this)
+  }
+}
+
 /** A step in flight, and what it takes to cut it without its counting as a failure. */
-export interface Flight extends StepInFlight {
+export class Flight implements StepInFlight {
   readonly run: ActiveRun
+  readonly name: string
+  readonly attempt: number
   readonly instance: Instance
-  /** The instance's scope, and the one of the activity's execution. */
-  readonly scopes: { readonly instance: LazyScope; readonly execution: LazyScope }
+  /** The instance's scope. */
+  readonly instanceScope = new LazyScope()
+  /** The scope of the activity's execution. */
+  readonly executionScope = new LazyScope()
   /** Replaying the workflow does not come by this step. */
   readonly inner: boolean
   /** While it is being executed: not while it is being started, nor recorded. */
-  fiber: Executing | undefined
+  fiber: Executing | undefined = undefined
   /** It is not just being started, in the fiber of whoever asks. */
-  started: boolean
+  started = false
   /** Others who have asked for it. */
-  waiting: Set<(result: StepResult) => void> | undefined
-  /** Gives its room back. */
-  readonly leave: () => void
+  waiting: Set<(result: StepResult) => void> | undefined = undefined
   /** It was interrupted from outside: what comes of that is no failure of the step. */
-  cut: boolean
+  cut = false
   /** Whoever asked for it first does not want it any more. */
-  abandoned: boolean
+  abandoned = false
   /** Of one that was to be recorded; for the metrics. */
-  outcome: "completed" | "failed" | "unrecorded" | undefined
+  outcome: "completed" | "failed" | "unrecorded" | undefined = undefined
   /** How long it took, once recorded. */
-  millis: number | undefined
-}
+  millis: number | undefined = undefined
 
-/** What is asked for: an activity, in the instance of its workflow or of the step that it is part of. */
-export type Request = readonly [instance: Instance, activity: Activity.Any, attempt: number]
+  constructor(
+    { nested, run }: Link,
+    { activity, attempt, instance }: Request,
+    readonly startedAt: number,
+    /** Gives its room back. */
+    readonly leave: () => void
+  ) {
+    this.run = run
+    this.name = activity.name
+    this.attempt = attempt
+    this.instance = stepInstance(run, this.instanceScope)
+    this.inner = nested || run.closing || instance !== run.instance
+  }
 
-export const keyOf = (run: ActiveRun, [, activity, attempt]: Request): string =>
-  `${run.runId}/${stepKey(activity.name, attempt)}`
+  get runId(): string {
+    return this.run.runId
+  }
 
-export const make = (
-  { nested, run }: Link,
-  request: Request,
-  options: { readonly startedAt: number; readonly leave: () => void }
-): Flight => {
-  const [instance, activity, attempt] = request
-  const scopes = { instance: new LazyScope(), execution: new LazyScope() }
-  return {
-    key: keyOf(run, request),
-    runId: run.runId,
-    workflow: run.workflowName,
-    name: activity.name,
-    attempt,
-    startedAt: options.startedAt,
-    run,
-    instance: stepInstance(run, scopes.instance),
-    scopes,
-    inner: nested || run.closing || instance !== run.instance,
-    fiber: undefined,
-    started: false,
-    waiting: undefined,
-    leave: options.leave,
-    cut: false,
-    abandoned: false,
-    outcome: undefined,
-    millis: undefined
+  get workflow(): string {
+    return this.run.workflowName
+  }
+
+  get key(): string {
+    return `${this.runId}/${stepKey(this.name, this.attempt)}`
   }
 }
 
@@ -117,36 +135,35 @@ export const startOf = ({
   status: "running"
 })
 
-/** Who asks for a step. */
-export interface Asking {
-  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
-  readonly runtimeFlags: RuntimeFlags.RuntimeFlags
-}
-
 /**
  * What the step's fiber starts with: what its workflow has, and a scope. Interrupting it ends the
  * activity, and not the recording of an outcome that came all the same.
  */
-const originOf = ({ fiber, runtimeFlags }: Asking, flight: Flight): Fibers.Origin =>
-  Fibers.annotated(
-    Fibers.uninterruptible({
-      context: Context.merge(fiber.currentContext, servicesOf(flight)),
-      fiberRefs: fiber.getFiberRefs(),
-      runtimeFlags
-    }),
-    { step: stepKey(flight.name, flight.attempt) }
-  )
+const originOf = ({ fiber, runtimeFlags }: Request, flight: Flight): Fibers.Origin => {
+  flatten(fiber.currentSpan)
+  const fiberRefs = fiber.getFiberRefs()
+  const origin = {
+    context: Fibers.servicesOf(fiber.currentContext, flight.instance, flight.executionScope),
+    fiberRefs,
+    runtimeFlags
+  }
+  const step = stepKey(flight.name, flight.attempt)
+  const annotations = HashMap.set(Fibers.annotationsOf(origin), "step", step)
+  return Fibers.uninterruptible(Fibers.annotated(origin, annotations))
+}
 
-const servicesOf = (flight: Flight) =>
-  Context.add(
-    Context.make(WorkflowEngine.WorkflowInstance, flight.instance),
-    Scope.Scope,
-    toScope(flight.scopes.execution)
-  ) as Context.Context<never>
+/**
+ * Effect's own tracer makes the ids of a span letter by letter. Such a string is kept as a tree of
+ * all its pieces, 1 kB of them, until somebody reads it; and a step's span is there as long as it.
+ */
+const flatten = (span: AnySpan | undefined): void => {
+  span?.traceId.charCodeAt(0)
+  span?.spanId.charCodeAt(0)
+}
 
 /** Executes its activity at once, as far as it goes without waiting. */
-export const start = (asking: Asking, flight: Flight, activity: Activity.Any): Executing => {
-  const fiber = Fibers.fork(originOf(asking, flight), executed(flight, activity))
+export const start = (request: Request, flight: Flight): Executing => {
+  const fiber = Fibers.fork(originOf(request, flight), executed(flight, request.activity))
   flight.fiber = fiber
   flight.started = true
   return fiber
@@ -155,23 +172,27 @@ export const start = (asking: Asking, flight: Flight, activity: Activity.Any): E
 /** Executes the activity, in the step's fiber, which is not interruptible otherwise. */
 const executed = (
   flight: Flight,
-  activity: Activity.Any
-): Effect.Effect<Exit.Exit<unknown, unknown>> => {
+  { executeEncoded }: Activity.Any
+): Effect.Effect<Exit.Exit<unknown, unknown>> =>
   // what an activity needs is in the context of the workflow that asks for it
-  const execution = activity.executeEncoded as Effect.Effect<unknown, unknown>
-  return Effect.flatMap(Effect.exit(Effect.interruptible(execution)), (exit) => {
-    const { instance, scopes } = flight
-    const outcome =
-      Exit.isFailure(exit) && Context.get(instance.workflow.annotations, Workflow.SuspendOnFailure)
-        ? Exit.failCause(suspendedBy(exit.cause, instance))
-        : exit
-    return scopes.execution.isMade
-      ? Effect.map(Effect.exit(scopes.execution.close(outcome)), (closed) =>
-          Exit.zipLeft(outcome, closed)
-        )
-      : Effect.succeed(outcome)
+  Effect.matchCauseEffect(Effect.interruptible(executeEncoded as Effect.Effect<unknown, unknown>), {
+    onFailure: (cause) => {
+      const { instance } = flight
+      const suspends = Context.get(instance.workflow.annotations, Workflow.SuspendOnFailure)
+      return closed(flight, Exit.failCause(suspends ? suspendedBy(cause, instance) : cause))
+    },
+    onSuccess: (value) => closed(flight, Exit.succeed(value))
   })
-}
+
+const closed = (
+  { executionScope }: Flight,
+  outcome: Exit.Exit<unknown, unknown>
+): Effect.Effect<Exit.Exit<unknown, unknown>> =>
+  executionScope.isMade
+    ? Effect.map(Effect.exit(executionScope.close(outcome)), (closed) =>
+        Exit.zipLeft(outcome, closed)
+      )
+    : Effect.succeed(outcome)
 
 /**
  * What executing it has come to. Not `Fiber.join`: what a step does to its fiber's refs would be
@@ -179,10 +200,8 @@ const executed = (
  */
 export const end = (fiber: Executing): Effect.Effect<Exit.Exit<unknown, unknown>> =>
   Effect.async((resume) => {
-    const tell = (exit: Exit.Exit<Exit.Exit<unknown, unknown>>) =>
-      resume(Effect.succeed(Exit.flatten(exit)))
-    fiber.addObserver(tell)
-    return Effect.sync(() => fiber.removeObserver(tell))
+    // not taken back: whoever does not wait any more interrupts it, and lets it go when it ends
+    fiber.addObserver((exit) => resume(Effect.succeed(Exit.flatten(exit))))
   })
 
 /** What it comes to; at once where it asks for itself while it is being started. */

@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import type { Json } from "../RunStore.js"
 import type { ActiveRun, Halt } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import { LazyLatch } from "./LazyLatch.js"
 import { LazyScope, toScope } from "./LazyScope.js"
 
 type Instance = WorkflowEngine.WorkflowInstance["Type"]
@@ -87,33 +88,25 @@ interface LinkedInstance {
 export const linkOf = (instance: Instance): Link | undefined =>
   (instance as LinkedInstance)[LinkTypeId]
 
-const link = (instance: Instance, to: Link): Instance =>
-  Object.assign(instance, { [LinkTypeId]: to })
-
 /** As `WorkflowInstance.initial`, but for its scope and its latch: hardly any instance needs them. */
-const initial = (workflow: Workflow.Any, runId: string, scope: Scope.CloseableScope): Instance => {
-  let activityState: Instance["activityState"] | undefined
-  return {
-    executionId: runId,
-    workflow,
-    scope,
-    suspended: false,
-    interrupted: false,
-    cause: undefined,
-    get activityState() {
-      activityState ??= { count: 0, latch: Effect.unsafeMakeLatch() }
-      return activityState
-    }
-  }
-}
+const linked = (
+  link: Link,
+  workflow: Workflow.Any,
+  scope: LazyScope
+): Instance & LinkedInstance => ({
+  executionId: link.run.runId,
+  workflow,
+  scope: toScope(scope),
+  suspended: false,
+  interrupted: false,
+  cause: undefined,
+  activityState: { count: 0, latch: new LazyLatch() },
+  [LinkTypeId]: link
+})
 
 /** The instance that a step of the run gets. */
 export const stepInstance = (run: ActiveRun, scope: LazyScope): Instance =>
-  link(initial(run.registration.workflow, run.runId, toScope(scope)), {
-    run,
-    nested: true,
-    waiting: 0
-  })
+  linked({ run, nested: true, waiting: 0 }, run.registration.workflow, scope)
 
 const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
   ...workflow,
@@ -123,14 +116,11 @@ const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, va
 /** The instance that a pass of the run gets. */
 export const runInstance = (run: ActiveRun): Instance => {
   const { workflow } = run.registration
-  return link(
-    initial(
-      // an interrupt that is asked for is no failure to suspend on
-      run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
-      run.runId,
-      toScope(new CompensationScope(run))
-    ),
-    { run, nested: false, waiting: 0 }
+  return linked(
+    { run, nested: false, waiting: 0 },
+    // an interrupt that is asked for is no failure to suspend on
+    run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
+    new CompensationScope(run)
   )
 }
 

@@ -53,7 +53,7 @@ export const make = (options: RecordingOptions) => {
       return Effect.matchCauseEffect(options.persist(store.recordStep(step)), {
         onSuccess: () => {
           const key = stepKey(flight.name, flight.attempt)
-          run.steps.set(key, text)
+          run.setStep(key, text)
           run.reach(key, flight.inner)
           flight.outcome = status
           flight.millis = completedAt - flight.startedAt
@@ -91,9 +91,9 @@ export const make = (options: RecordingOptions) => {
       const { cause } = flight.instance
       return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
     }
-    return flight.scopes.instance.isMade
+    return flight.instanceScope.isMade
       ? Effect.zipRight(
-          Effect.ignoreLogged(flight.scopes.instance.close(outcome)),
+          Effect.ignoreLogged(flight.instanceScope.close(outcome)),
           record(flight, outcome)
         )
       : record(flight, outcome)

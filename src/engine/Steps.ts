@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scope from "effect/Scope"
 import * as Events from "../Events.js"
 import type { StepInFlight } from "../StepInFlight.js"
@@ -14,10 +15,10 @@ import * as Metrics from "../telemetry/Metrics.js"
 import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import * as Flights from "./Flight.js"
 import {
-  type Asking,
   type Executing,
-  type Flight,
-  type Request,
+  Flight,
+  type Instance,
+  Request,
   type StepResult,
   suspended
 } from "./Flight.js"
@@ -29,7 +30,13 @@ export interface Steps {
   /**
    * Executes a step of a run and records its outcome, or joins the one in flight.
    */
-  readonly execute: (...request: Request) => Effect.Effect<StepResult>
+  readonly execute: (
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    runtimeFlags: RuntimeFlags.RuntimeFlags,
+    instance: Instance,
+    activity: Activity.Any,
+    attempt: number
+  ) => Effect.Effect<StepResult>
   readonly list: () => ReadonlyArray<StepInFlight>
   /** Interrupts the steps in flight of these runs, and says which; does not wait for them. */
   readonly cut: (matches: (run: ActiveRun) => boolean) => ReadonlyArray<StepInFlight>
@@ -53,7 +60,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     /** It is in flight no more; whoever else has asked for it goes on when this returns. */
     const land = (flight: Flight, result: StepResult): StepResult => {
       const { run } = flight
-      flights.delete(flightKey(run, flight.key))
+      flights.delete(flightKey(run, stepKey(flight.name, flight.attempt)))
       run.stepsInFlight--
       Metrics.stepLanded(
         flight.workflow,
@@ -69,12 +76,12 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
 
     const conclude = Recording.make({ ...options, clock, land })
 
-    const launch = (asking: Asking, flight: Flight, activity: Activity.Any): Executing => {
-      flights.set(flightKey(flight.run, flight.key), flight)
+    const launch = (request: Request, flight: Flight): Executing => {
+      flights.set(flightKey(flight.run, stepKey(flight.name, flight.attempt)), flight)
       flight.run.stepsInFlight++
       Metrics.stepStarted()
       events?.publish(Flights.startOf(flight))
-      return Flights.start(asking, flight, activity)
+      return Flights.start(request, flight)
     }
 
     /** A step whose workflow does not want it any more: a race is lost, the run is interrupted. */
@@ -106,34 +113,30 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     const join = (flight: Flight, request: Request): Effect.Effect<StepResult> =>
       Effect.flatMap(Flights.landing(flight), (result) =>
         flight.abandoned && result._tag === "Suspended"
-          ? execute(...request)
+          ? Effect.uninterruptible(request)
           : Effect.succeed(result)
       )
 
-    /**
-     * Starts the step, which has its room, and waits for it. Who asks for a step also records it,
-     * and cannot be interrupted from then on.
-     */
-    const begin = (
-      asking: Asking,
-      link: Link,
-      request: Request,
-      restore: <A>(effect: Effect.Effect<A>) => Effect.Effect<A>
-    ): Effect.Effect<StepResult> => {
-      const [, activity] = request
-      const flight = Flights.make(link, request, {
-        startedAt: clock.unsafeCurrentTimeMillis(),
-        leave: link.nested ? noLeave : slots.leave
-      })
-      const fiber = launch(asking, flight, activity)
+    /** Starts the step, which has its room, and waits for it. Who asks for a step also records it. */
+    const begin = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const startedAt = clock.unsafeCurrentTimeMillis()
+      const flight = new Flight(link, request, startedAt, link.nested ? noLeave : slots.leave)
+      const fiber = launch(request, flight)
       const ended = fiber.unsafePoll()
-      return ended !== null
-        ? conclude(flight, Exit.flatten(ended))
-        : Effect.matchCauseEffect(restore(Flights.end(fiber)), {
-            onSuccess: (exit) => conclude(flight, exit),
-            onFailure: (cause) => Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause))
-          })
+      return ended === null
+        ? landed(flight, fiber, restored(request, Flights.end(fiber)))
+        : conclude(flight, Exit.flatten(ended))
     }
+
+    const landed = (
+      flight: Flight,
+      fiber: Executing,
+      end: Effect.Effect<Exit.Exit<unknown, unknown>>
+    ): Effect.Effect<StepResult> =>
+      Effect.matchCauseEffect(end, {
+        onSuccess: (exit) => conclude(flight, exit),
+        onFailure: (cause) => Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause))
+      })
 
     const refuse = (run: ActiveRun): Effect.Effect<StepResult> => {
       run.refused = true
@@ -141,42 +144,47 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     }
 
     /** There is no room now; meanwhile another may ask for the same step. */
-    const queue = (asking: Asking, link: Link, request: Request): Effect.Effect<StepResult> =>
-      Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(slots.admit(() => options.refuses(link.run))), (admitted) => {
-          const { run } = link
-          const [, activity, attempt] = request
-          if (!admitted) return refuse(run)
-          const ended = run.steps.get(stepKey(activity.name, attempt))
-          const begun = flights.get(flightKey(run, Flights.keyOf(run, request)))
-          if (run.halt === undefined && ended === undefined && begun === undefined) {
-            return begin(asking, link, request, restore)
-          }
-          slots.leave()
-          if (run.halt !== undefined) return refuse(run)
-          if (ended !== undefined) return Effect.succeed({ _tag: "Recorded", exit: ended })
-          return begun === undefined ? refuse(run) : restore(join(begun, request))
-        })
+    const queue = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const { run } = link
+      const admission = restored(
+        request,
+        slots.admit(() => options.refuses(run))
       )
-
-    const execute: Steps["execute"] = (...request) =>
-      Effect.withFiberRuntime<StepResult>((fiber, { runtimeFlags }) => {
-        const [instance, activity] = request
-        const link = linkOf(instance)
-        if (link === undefined) return Effect.dieMessage(notOfThisEngine(activity.name))
-        const { nested, run } = link
-        const existing = flights.get(flightKey(run, Flights.keyOf(run, request)))
-        if (existing !== undefined) return join(existing, request)
-        // a step inside a step is part of it: it has its room already
-        const admitted = nested || slots.enter(() => options.refuses(run))
-        const asking = { fiber, runtimeFlags }
-        if (admitted === undefined) return queue(asking, link, request)
-        if (admitted && run.halt === undefined) {
-          return Effect.uninterruptibleMask((restore) => begin(asking, link, request, restore))
-        }
-        if (admitted && !nested) slots.leave()
-        return refuse(run)
+      return Effect.flatMap(admission, (admitted) => {
+        if (!admitted) return refuse(run)
+        const known = knownOf(request, link)
+        if (run.halt === undefined && known === undefined) return begin(request, link)
+        slots.leave()
+        return run.halt === undefined && known !== undefined ? known : refuse(run)
       })
+    }
+
+    /** Of a step that was recorded meanwhile, or is in flight. */
+    const knownOf = (request: Request, { run }: Link): Effect.Effect<StepResult> | undefined => {
+      const key = stepKey(request.activity.name, request.attempt)
+      const exit = run.steps.get(key)
+      if (exit !== undefined) return Effect.succeed({ _tag: "Recorded", exit })
+      const flight = flights.get(flightKey(run, key))
+      return flight === undefined ? undefined : restored(request, join(flight, request))
+    }
+
+    const answer = (request: Request): Effect.Effect<StepResult> => {
+      const link = linkOf(request.instance)
+      if (link === undefined) return Effect.dieMessage(notOfThisEngine(request.activity.name))
+      const known = knownOf(request, link)
+      if (known !== undefined) return known
+      const { nested, run } = link
+      // a step inside a step is part of it: it has its room already
+      const admitted = nested || slots.enter(() => options.refuses(run))
+      if (admitted === undefined) return queue(request, link)
+      if (admitted && run.halt === undefined) return begin(request, link)
+      if (admitted && !nested) slots.leave()
+      return refuse(run)
+    }
+
+    // not to be interrupted between taking the room and recording what came of it, but while it waits
+    const execute: Steps["execute"] = (...what) =>
+      Effect.uninterruptible(new Request(...what, answer))
 
     return {
       execute,
@@ -206,8 +214,12 @@ const inFlight = Effect.acquireRelease(
     })
 )
 
+/** As interruptible as whoever asks for the step. */
+const restored = <A>({ runtimeFlags }: Request, effect: Effect.Effect<A>): Effect.Effect<A> =>
+  RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(effect) : effect
+
 /** A step that was left behind is not the same step of the same run, claimed anew. */
-const flightKey = ({ held }: ActiveRun, key: string) => `${held.claim}/${key}`
+const flightKey = ({ held, runId }: ActiveRun, step: string) => `${held.claim}/${runId}/${step}`
 
 const noLeave = () => {}
 

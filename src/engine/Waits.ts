@@ -80,14 +80,7 @@ const maxSleepMillis = 2 ** 31 - 1
 const change = (run: ActiveRun, version: number, clock: Clock.Clock, time: number | undefined) => {
   const changed = Effect.async<void>((resume) => {
     if (run.version !== version) return resume(Effect.void)
-    const wake = () => {
-      run.waits.delete(wake)
-      resume(Effect.void)
-    }
-    run.waits.add(wake)
-    return Effect.sync(() => {
-      run.waits.delete(wake)
-    })
+    return Effect.sync(run.onChange(() => resume(Effect.void)))
   })
   if (time === undefined) return changed
   const remaining = Math.min(Math.max(0, time - clock.unsafeCurrentTimeMillis()), maxSleepMillis)

@@ -1,0 +1,159 @@
+/**
+ * Writes what became of a run when a pass of it is over, before anybody is told.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type { Json, RunLost, RunStore } from "../RunStore.js"
+import * as Metrics from "../telemetry/Metrics.js"
+import type { ActiveRun } from "./ActiveRun.js"
+import * as Codec from "./Codec.js"
+import type { Verdict } from "./Pass.js"
+import type { GivenUp, Persist } from "./Persist.js"
+import type { Bounded } from "./ValueSize.js"
+
+export interface SettleOptions {
+  readonly store: RunStore["Type"]
+  readonly persist: Persist["persist"]
+  readonly bounded: Bounded
+}
+
+/** Whether another pass follows. */
+export type Settled = "over" | "again"
+
+/** Writes what becomes of the run. A run for which that cannot be said is set aside. */
+export const settle = (
+  run: ActiveRun,
+  verdict: Effect.Effect<Verdict>,
+  options: SettleOptions
+): Effect.Effect<Settled> =>
+  Effect.flatMap(verdict, (verdict) => write(run, verdict, options)).pipe(
+    Effect.catchAllCause((cause) => unsettled(run, cause, options))
+  )
+
+const write = (run: ActiveRun, verdict: Verdict, options: SettleOptions) => {
+  switch (verdict._tag) {
+    case "Complete":
+      return complete(run, verdict.exit, options)
+    case "Suspend":
+      return suspend(run, verdict.cause, options)
+    case "Release":
+      return release(run, options)
+    case "Interrupt":
+      run.interrupting = true
+      // children that were being started when the pass was cut are its children too
+      return options.persist(options.store.history(run.held)).pipe(
+        Effect.map((history) => {
+          run.load(history)
+          return "again" as Settled
+        })
+      )
+    case "Drop":
+      return Effect.as(
+        Effect.logWarning("run lost to another executor; its fiber was interrupted here"),
+        "over" as Settled
+      )
+  }
+}
+
+const complete = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: SettleOptions) =>
+  Effect.flatMap(writable(run, exit, options.bounded), (written) => {
+    const status = Codec.statusOfExit(written.exit)
+    const { compensated, held } = run
+    const completion = { held, status, exit: written.text, compensated }
+    return Effect.flatMap(options.persist(options.store.complete(completion)), () => {
+      Metrics.runFinished(run.workflowName, status)
+      return Effect.as(Effect.logDebug(`run ${status}`), "over" as Settled)
+    })
+  })
+
+const suspend = (run: ActiveRun, cause: Json | undefined, options: SettleOptions) =>
+  Effect.gen(function* () {
+    const timers = run.takeNewTimers()
+    const woken = yield* options.persist(
+      options.store.suspend({
+        held: run.held,
+        wakeups: run.wakeups,
+        timers,
+        wakeAt: cause === undefined ? run.nextWakeAt() : undefined,
+        cause
+      })
+    )
+    if (Option.isNone(woken)) {
+      yield* cause === undefined
+        ? Effect.logDebug("run suspended")
+        : Effect.logWarning("run suspended after a failure; it waits to be resumed").pipe(
+            Effect.annotateLogs({ failure: cause })
+          )
+      return "over" as Settled
+    }
+    run.load(woken.value)
+    return "again" as Settled
+  })
+
+const release = (run: ActiveRun, options: SettleOptions) =>
+  Effect.gen(function* () {
+    yield* options.persist(options.store.release([{ held: run.held, timers: run.takeNewTimers() }]))
+    run.handedOver = true
+    return "over" as Settled
+  })
+
+/** An exit as text; one that cannot be written becomes a defect that says so. */
+const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
+  const json = Effect.flatMap(
+    Effect.suspend(() => Codec.contextFree(Codec.exitToJson(run.registration.workflow, exit))),
+    bounded
+  )
+  return Effect.matchCauseEffect(json, {
+    onSuccess: (text) => Effect.succeed({ text, exit }),
+    onFailure: (cause) => {
+      const failure: Exit.Exit<unknown, unknown> = Exit.die(
+        new Error(
+          `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${Cause.pretty(cause)}`
+        )
+      )
+      return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
+        text,
+        exit: failure
+      }))
+    }
+  })
+}
+
+/** The run is lost or given up, or cannot be driven at all. */
+const unsettled = (
+  run: ActiveRun,
+  cause: Cause.Cause<RunLost | GivenUp>,
+  options: SettleOptions
+): Effect.Effect<Settled> => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  switch (error?._tag) {
+    case "RunLost":
+      return Effect.as(Effect.logWarning("run lost to another executor", cause), "over")
+    case "GivenUp":
+      return Effect.as(Effect.logError("the run's state was not written", cause), "over")
+    case undefined:
+      return Effect.as(setAside(run, cause, options), "over")
+  }
+}
+
+/** A run that cannot be driven waits, suspended, for somebody to mend it and resume it. */
+const setAside = (
+  run: ActiveRun,
+  defect: Cause.Cause<unknown>,
+  { persist, store }: SettleOptions
+): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
+    yield* Effect.logError(what, defect)
+    const cause = Codec.blockCause(`${what}: ${Cause.pretty(defect)}`)
+    let { wakeups } = run
+    while (true) {
+      const woken = yield* persist(
+        store.suspend({ held: run.held, wakeups, timers: [], wakeAt: undefined, cause })
+      )
+      if (Option.isNone(woken)) return
+      wakeups = woken.value.wakeups
+    }
+  }).pipe(Effect.ignoreLogged)
