@@ -133,9 +133,11 @@ export const allowed = (
   action: Action,
   run: AccessRequest["run"]
 ): Effect.Effect<boolean, AccessNotAvailable, Principal> =>
-  Effect.gen(function* () {
-    return yield* decide(yield* RunAccess, { principal: yield* Principal, action, run })
-  })
+  Effect.flatMap(RunAccess, (access) =>
+    access === allowAll
+      ? Effect.succeed(true)
+      : Effect.flatMap(Principal, (principal) => decide(access, { principal, action, run }))
+  )
 
 /** Fails with `Forbidden` unless `RunAccess` lets the request do this with this run. */
 export const authorize = (
@@ -235,19 +237,21 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
       })
 
       return Access.of(
-        Effect.gen(function* () {
+        Effect.contextWithEffect((context: Context.Context<HttpRouter.RouteContext>) => {
           // the type of a middleware cannot say that it runs inside of another
-          const principal = yield* Effect.serviceOption(Principal)
+          const principal = Context.getOption(context, Principal)
           if (Option.isNone(principal)) {
-            return yield* Effect.dieMessage("The Access middleware is outside of Authorization")
+            return Effect.dieMessage("The Access middleware is outside of Authorization")
           }
-          const { params, route } = yield* HttpRouter.RouteContext
+          const { params, route } = Context.get(context, HttpRouter.RouteContext)
           const { action, scope } = needsOfRoute(route)
           if (!principal.value.scopes.has(scope)) {
-            return yield* new Forbidden({ message: `The token lacks the scope ${scope}` })
+            return new Forbidden({ message: `The token lacks the scope ${scope}` })
           }
-          if (action === undefined || params.runId === undefined || access === allowAll) return
-          yield* ask(action, params.runId).pipe(
+          if (action === undefined || params.runId === undefined || access === allowAll) {
+            return Effect.void
+          }
+          return ask(action, params.runId).pipe(
             Effect.provideService(RunAccess, access),
             Effect.provideService(Principal, principal.value)
           )

@@ -25,7 +25,7 @@ const routes: ReadonlyArray<{ readonly pattern: RegExp; readonly method: string 
 })()
 
 /** The methods that the API has for the path of this URL; none where it has no such path. */
-export const methodsOf = (url: string): ReadonlyArray<string> => {
+const methodsOf = (url: string): ReadonlyArray<string> => {
   const path = url.split("?", 1)[0] ?? url
   return routes.filter((route) => route.pattern.test(path)).map((route) => route.method)
 }

@@ -8,7 +8,8 @@
  */
 
 import { IncomingMessage } from "node:http"
-import type { HttpServerError, HttpServerRequest } from "@effect/platform"
+import type * as HttpServerError from "@effect/platform/HttpServerError"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -18,7 +19,7 @@ import { InvalidJson, PayloadTooLarge, UnsupportedMediaType } from "./Api.js"
 export const defaultMaxBodySize = 1024 * 1024
 
 /** Bytes of a body that is too large that are thrown away before the connection is cut; 16 MiB. */
-export const discardLimit = 16 * 1024 * 1024
+const discardLimit = 16 * 1024 * 1024
 
 const tooLarge = (limit: number) =>
   new PayloadTooLarge({ limit, message: `The body is larger than ${limit} bytes` })
@@ -115,10 +116,13 @@ const isTooDeep = (json: string): boolean => {
 
 const isJson = /^application\/json *(;|$)/i
 
+/** Keeps nothing between two texts: each is decoded whole. */
+const utf8 = new TextDecoder("utf-8", { fatal: true })
+
 const parse = (bytes: Uint8Array) =>
   Effect.try({
     try: (): unknown => {
-      const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+      const text = utf8.decode(bytes)
       if (isTooDeep(text)) throw new Error(`it is nested deeper than ${maxDepth} levels`)
       return text.trim() === "" ? {} : JSON.parse(text)
     },
@@ -134,26 +138,47 @@ const unsupported = Effect.die(
   })
 )
 
+/** What becomes of a request's body here; the rest of a request is the platform's. */
+const bodyOf = (
+  limit: number
+): PropertyDescriptorMap & ThisType<HttpServerRequest.HttpServerRequest> => ({
+  json: {
+    get() {
+      const type = this.headers["content-type"]
+      return type === undefined || isJson.test(type)
+        ? Effect.orDie(Effect.flatMap(read(this, limit), parse))
+        : unsupported
+    }
+  },
+  text: { value: unsupported },
+  urlParamsBody: { value: unsupported },
+  arrayBuffer: { value: unsupported },
+  multipart: { value: unsupported }
+})
+
 /**
  * A request whose body is read as JSON, up to `limit` bytes; an empty one is an empty object.
  *
  * The platform takes what goes wrong with a body for a defect and looks a defect up among the API's
  * errors, so that is how these are raised: they end as the answers that `Api` defines for them.
  */
-export const limited =
-  (limit: number) =>
-  (request: HttpServerRequest.HttpServerRequest): HttpServerRequest.HttpServerRequest => {
-    const json = Effect.suspend(() => {
-      const type = request.headers["content-type"]
-      return type === undefined || isJson.test(type)
-        ? Effect.orDie(Effect.flatMap(read(request, limit), parse))
-        : unsupported
-    })
-    return Object.create(request, {
-      json: { value: json },
-      text: { value: unsupported },
-      urlParamsBody: { value: unsupported },
-      arrayBuffer: { value: unsupported },
-      multipart: { value: unsupported }
-    })
+export const limited = (limit: number) => {
+  const body = bodyOf(limit)
+  // a class for each of the platform's: objects with a prototype each would have a shape each, and
+  // all that reads them would be slow
+  const classes = new WeakMap<object, object>()
+  const classOver = (platforms: object): object => {
+    const known = classes.get(platforms)
+    if (known !== undefined) return known
+    const made = Object.create(platforms, body)
+    classes.set(platforms, made)
+    return made
   }
+  return (request: HttpServerRequest.HttpServerRequest): HttpServerRequest.HttpServerRequest => {
+    const above: object = Object.getPrototypeOf(request)
+    // an app's own object over a request is read through that, whatever it has hidden
+    return HttpServerRequest.TypeId in above
+      ? Object.create(request, body)
+      : Object.assign(Object.create(classOver(above)), request)
+  }
+}

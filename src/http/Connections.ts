@@ -20,7 +20,10 @@ const patience = {
   connectionsCheckingInterval: 5_000
 }
 
-/** Milliseconds without a byte either way after which a connection is closed; 2 minutes. */
+/**
+ * Milliseconds without a byte either way after which a connection is closed; 2 minutes. Real time,
+ * not Effect's Clock: it is the socket's own timeout, which Node restarts at every byte.
+ */
 const silence = 120_000
 
 const notServing = `{"_tag":"NotAvailable","message":"The server is starting or stopping"}`

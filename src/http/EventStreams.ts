@@ -155,6 +155,8 @@ const makeOthers = (events: Events["Type"], readers: Readers.EventReaders) =>
         if (!change.foreign && ![...more].some(({ foreign }) => foreign)) return
         foreignAt = events.position()
         readers.look()
+        // what is written meanwhile is one more look, not one each: a busy neighbour must not have
+        // every reader ask the store at each of its commits
         yield* Effect.sleep(Duration.millis(50 + readers.ofRuns()))
       })
       yield* Effect.forkIn(Effect.interruptible(Effect.forever(round)), scope)

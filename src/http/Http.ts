@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as Tracer from "effect/Tracer"
 import { Dispatcher } from "../Dispatcher.js"
 import type { Events } from "../Events.js"
 import type { RunnerState } from "../RunnerState.js"
@@ -57,15 +58,12 @@ const ProbesLive = HttpApiBuilder.group(Api, "probes", (handlers) =>
 
 /** Where the caller is in its trace: the request's own span, else what its headers say. */
 const traceOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Trace | undefined> =>
-  Effect.currentSpan.pipe(
-    Effect.option,
-    Effect.map((current) =>
-      current.pipe(
-        Option.filter((span) => span.kind === "server"),
-        Option.orElse(() => HttpTraceContext.fromHeaders(request.headers)),
-        Option.map(({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled })),
-        Option.getOrUndefined
-      )
+  Effect.map(Effect.serviceOption(Tracer.ParentSpan), (current) =>
+    current.pipe(
+      Option.filter((span) => span._tag === "Span" && span.kind === "server"),
+      Option.orElse(() => HttpTraceContext.fromHeaders(request.headers)),
+      Option.map(({ sampled, spanId, traceId }) => ({ traceId, spanId, sampled })),
+      Option.getOrUndefined
     )
   )
 

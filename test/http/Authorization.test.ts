@@ -7,6 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as TestClock from "effect/TestClock"
 import { type JWTHeaderParameters, type JWTPayload, SignJWT, UnsecuredJWT } from "jose"
 import * as Authorization from "../../src/http/Authorization.js"
+import * as VerifiedTokens from "../../src/http/VerifiedTokens.js"
 import { connect, secret, serve } from "./Harness.js"
 
 const signed = (
@@ -132,6 +133,97 @@ describe("a request with a token", () => {
       assert.match(yield* client.until(/"\}$/), /^HTTP\/1.1 401 /)
     })
   )
+})
+
+describe("a token that is sent again", () => {
+  const reasonOf = Effect.match({
+    onFailure: ({ message }: Authorization.Unauthorized) => message,
+    onSuccess: () => "let in"
+  })
+
+  it.effect("is answered as if it came for the first time, whatever the clock does", () =>
+    Effect.gen(function* () {
+      const make = Authorization.makeTokens(Redacted.make(secret))
+      const known = yield* make
+      const both = [
+        { exp: 60 },
+        { nbf: 60 },
+        { exp: 60.5, nbf: 30.5 },
+        { nbf: 60, exp: 30 },
+        { exp: 0 },
+        { exp: 60, scope: "" },
+        { exp: 60, scope: 1 },
+        {}
+      ]
+      const tokens = (yield* Effect.forEach(both, (claims) => signed({ claims }))).map((token) =>
+        Redacted.make(token)
+      )
+      const answers = new Set<string>()
+      // on, and back: a clock may be set
+      for (const millis of [45_000, 0, 59_999, 60_000, 30_499, 61_000, 45_000, 29_000]) {
+        yield* TestClock.setTime(millis)
+        for (const token of tokens) {
+          const answer = yield* reasonOf(known.verify(token))
+          const fresh = yield* reasonOf((yield* make).verify(token))
+          assert.strictEqual(answer, fresh, `${Redacted.value(token)} at ${millis}`)
+          answers.add(answer)
+        }
+      }
+      assert.sameMembers(
+        [...answers],
+        ["let in", "token expired", "token not yet valid", "token invalid"]
+      )
+    })
+  )
+
+  it.effect("is refused with another signature, or other claims", () =>
+    Effect.gen(function* () {
+      const { sign, verify } = yield* Authorization.makeTokens(Redacted.make(secret))
+      const token = yield* sign({ scopes: ["runs:read"] })
+      yield* verify(token)
+      const [header, claims, signature] = Redacted.value(token).split(".")
+      const admin = Buffer.from(JSON.stringify({ scope: "admin" })).toString("base64url")
+      const foreign = yield* signed({ key: "x".repeat(32), claims: { scope: "runs:read" } })
+      for (const other of [
+        `${header}.${admin}.${signature}`,
+        `${header}.${claims}.${foreign.split(".")[2]}`,
+        `${header}.${claims}.`,
+        `${header}.${claims}`,
+        `${header}.${claims}.${signature}.`
+      ]) {
+        assert.strictEqual(yield* reasonOf(verify(Redacted.make(other))), "token invalid", other)
+      }
+      yield* verify(token)
+    })
+  )
+
+  it.effect("has its own claims and scopes, whatever an app did to those before", () =>
+    Effect.gen(function* () {
+      const { sign, verify } = yield* Authorization.makeTokens(Redacted.make(secret))
+      const token = yield* sign({ subject: "ann", scopes: ["runs:read"] })
+      for (let n = 0; n < 3; n++) {
+        const { claims, scopes, subject } = yield* verify(token)
+        assert.deepStrictEqual([subject, claims.sub, [...scopes]], ["ann", "ann", ["runs:read"]])
+        Object.assign(claims, { sub: "bob" })
+        if (scopes instanceof Set) scopes.add("admin")
+      }
+    })
+  )
+
+  it("is remembered until there are too many others", () => {
+    const verified = VerifiedTokens.make(2)
+    for (const token of ["a", "b", "b", "c"]) verified.add(token)
+    assert.deepStrictEqual(["a", "b", "c", "d", "", "\ud800"].map(verified.has), [
+      false,
+      true,
+      true,
+      false,
+      false,
+      false
+    ])
+    verified.add("\ud800")
+    assert.isFalse(verified.has("\ud801"))
+  })
 })
 
 describe("a token's claims", () => {

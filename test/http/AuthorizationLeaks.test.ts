@@ -9,66 +9,40 @@ import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Tracer from "effect/Tracer"
 import * as Executor from "../../src/Executor.js"
 import * as Access from "../../src/http/Access.js"
 import * as Authorization from "../../src/http/Authorization.js"
+import { type Recorded, recorder } from "../telemetry/recorder.js"
 import { Order } from "./Harness.js"
 
 const text = (value: unknown): string =>
   typeof value === "string" ? value : inspect(value, { depth: 8, maxArrayLength: 1_000 })
 
-/** All that is logged, and all that is told of spans. */
-const recording = () => {
+const pretty = (cause: Cause.Cause<unknown>) => Cause.pretty(cause, { renderErrorCause: true })
+
+/** A logger, and all that it is given. */
+const logging = () => {
   const logged: Array<string> = []
-  const traced: Array<string> = []
   const logger = Logger.make<unknown, void>(({ annotations, cause, message, spans }) => {
     logged.push(
       text(message),
       text(cause),
-      Cause.pretty(cause, { renderErrorCause: true }),
+      pretty(cause),
       text(HashMap.toEntries(annotations)),
       text([...spans])
     )
   })
-  const tracer = Tracer.make({
-    span: (name, parent, context, links, startTime, kind) => {
-      const attributes = new Map<string, unknown>()
-      traced.push(name)
-      return {
-        _tag: "Span",
-        name,
-        parent,
-        context,
-        links,
-        kind,
-        status: { _tag: "Started", startTime },
-        attributes,
-        spanId: String(traced.length).padStart(16, "0"),
-        traceId: Option.match(parent, {
-          onNone: () => "f".repeat(32),
-          onSome: ({ traceId }) => traceId
-        }),
-        sampled: true,
-        end: (_, exit) =>
-          void traced.push(
-            text(exit),
-            exit._tag === "Failure" ? Cause.pretty(exit.cause, { renderErrorCause: true }) : ""
-          ),
-        attribute: (key, value) => {
-          attributes.set(key, value)
-          traced.push(`${key}=${text(value)}`)
-        },
-        event: (name, _, attributes) => void traced.push(name, text(attributes)),
-        addLinks: () => {}
-      }
-    },
-    context: (run) => run()
-  })
-  return { logged, traced, logger, tracer }
+  return { logged, logger }
 }
+
+/** All that a tracer is given for a span. */
+const tracedOf = ({ exit, name, told }: Recorded) => [
+  name,
+  ...told.map(([name, value]) => `${name}=${text(value)}`),
+  text(exit),
+  exit?._tag === "Failure" ? pretty(exit.cause) : ""
+]
 
 /** The forms in which a secret could be seen. */
 const formsOf = (secret: string) => [
@@ -83,7 +57,8 @@ const formsOf = (secret: string) => [
 describe("secrets and tokens", () => {
   it.scopedLive("are in no log, no span and no answer, whatever happens", () =>
     Effect.gen(function* () {
-      const { logged, logger, traced, tracer } = recording()
+      const { logged, logger } = logging()
+      const { spans, tracer } = recorder()
       const secrets = ["signing+secret/of=more than 32 bytes", "short one"] as const
       const strange = "not-a-secret-of-ours-but-of-somebody"
       const [first, second, foreign] = yield* Effect.all(
@@ -163,6 +138,7 @@ describe("secrets and tokens", () => {
       decision = Effect.die(new Error("no decision"))
       assert.strictEqual(yield* ask(`Bearer ${full}`), 503)
 
+      const traced = spans.flatMap(tracedOf)
       // the recording itself works
       assert.include(logged.join("\n"), "shorter than 32 bytes")
       assert.include(logged.join("\n"), "no decision")

@@ -103,6 +103,16 @@ const execute = Effect.fnUntraced(function* (
   }
 })
 
+/** An executor that has executed a run, and a reader of its events, who saw it. */
+const executeOne = Effect.gen(function* () {
+  const executor = yield* execute()
+  const reader = yield* executor.read("/events")
+  yield* reader.has("executor running")
+  yield* executor.start("1")
+  yield* reader.has("run completed")
+  return { ...executor, reader }
+})
+
 const steps = (...names: ReadonlyArray<string>) =>
   names.flatMap((name) => [`step ${name} running`, `step ${name} completed`])
 
@@ -315,11 +325,7 @@ describe("the events of a run", () => {
 describe("the events of an executor", () => {
   it.scopedLive("are the Runner's state, then all that happens", () =>
     Effect.gen(function* () {
-      const { read, start } = yield* execute()
-      const reader = yield* read("/events")
-      yield* reader.has("executor running")
-      yield* start("1")
-      yield* reader.has("run completed")
+      const { reader } = yield* executeOne
       expect(reader.briefs).toEqual([
         "executor running",
         "run running",
@@ -355,11 +361,7 @@ describe("the events of an executor", () => {
 
   it.scopedLive("go on after the last one that is known, or are reset", () =>
     Effect.gen(function* () {
-      const { read, start } = yield* execute()
-      const reader = yield* read("/events")
-      yield* reader.has("executor running")
-      yield* start("1")
-      yield* reader.has("run completed")
+      const { read, reader, start } = yield* executeOne
       const { briefs, ids } = reader
       for (const [n, id] of ids.entries()) {
         const back = yield* read("/events", id)

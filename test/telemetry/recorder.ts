@@ -5,6 +5,8 @@ import * as Tracer from "effect/Tracer"
 
 export interface Recorded extends Tracer.Span {
   exit: Exit.Exit<unknown, unknown> | undefined
+  /** Its attributes and events in their order, also those that were set anew. */
+  readonly told: Array<readonly [name: string, value: unknown]>
 }
 
 let spansEver = 0
@@ -31,11 +33,15 @@ export const recorder = () => {
         }),
         sampled: true,
         exit: undefined,
+        told: [],
         end: (_, exit) => {
           span.exit = exit
         },
-        attribute: (key, value) => void attributes.set(key, value),
-        event: () => {},
+        attribute: (key, value) => {
+          attributes.set(key, value)
+          span.told.push([key, value])
+        },
+        event: (name, _, attributes) => void span.told.push([name, attributes]),
         addLinks: () => {}
       }
       spans.push(span)
