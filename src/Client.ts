@@ -21,49 +21,39 @@
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import type { DurableDeferred, Workflow } from "@effect/workflow"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as EventStream from "./client/EventStream.js"
+import * as Requests from "./client/Requests.js"
+import * as RunResult from "./client/RunResult.js"
 import * as RunWatch from "./client/RunWatch.js"
 import {
   hasPath,
-  isUnavailable,
-  isUp,
   makeRuns,
-  noRun,
-  notUp,
   ProtocolError,
   type RequestError,
   segment,
   told,
-  translated,
-  Unavailable,
-  type Wire
+  Unavailable
 } from "./client/Wire.js"
 import { Api, type DrainNotAvailable } from "./http/Api.js"
 import type { EventView } from "./http/EventView.js"
 import * as Typed from "./internal/Typed.js"
 import type { RunnerState } from "./RunnerState.js"
-import type { Json } from "./RunStore.js"
 import {
   type ExecutorView,
   InvalidSignal,
   type ListRequest,
   type RunCounts,
-  RunNotFound,
   type RunsPage,
-  type RunView,
   type RunWithStepsView
 } from "./Runs.js"
 
@@ -71,10 +61,6 @@ export type { EventsRequest } from "./client/EventStream.js"
 export type { EventView as Event } from "./http/EventView.js"
 export { RunInterrupted, type SignalTarget, UnreadableResult } from "./internal/Typed.js"
 export { ProtocolError, type RequestError, Unavailable }
-
-// ---------------------------------------------------------------------------------------------
-// The service
-// ---------------------------------------------------------------------------------------------
 
 export interface Options {
   /** Where the API is, such as `http://127.0.0.1:3400`; may have a path in front of the API's. */
@@ -245,13 +231,12 @@ export const make = (
       Schedule.union(Schedule.spaced(pollInterval))
     )
 
-    const anyone = (yield* HttpClient.HttpClient).pipe(
-      HttpClient.mapRequest(HttpClientRequest.prependUrl(String(options.baseUrl)))
-    )
-    const authorized = anyone.pipe(
-      HttpClient.mapRequestEffect(authorize(options.token)),
-      HttpClient.transformResponse(Effect.filterOrFail(isUp, notUp))
-    )
+    const { anyone, authorized, call, callOnce, inTime, ofRun } = yield* Requests.make({
+      baseUrl: options.baseUrl,
+      token: options.token,
+      retry,
+      requestTimeout
+    })
     const runs = yield* makeRuns(authorized)
     const askExecutors = yield* HttpApiClient.endpoint(Api, {
       group: "executors",
@@ -268,24 +253,6 @@ export const make = (
       endpoint: "health",
       httpClient: anyone
     })
-
-    const inTime = Effect.timeoutFail({
-      duration: requestTimeout,
-      onTimeout: () =>
-        new Unavailable({ message: `No answer within ${Duration.format(requestTimeout)}` })
-    })
-
-    const callOnce = <A, E>(request: Effect.Effect<A, E | Wire | Unavailable>) =>
-      translated(inTime(request))
-
-    const call = <A, E>(request: Effect.Effect<A, E | Wire | Unavailable>) =>
-      Effect.retry(callOnce(request), { schedule: retry, while: isUnavailable })
-
-    /** A request for one run, by the path's segment that names it. */
-    const ofRun = <A, E>(
-      runId: string,
-      request: (runId: string) => Effect.Effect<A, E | Wire | Unavailable | ProtocolError>
-    ) => (hasPath(runId) ? call(request(segment(runId))) : Effect.fail(noRun(runId)))
 
     const get = (runId: string) => ofRun(runId, (runId) => runs.get({ path: { runId } }))
 
@@ -305,17 +272,7 @@ export const make = (
         Effect.map(({ runId }) => runId)
       )
 
-    const result: Client["Type"]["result"] = (workflow, runId) =>
-      Effect.gen(function* () {
-        const run = yield* RunWatch.awaitEnd(watching, workflow.name, runId)
-        if (run.workflow !== workflow.name) return yield* notOf(workflow, run)
-        const exit = yield* Typed.decodeExit(workflow, runId, exitOf(run))
-        // the interrupt was the run's, and is not that of whoever waits for it
-        if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
-          return yield* new Typed.RunInterrupted({ runId })
-        }
-        return yield* exit
-      })
+    const result: Client["Type"]["result"] = RunResult.make(watching)
 
     return Client.of({
       start,
@@ -388,39 +345,3 @@ export const layer = (options: Options): Layer.Layer<Client, never, HttpClient.H
 /** Over `fetch`. */
 export const layerFetch = (options: Options): Layer.Layer<Client> =>
   Layer.provide(layer(options), FetchHttpClient.layer)
-
-// ---------------------------------------------------------------------------------------------
-// Requests
-// ---------------------------------------------------------------------------------------------
-
-const authorize =
-  (token: Options["token"]) =>
-  (
-    request: HttpClientRequest.HttpClientRequest
-  ): Effect.Effect<HttpClientRequest.HttpClientRequest, ProtocolError> =>
-    token === undefined
-      ? Effect.succeed(request)
-      : Effect.flatMap(Effect.isEffect(token) ? token : Effect.succeed(token), (token) =>
-          sendable.test(Redacted.value(token))
-            ? Effect.succeed(HttpClientRequest.bearerToken(request, token))
-            : Effect.fail(new ProtocolError({ message: "The token cannot be sent in a header" }))
-        )
-
-/** What cannot stand in a header would come back whole in an error of `fetch`. */
-const sendable = /^[\x21-\x7e]+$/
-
-// ---------------------------------------------------------------------------------------------
-// Results
-// ---------------------------------------------------------------------------------------------
-
-const notOf = (workflow: Workflow.Any, run: RunView) =>
-  new RunNotFound({
-    runId: run.runId,
-    message: `Run ${run.runId} is one of workflow "${run.workflow}", not of "${workflow.name}"`
-  })
-
-/** The recorded `Exit` of a run that is over. */
-const exitOf = ({ cause, result, status }: RunWithStepsView): Json =>
-  JSON.stringify(
-    status === "completed" ? { _tag: "Success", value: result } : { _tag: "Failure", cause }
-  )

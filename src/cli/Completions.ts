@@ -10,7 +10,7 @@ const name = "workflow-executor"
 const word = name.replaceAll("-", "__")
 
 /** The script, mended. */
-export const mendBash = (script: string): string =>
+const mendBash = (script: string): string =>
   script
     .replace(`cmd="${name}"`, `cmd="${word}"`)
     .replace(new RegExp(`^(\\s*)${name}\\)$`, "m"), `$1${word})`)

@@ -41,7 +41,8 @@ export const prune = ({ keep, olderThan, ...options }: Options) =>
         })
         removed += part.removed
         cursor = part.cursor
-        // executors that wait for the lock come in between
+        // executors that wait for the lock come in between: SQLite has no queue, they look for it anew
+        // every few milliseconds, and would go on missing it if the next batch began at once
         yield* Effect.sleep("10 millis")
       } while (cursor !== undefined)
       return removed

@@ -7,9 +7,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { ExecutorView, ListRequest, RunView, RunWithStepsView, StepView } from "../Runs.js"
+import type { ExecutorView, ListRequest, RunWithStepsView } from "../Runs.js"
 import { CommandEnded, exitCodes, UsageError } from "./Failures.js"
 import * as Output from "./Output.js"
+import * as RunChanges from "./RunChanges.js"
+import * as RunText from "./RunText.js"
 import * as Table from "./Table.js"
 import { Target, type TargetError, type TargetOptions } from "./Target.js"
 
@@ -53,23 +55,6 @@ const on =
 // Looking
 // ---------------------------------------------------------------------------------------------
 
-const between = (from: string | undefined, to: string | undefined): string | undefined =>
-  from === undefined || to === undefined
-    ? undefined
-    : Table.duration(Date.parse(to) - Date.parse(from))
-
-export const rowOfRun = (run: RunView): ReadonlyArray<string | undefined> => [
-  run.runId,
-  run.workflow,
-  run.status,
-  Table.time(run.createdAt),
-  between(run.startedAt, run.completedAt),
-  run.error === undefined ? undefined : describeError(run.error)
-]
-
-const describeError = ({ _tag, message }: { readonly _tag: string; readonly message: string }) =>
-  _tag === message ? _tag : `${_tag}: ${message}`
-
 export const list = (options: Options, request: ListRequest) =>
   on(options)((target) =>
     Effect.gen(function* () {
@@ -77,7 +62,7 @@ export const list = (options: Options, request: ListRequest) =>
       if (options.json) return yield* Output.json(page)
       yield* Output.table(
         ["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "ERROR"],
-        page.runs.map(rowOfRun)
+        page.runs.map(RunText.rowOfRun)
       )
       if (page.nextCursor !== null) {
         yield* Output.aside(`There are more: --cursor ${page.nextCursor}`)
@@ -123,46 +108,19 @@ export const executors = (options: Options) =>
     })
   )
 
-const rowOfStep = (step: StepView): ReadonlyArray<string | undefined> => [
-  step.name,
-  String(step.attempt),
-  step.status,
-  Table.time(step.startedAt),
-  between(step.startedAt, step.completedAt),
-  step.error === undefined ? textOf(step.result) : describeError(step.error)
-]
-
-const textOf = (value: unknown): string | undefined =>
-  value === undefined ? undefined : JSON.stringify(value)
-
-export const fieldsOfRun = (
-  run: RunWithStepsView
-): ReadonlyArray<readonly [name: string, value: string | undefined]> =>
-  [
-    ["run", run.runId],
-    ["workflow", run.workflow],
-    ["status", run.status],
-    ["payload", textOf(run.payload)],
-    ["created", Table.time(run.createdAt)],
-    ["started", Table.time(run.startedAt)],
-    ["completed", Table.time(run.completedAt)],
-    ["result", textOf(run.result)],
-    ["error", run.error === undefined ? undefined : describeError(run.error)]
-  ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))
-
 export const show = (options: Options, runId: string) =>
   on(options)((target) =>
     Effect.gen(function* () {
       const run = yield* target.get(runId)
       if (options.json) return yield* Output.json(run)
-      for (const [name, value] of fieldsOfRun(run)) {
+      for (const [name, value] of RunText.fieldsOfRun(run)) {
         yield* Output.line(`${name.padEnd(9)}  ${Table.plain(value ?? "")}`)
       }
       if (run.steps.length === 0) return
       yield* Output.line("")
       yield* Output.table(
         ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
-        run.steps.map(rowOfStep)
+        run.steps.map(RunText.rowOfStep)
       )
     })
   )
@@ -170,42 +128,6 @@ export const show = (options: Options, runId: string) =>
 // ---------------------------------------------------------------------------------------------
 // Watching
 // ---------------------------------------------------------------------------------------------
-
-/** What happened to a run between two looks at it. */
-export type RunEvent =
-  | ({ readonly event: "step"; readonly runId: string } & StepView)
-  | ({ readonly event: "run" } & Omit<RunView, "payload">)
-
-/** In the order in which it must have been: the end of a run comes after its steps'. */
-export const changes = (
-  before: RunWithStepsView | undefined,
-  after: RunWithStepsView
-): ReadonlyArray<RunEvent> => {
-  const known = new Map(
-    before?.steps.map((step) => [`${step.name}/${step.attempt}`, step.status] as const)
-  )
-  const steps = after.steps
-    .filter((step) => known.get(`${step.name}/${step.attempt}`) !== step.status)
-    .map((step): RunEvent => ({ event: "step", runId: after.runId, ...step }))
-  if (before?.status === after.status) return steps
-  const { cause: _cause, payload: _payload, steps: _steps, ...rest } = after
-  const run: RunEvent = { event: "run", ...rest }
-  return after.status === "pending" || after.status === "running"
-    ? [run, ...steps]
-    : [...steps, run]
-}
-
-export const describeEvent = (event: RunEvent): string => {
-  const what =
-    event.event === "run"
-      ? `run ${event.status}`
-      : `step ${event.name}${event.attempt === 1 ? "" : ` (attempt ${event.attempt})`} ${event.status}`
-  const took = between(event.startedAt, event.completedAt)
-  const how = event.error === undefined ? textOf(event.result) : describeError(event.error)
-  return Table.plain(
-    `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
-  )
-}
 
 /** Tells what happens until the run is over, and ends as the run did. */
 const follow = (
@@ -217,10 +139,10 @@ const follow = (
   const tell = (run: RunWithStepsView) =>
     Effect.gen(function* () {
       const at = new Date(yield* Clock.currentTimeMillis).toISOString()
-      for (const event of changes(before, run)) {
+      for (const event of RunChanges.changes(before, run)) {
         yield* json
           ? Output.json({ at, ...event })
-          : Output.line(`${at.slice(11, 19)}  ${describeEvent(event)}`)
+          : Output.line(`${at.slice(11, 19)}  ${RunText.describeEvent(event)}`)
       }
       before = run
     })

@@ -75,7 +75,7 @@ export class RunDied extends Data.TaggedError("RunDied")<{
 export const messageOf = (cause: unknown): string =>
   cause instanceof Error ? cause.message : String(cause)
 
-export const isTagged = (error: unknown): error is Error =>
+const isTagged = (error: unknown): error is Error =>
   error instanceof Error && "_tag" in error && typeof error._tag === "string"
 
 /** What `start` rejects with. */

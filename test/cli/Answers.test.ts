@@ -13,7 +13,8 @@ import * as FiberId from "effect/FiberId"
 import * as Command from "../../src/cli/Command.js"
 import * as Doctor from "../../src/cli/Doctor.js"
 import * as Failures from "../../src/cli/Failures.js"
-import * as RunsCommands from "../../src/cli/RunsCommands.js"
+import * as RunChanges from "../../src/cli/RunChanges.js"
+import * as RunText from "../../src/cli/RunText.js"
 import * as Table from "../../src/cli/Table.js"
 import type { ExecutorInfo } from "../../src/RunStore.js"
 import type { RunWithStepsView, StepView } from "../../src/RunView.js"
@@ -76,7 +77,7 @@ const run = (
 
 describe("what happened to a run between two looks", () => {
   const told = (before: RunWithStepsView | undefined, after: RunWithStepsView) =>
-    RunsCommands.changes(before, after).map(RunsCommands.describeEvent)
+    RunChanges.changes(before, after).map(RunText.describeEvent)
 
   it("is all of it at the first", () => {
     expect(told(undefined, run("running", step("a", "completed"), step("b", "running")))).toEqual([

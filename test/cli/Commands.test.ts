@@ -2,7 +2,6 @@
 import { existsSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -10,38 +9,7 @@ import * as Schema from "effect/Schema"
 import * as Authorization from "../../src/http/Authorization.js"
 import * as Fixture from "../process/Fixture.js"
 import * as Process from "../support/Executor.js"
-
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
-
-const begin = (
-  args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {},
-  cwd?: string
-) =>
-  Process.start({
-    command: [process.execPath, bin, ...args],
-    env,
-    ...(cwd === undefined ? {} : { cwd })
-  })
-
-/** A command, run to its end. */
-const command = (
-  args: ReadonlyArray<string>,
-  env: Readonly<Record<string, string>> = {},
-  cwd?: string
-) =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const process = yield* begin(args, env, cwd)
-      const { code } = yield* process.exited
-      // no traces, in what a person is to read
-      expect(process.stdout + process.stderr).not.toMatch(/^\s+at /m)
-      return { code, out: process.stdout, err: process.stderr }
-    })
-  )
-
-const decode = <A, I>(schema: Schema.Schema<A, I>, json: string) =>
-  Schema.decodeUnknownSync(Schema.parseJson(schema))(json)
+import { begin, command, decode } from "./support.js"
 
 const RunsJson = Schema.Struct({
   runs: Schema.Array(Schema.Struct({ runId: Schema.String, status: Schema.String })),
@@ -85,7 +53,7 @@ describe("token", () => {
 
   it.scopedLive("needs AUTH_SECRET, and a duration that is one", () =>
     Effect.gen(function* () {
-      expect(yield* command(["token"], { AUTH_SECRET: "" })).toEqual({
+      expect(yield* command(["token"], { env: { AUTH_SECRET: "" } })).toEqual({
         code: 1,
         out: "",
         err: "AUTH_SECRET is not set: a token is signed with the secret that the executor has\n"
@@ -113,7 +81,7 @@ describe("migrate and doctor", () => {
       const made = yield* command(["migrate", "--database", file])
       expect(made).toMatchObject({ code: 0, err: "" })
       expect(made.out).toMatch(/: made, with schema \d+\n$/)
-      const again = yield* command(["migrate", "--json"], { DATABASE_FILE: file })
+      const again = yield* command(["migrate", "--json"], { env: { DATABASE_FILE: file } })
       expect(again.code).toBe(0)
       const { after, before } = decode(
         Schema.Struct({ before: Schema.Int, after: Schema.Int }),
@@ -121,9 +89,11 @@ describe("migrate and doctor", () => {
       )
       expect(before).toBe(after)
 
-      expect(yield* command(["prune"], { DATABASE_FILE: file })).toMatchObject({ code: 2 })
+      expect(yield* command(["prune"], { env: { DATABASE_FILE: file } })).toMatchObject({ code: 2 })
       expect(
-        yield* command(["prune", "--older-than", "1 day", "--json"], { DATABASE_FILE: file })
+        yield* command(["prune", "--older-than", "1 day", "--json"], {
+          env: { DATABASE_FILE: file }
+        })
       ).toEqual({ code: 0, out: `${JSON.stringify({ database: file, removed: 0 })}\n`, err: "" })
 
       const well = yield* command(["doctor", "--full", "--database", file])
@@ -163,7 +133,7 @@ describe("runs", () => {
         yield* executor.whenRun(runId, ({ status }) => status === "suspended")
 
         const watching = yield* begin(["runs", "watch", runId, "--json"], {
-          PORT: String(new URL(url).port)
+          env: { PORT: new URL(url).port }
         })
         yield* watching.stdoutHas('"status":"suspended"')
         expect(yield* runs("signal", runId, "Go")).toMatchObject({ code: 0, err: "" })

@@ -1,12 +1,9 @@
 /** The command in a real terminal: a pty of `script`, from util-linux. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fixture from "../process/Fixture.js"
 import * as Process from "../support/Executor.js"
-
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 
 const hasScript = (() => {
   try {
@@ -24,7 +21,7 @@ class Terminal {
   private code: number | null | undefined
 
   constructor(args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) {
-    const command = [process.execPath, bin, ...args].map((word) => `'${word}'`).join(" ")
+    const command = [process.execPath, Process.bin, ...args].map((word) => `'${word}'`).join(" ")
     // a shell in between would take the signal too
     this.process = spawn("script", ["-qefc", `exec ${command}`, "/dev/null"], {
       stdio: ["pipe", "pipe", "inherit"],

@@ -167,7 +167,7 @@ describe("executors", () => {
   )
 
   it.scopedLive(
-    "tells of one that was killed, until its lease has lapsed",
+    "shows one that was killed as no longer alive",
     () =>
       Effect.gen(function* () {
         const fixture = yield* Fixture.make

@@ -1,11 +1,8 @@
 /** The command as a process. */
-import { fileURLToPath } from "node:url"
 import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Process from "../support/Executor.js"
-
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 
 export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
@@ -13,17 +10,17 @@ export interface CommandOptions {
   readonly before?: ReadonlyArray<string>
 }
 
-/** A command, run to its end. */
-export const command = (
+/** A command, begun. */
+export const begin = (
   args: ReadonlyArray<string>,
   { before = [], env = {} }: CommandOptions = {}
-) =>
+) => Process.start({ command: [...before, process.execPath, Process.bin, ...args], env })
+
+/** A command, run to its end. */
+export const command = (args: ReadonlyArray<string>, options: CommandOptions = {}) =>
   Effect.scoped(
     Effect.gen(function* () {
-      const ran = yield* Process.start({
-        command: [...before, process.execPath, bin, ...args],
-        env
-      })
+      const ran = yield* begin(args, options)
       const { code } = yield* ran.exited
       // no traces, in what a person is to read
       expect(ran.stdout + ran.stderr).not.toMatch(/^\s+at /m)

@@ -422,9 +422,16 @@ describe("a request", () => {
         ...refused,
         message: "token missing"
       })
-      const wrong = yield* connect({ token: Redacted.make("wrong") })
+      let requests = 0
+      const token = Effect.sync(() => {
+        requests++
+        return Redacted.make("wrong")
+      })
+      const wrong = yield* connect({ token })
       expect(yield* Effect.flip(wrong.start(Order, { id: "1" }))).toMatchObject(refused)
+      expect(requests).toBe(1)
       expect(yield* Effect.flip(wrong.result(Order, "1"))).toMatchObject(refused)
+      expect(requests).toBe(2)
     })
   )
 

@@ -184,7 +184,7 @@ describe("a request", () => {
     )
   }
 
-  it.live(
+  it.effect(
     "to a port where nobody listens is made again, and the error does not tell the token",
     () =>
       Effect.gen(function* () {

@@ -1,14 +1,11 @@
 /** What an interrupt that is asked for does, wherever the run is, and what it undoes. */
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe } from "@effect/vitest"
 import { DurableClock, DurableDeferred, Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
 import { Dispatcher } from "../../src/Dispatcher.js"
 import { RunStore } from "../../src/RunStore.js"
 import {
@@ -16,7 +13,8 @@ import {
   type Env,
   exitOf,
   inProcess,
-  layerMemory,
+  longSleep,
+  memoryTest,
   noted,
   pass,
   register,
@@ -24,6 +22,7 @@ import {
   temporaryFile,
   textWorkflow,
   turns,
+  undone,
   untilSuspended,
   untilTrue
 } from "./support.js"
@@ -36,31 +35,11 @@ const open = (workflow: Workflow.Any, runId: string) =>
     value: undefined
   })
 
-/** A step that notes its execution, and its being undone. */
-const undone = (log: Array<string>, name: string) =>
-  noted(log, name).pipe(
-    Workflow.withCompensation(() => Effect.sync(() => log.push(`undo ${name}`)))
-  )
-
-const longSleep = (name: string, duration: Duration.DurationInput) =>
-  DurableClock.sleep({ name, duration, inMemoryThreshold: Duration.zero })
-
-type Provided = Layer.Layer.Success<ReturnType<typeof layerMemory>>
-
-const test = (
-  name: string,
-  body: () => Effect.Effect<void, unknown, Provided | Scope.Scope>,
-  options: Parameters<typeof layerMemory>[0] = {}
-) =>
-  it.effect(name, () =>
-    Effect.scoped(Effect.suspend(body)).pipe(Effect.provide(layerMemory(options)))
-  )
-
 const assertInterrupted = (exit: Exit.Exit<unknown, unknown>) =>
   assert.isTrue(Exit.isInterrupted(exit), `expected an interrupt, got ${exit}`)
 
 describe("an interrupt", () => {
-  test("cuts the step in flight, and undoes the steps before it once, last first", () =>
+  memoryTest("cuts the step in flight, and undoes the steps before it once, last first", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -95,40 +74,44 @@ describe("an interrupt", () => {
           ["c", "interrupted"]
         ]
       )
-    }))
+    })
+  )
 
-  test("undoes a step that finished all the same, because the workflow let nothing cut it", () =>
-    Effect.gen(function* () {
-      const W = textWorkflow()
-      const log: Array<string> = []
-      const latch = yield* Deferred.make<void>()
-      yield* register(
-        W.toLayer(() =>
-          Effect.gen(function* () {
-            yield* step(
-              "a",
-              Effect.sync(() => log.push("a")).pipe(
-                Effect.zipRight(Deferred.await(latch)),
-                Effect.as("a")
+  memoryTest(
+    "undoes a step that finished all the same, because the workflow let nothing cut it",
+    () =>
+      Effect.gen(function* () {
+        const W = textWorkflow()
+        const log: Array<string> = []
+        const latch = yield* Deferred.make<void>()
+        yield* register(
+          W.toLayer(() =>
+            Effect.gen(function* () {
+              yield* step(
+                "a",
+                Effect.sync(() => log.push("a")).pipe(
+                  Effect.zipRight(Deferred.await(latch)),
+                  Effect.as("a")
+                )
+              ).pipe(
+                Effect.uninterruptible,
+                Workflow.withCompensation(() => Effect.sync(() => log.push("undo a")))
               )
-            ).pipe(
-              Effect.uninterruptible,
-              Workflow.withCompensation(() => Effect.sync(() => log.push("undo a")))
-            )
-            return yield* noted(log, "b")
-          })
+              return yield* noted(log, "b")
+            })
+          )
         )
-      )
-      const runId = yield* W.execute({ id: "1" }, { discard: true })
-      yield* untilTrue("a", () => log.includes("a"))
-      yield* W.interrupt(runId)
-      yield* turns()
-      yield* Deferred.succeed(latch, undefined)
-      assertInterrupted(yield* exitOf(W, runId))
-      assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+        const runId = yield* W.execute({ id: "1" }, { discard: true })
+        yield* untilTrue("a", () => log.includes("a"))
+        yield* W.interrupt(runId)
+        yield* turns()
+        yield* Deferred.succeed(latch, undefined)
+        assertInterrupted(yield* exitOf(W, runId))
+        assert.deepStrictEqual(log, ["a", "undo a"])
+      })
+  )
 
-  test("reaches a run that sleeps", () =>
+  memoryTest("reaches a run that sleeps", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -147,9 +130,10 @@ describe("an interrupt", () => {
       assertInterrupted(yield* exitOf(W, runId))
       yield* pass("1 minute")
       assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+    })
+  )
 
-  test("reaches a run that nobody has begun, and executes nothing of it", () =>
+  memoryTest("reaches a run that nobody has begun, and executes nothing of it", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -158,9 +142,10 @@ describe("an interrupt", () => {
       yield* register(W.toLayer(() => undone(log, "a")))
       assertInterrupted(yield* exitOf(W, runId))
       assert.deepStrictEqual(log, [])
-    }))
+    })
+  )
 
-  test("reaches a run in code between its steps", () =>
+  memoryTest("reaches a run in code between its steps", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -179,9 +164,10 @@ describe("an interrupt", () => {
       yield* W.interrupt(runId)
       assertInterrupted(yield* exitOf(W, runId))
       assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+    })
+  )
 
-  test("waits for code between recorded steps, and undoes those after it too", () =>
+  memoryTest("waits for code between recorded steps, and undoes those after it too", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -206,9 +192,10 @@ describe("an interrupt", () => {
       yield* pass("5 seconds")
       assertInterrupted(yield* exitOf(W, runId))
       assert.deepStrictEqual(log, ["a", "b", "undo b", "undo a"])
-    }))
+    })
+  )
 
-  test("undoes what every branch has done, however their waits interleave", () =>
+  memoryTest("undoes what every branch has done, however their waits interleave", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -239,9 +226,10 @@ describe("an interrupt", () => {
       yield* W.interrupt(runId)
       assertInterrupted(yield* exitOf(W, runId))
       assert.deepStrictEqual([...log].sort(), ["a", "b", "c", "undo a", "undo b", "undo c"])
-    }))
+    })
+  )
 
-  test("is not held up by steps that a lost race has recorded", () =>
+  memoryTest("is not held up by steps that a lost race has recorded", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -269,9 +257,10 @@ describe("an interrupt", () => {
       yield* W.interrupt(runId)
       assertInterrupted(yield* exitOf(W, runId))
       assert.strictEqual(log.filter((entry) => entry === "undo a").length, 1)
-    }))
+    })
+  )
 
-  test("ends a run that is suspended on a failure", () =>
+  memoryTest("ends a run that is suspended on a failure", () =>
     Effect.gen(function* () {
       const W = textWorkflow().annotate(Workflow.SuspendOnFailure, true)
       const log: Array<string> = []
@@ -283,9 +272,10 @@ describe("an interrupt", () => {
       yield* W.interrupt(runId)
       assertInterrupted(yield* exitOf(W, runId))
       assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+    })
+  )
 
-  test("asked for many times is one", () =>
+  memoryTest("asked for many times is one", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -301,9 +291,10 @@ describe("an interrupt", () => {
       yield* W.interrupt(runId)
       yield* turns()
       assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+    })
+  )
 
-  test("reaches a child that is awaited inside a step", () =>
+  memoryTest("reaches a child that is awaited inside a step", () =>
     Effect.gen(function* () {
       const Parent = textWorkflow()
       const Child = textWorkflow()
@@ -322,9 +313,10 @@ describe("an interrupt", () => {
       assertInterrupted(yield* exitOf(Parent, parent))
       assertInterrupted(yield* exitOf(Child, child))
       assert.deepStrictEqual(log, ["child", "undo child"])
-    }))
+    })
+  )
 
-  test("undoes a finished child as its parent says", () =>
+  memoryTest("undoes a finished child as its parent says", () =>
     Effect.gen(function* () {
       const Parent = textWorkflow()
       const Child = textWorkflow()
@@ -349,9 +341,10 @@ describe("an interrupt", () => {
       yield* Parent.interrupt(parent)
       assertInterrupted(yield* exitOf(Parent, parent))
       assert.deepStrictEqual(log, ["child", "undo child"])
-    }))
+    })
+  )
 
-  test("leaves a caller's own interrupt alone: the run goes on without it", () =>
+  memoryTest("leaves a caller's own interrupt alone: the run goes on without it", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       yield* register(W.toLayer(() => Effect.as(DurableDeferred.await(Gate), "done")))
@@ -362,7 +355,8 @@ describe("an interrupt", () => {
       yield* turns()
       yield* open(W, runId)
       assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("done"))
-    }))
+    })
+  )
 })
 
 describe("compensations", () => {
@@ -378,7 +372,7 @@ describe("compensations", () => {
   ]
   for (const [what, waiting, goOn] of waits) {
     for (const why of ["failure", "interrupt"] as const) {
-      test(`that ${what} park the run, and go on in reverse order (${why})`, () =>
+      memoryTest(`that ${what} park the run, and go on in reverse order (${why})`, () =>
         Effect.gen(function* () {
           const W = textWorkflow()
           const log: Array<string> = []
@@ -440,11 +434,12 @@ describe("compensations", () => {
             run._tag === "Some" ? run.value.status : "",
             why === "failure" ? "failed" : "interrupted"
           )
-        }))
+        })
+      )
     }
   }
 
-  test("of an interrupted run end it as interrupted, whatever signals come meanwhile", () =>
+  memoryTest("of an interrupted run end it as interrupted, whatever signals come meanwhile", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -453,7 +448,13 @@ describe("compensations", () => {
           Effect.gen(function* () {
             yield* noted(log, "a").pipe(
               Workflow.withCompensation(() =>
-                Effect.ignore(Effect.zipRight(longSleep("undoing", "1 hour"), noted(log, "undo a")))
+                Effect.ignore(
+                  Effect.gen(function* () {
+                    yield* noted(log, "undo a, first")
+                    yield* longSleep("undoing", "1 hour")
+                    yield* noted(log, "undo a, last")
+                  })
+                )
               )
             )
             yield* DurableDeferred.await(Gate)
@@ -464,17 +465,18 @@ describe("compensations", () => {
       const runId = yield* W.execute({ id: "1" }, { discard: true })
       yield* untilSuspended(W, runId)
       yield* W.interrupt(runId)
-      yield* turns()
+      yield* untilTrue("the first half", () => log.includes("undo a, first"))
       yield* untilSuspended(W, runId)
       yield* open(W, runId)
       yield* turns()
       yield* untilSuspended(W, runId)
       yield* pass("1 hour")
       assertInterrupted(yield* exitOf(W, runId))
-      assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+      assert.deepStrictEqual(log, ["a", "undo a, first", "undo a, last"])
+    })
+  )
 
-  test("with CaptureDefects off wait durably too", () =>
+  memoryTest("with CaptureDefects off wait durably too", () =>
     Effect.gen(function* () {
       const W = textWorkflow().annotate(Workflow.CaptureDefects, false)
       const log: Array<string> = []
@@ -496,9 +498,10 @@ describe("compensations", () => {
       const exit = yield* exitOf(W, runId)
       assert.isTrue(Exit.isFailure(exit) && !Exit.isInterrupted(exit))
       assert.deepStrictEqual(log, ["a", "undo a"])
-    }))
+    })
+  )
 
-  test("that die do not keep those before them from running", () =>
+  memoryTest("that die do not keep those before them from running", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -515,9 +518,10 @@ describe("compensations", () => {
       const exit = yield* exitOf(W, runId)
       assert.isTrue(Exit.isFailure(exit))
       assert.deepStrictEqual(log, ["a", "b", "undo a"])
-    }))
+    })
+  )
 
-  test("go on in the next process, with what they have recorded", () =>
+  memoryTest("go on in the next process, with what they have recorded", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -552,9 +556,10 @@ describe("compensations", () => {
         assertInterrupted(yield* exitOf(W, runId))
       }).pipe(inProcess(filename, Live))
       assert.deepStrictEqual(log, ["a", "undo a, first", "undo a, last"])
-    }))
+    })
+  )
 
-  test("that a crash cut begin again, and the run does not go forward instead", () =>
+  memoryTest("that a crash cut begin again, and the run does not go forward instead", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -594,11 +599,12 @@ describe("compensations", () => {
         }).pipe(inProcess(copy, Live, options))
       }).pipe(inProcess(filename, Live, options))
       assert.deepStrictEqual(log, ["a", "undo", "undo"])
-    }))
+    })
+  )
 })
 
 describe("a process", () => {
-  test("keeps nothing of runs that are over", () =>
+  memoryTest("keeps nothing of runs that are over", () =>
     Effect.gen(function* () {
       const W = textWorkflow()
       const log: Array<string> = []
@@ -615,5 +621,6 @@ describe("a process", () => {
       assert.strictEqual(dispatcher.runs.size(), 0)
       assert.deepStrictEqual(yield* dispatcher.inFlight, [])
       assert.deepStrictEqual(dispatcher.runs.childrenAwaited(), [])
-    }))
+    })
+  )
 })

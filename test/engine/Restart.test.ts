@@ -55,6 +55,18 @@ const signal = (workflow: Workflow.Any, runId: string, value = "go") =>
 const test = (name: string, body: () => Effect.Effect<void, unknown, Scope.Scope>) =>
   it.scoped(name, () => Effect.suspend(body))
 
+/** The id of a run of a process that ended once it was suspended. */
+const suspendedRun = (
+  workflow: ReturnType<typeof textWorkflow>,
+  filename: string,
+  live: Layer.Layer<never, never, WorkflowEngine.WorkflowEngine>
+) =>
+  Effect.gen(function* () {
+    const runId = yield* workflow.execute({ id: "1" }, { discard: true })
+    yield* untilSuspended(workflow, runId)
+    return runId
+  }).pipe(inProcess(filename, live))
+
 describe("after a restart", () => {
   test("a suspended run goes on, and what it has recorded comes back as it was", () =>
     Effect.gen(function* () {
@@ -207,11 +219,7 @@ describe("after a restart", () => {
           Effect.zipRight(DurableClock.sleep({ name: "sleep", duration }), noted(log, "awake"))
         )
         const filename = yield* temporaryFile
-        const runId = yield* Effect.gen(function* () {
-          const runId = yield* W.execute({ id: "1" }, { discard: true })
-          yield* untilSuspended(W, runId)
-          return runId
-        }).pipe(inProcess(filename, Live))
+        const runId = yield* suspendedRun(W, filename, Live)
         const half = Duration.toMillis(duration) / 2
         yield* pass(half)
         yield* Effect.gen(function* () {
@@ -257,11 +265,7 @@ describe("after a restart", () => {
       const W = textWorkflow()
       const Live = W.toLayer(() => DurableDeferred.await(Gate))
       const filename = yield* temporaryFile
-      const runId = yield* Effect.gen(function* () {
-        const runId = yield* W.execute({ id: "1" }, { discard: true })
-        yield* untilSuspended(W, runId)
-        return runId
-      }).pipe(inProcess(filename, Live))
+      const runId = yield* suspendedRun(W, filename, Live)
       // a process that does not have the workflow
       yield* signal(W, runId, "meanwhile").pipe(inProcess(filename, Layer.empty))
       yield* Effect.gen(function* () {
@@ -350,11 +354,7 @@ describe("what does not decode any more", () => {
       const OtherLive = Other.toLayer(() => Effect.succeed("other"))
       const log: Array<string> = []
       const filename = yield* temporaryFile
-      const runId = yield* Effect.gen(function* () {
-        const runId = yield* old.execute({ id: "1" }, { discard: true })
-        yield* untilSuspended(old, runId)
-        return runId
-      }).pipe(inProcess(filename, options.before(log)))
+      const runId = yield* suspendedRun(old, filename, options.before(log))
       yield* Effect.gen(function* () {
         yield* options.after(runId)
         yield* untilBlocked(old, runId, options.what)
@@ -445,11 +445,7 @@ describe("what does not decode any more", () => {
           })
         )
       const filename = yield* temporaryFile
-      const runId = yield* Effect.gen(function* () {
-        const runId = yield* old.execute({ id: "1" }, { discard: true })
-        yield* untilSuspended(old, runId)
-        return runId
-      }).pipe(inProcess(filename, live(Schema.String, "x")))
+      const runId = yield* suspendedRun(old, filename, live(Schema.String, "x"))
       yield* Effect.gen(function* () {
         yield* signal(old, runId)
         yield* untilBlocked(old, runId, 'the recorded step "refund"')

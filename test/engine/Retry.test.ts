@@ -1,150 +1,142 @@
 /** What a retried run does again, and what it does not. */
-import { assert, describe, it } from "@effect/vitest"
-import { Activity, DurableClock, Workflow } from "@effect/workflow"
-import * as Duration from "effect/Duration"
+import { assert, describe } from "@effect/vitest"
+import { Activity, DurableClock } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { interruptPoint } from "../../src/engine/ActiveRun.js"
 import { RunStore } from "../../src/RunStore.js"
 import {
+  type Env,
   exitOf,
-  layerMemory,
+  longSleep,
+  memoryTest,
   noted,
   pass,
   register,
   step,
   textWorkflow,
+  undone,
+  untilSuspended,
   untilTrue
 } from "./support.js"
-
-type Provided = Layer.Layer.Success<ReturnType<typeof layerMemory>>
-
-const test = (name: string, body: () => Effect.Effect<void, unknown, Provided | Scope.Scope>) =>
-  it.effect(name, () => Effect.scoped(Effect.suspend(body)).pipe(Effect.provide(layerMemory())))
 
 const retry = (runId: string) =>
   Effect.flatMap(RunStore, (store) => store.retry({ runId, forget: [interruptPoint] }))
 
-/** A step that notes each of its executions and fails until it is mended. */
-const broken = (log: Array<string>, name: string, isMended: () => boolean) =>
-  step(
-    name,
-    Effect.suspend(() => {
-      log.push(name)
-      return isMended() ? Effect.succeed(name) : Effect.fail(`${name} is broken`)
+/** Steps that note each of their executions and fail until they are mended. */
+const breakage = (log: Array<string>) => {
+  let mended = false
+  return {
+    broken: (name: string) =>
+      step(
+        name,
+        Effect.suspend(() => {
+          log.push(name)
+          return mended ? Effect.succeed(name) : Effect.fail(`${name} is broken`)
+        })
+      ),
+    mend: Effect.sync(() => {
+      mended = true
     })
-  )
+  }
+}
+
+/** A run of a workflow that does only that. */
+const begin = (body: Effect.Effect<string, string, Env | Scope.Scope>) =>
+  Effect.gen(function* () {
+    const W = textWorkflow()
+    yield* register(W.toLayer(() => body))
+    const runId = yield* W.execute({ id: "1" }, { discard: true })
+    return {
+      runId,
+      exit: exitOf(W, runId),
+      suspended: untilSuspended(W, runId),
+      interrupt: W.interrupt(runId)
+    }
+  })
 
 describe("a retried run", () => {
-  test("goes on from the step that failed, all its attempts anew, and sleeps no more", () =>
+  memoryTest("goes on from the step that failed, all its attempts anew, and sleeps no more", () =>
     Effect.gen(function* () {
-      const W = textWorkflow()
       const log: Array<string> = []
-      let mended = false
-      yield* register(
-        W.toLayer(() =>
-          Effect.gen(function* () {
-            yield* noted(log, "a")
-            yield* DurableClock.sleep({ name: "s", duration: "1 hour" })
-            yield* DurableClock.sleep({
-              name: "l",
-              duration: "1 hour",
-              inMemoryThreshold: Duration.zero
-            })
-            return yield* broken(log, "b", () => mended).pipe(Activity.retry({ times: 1 }))
-          })
-        )
+      const { broken, mend } = breakage(log)
+      const { exit, runId, suspended } = yield* begin(
+        Effect.gen(function* () {
+          yield* noted(log, "a")
+          yield* DurableClock.sleep({ name: "s", duration: "1 hour" })
+          yield* longSleep("l", "1 hour")
+          return yield* broken("b").pipe(Activity.retry({ times: 1 }))
+        })
       )
-      const runId = yield* W.execute({ id: "1" }, { discard: true })
-      yield* untilTrue("a is done", () => log.length === 1)
+      yield* suspended
       yield* pass("1 hour")
       yield* pass("1 hour")
-      assert.deepStrictEqual(yield* exitOf(W, runId), Exit.fail("b is broken"))
+      assert.deepStrictEqual(yield* exit, Exit.fail("b is broken"))
       assert.deepStrictEqual(log, ["a", "b", "b"])
 
       assert.deepStrictEqual(yield* retry(runId), { _tag: "Done" })
       yield* untilTrue("b is tried again", () => log.length === 5)
-      assert.deepStrictEqual(yield* exitOf(W, runId), Exit.fail("b is broken"))
+      assert.deepStrictEqual(yield* exit, Exit.fail("b is broken"))
 
-      mended = true
+      yield* mend
       yield* retry(runId)
-      assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("b"))
+      assert.deepStrictEqual(yield* exit, Exit.succeed("b"))
       assert.deepStrictEqual(log, ["a", "b", "b", "b", "b", "b"])
-    }))
+    })
+  )
 
-  test("does not go another way than it went, where it got over a failure", () =>
+  memoryTest("does not go another way than it went, where it got over a failure", () =>
     Effect.gen(function* () {
-      const W = textWorkflow()
       const log: Array<string> = []
-      let mended = false
-      yield* register(
-        W.toLayer(() =>
-          Effect.gen(function* () {
-            yield* broken(log, "ours", () => mended).pipe(
-              Effect.catchAll(() => noted(log, "theirs"))
-            )
-            return yield* broken(log, "send", () => mended)
-          })
-        )
+      const { broken, mend } = breakage(log)
+      const { exit, runId } = yield* begin(
+        Effect.gen(function* () {
+          yield* broken("ours").pipe(Effect.catchAll(() => noted(log, "theirs")))
+          return yield* broken("send")
+        })
       )
-      const runId = yield* W.execute({ id: "1" }, { discard: true })
-      yield* exitOf(W, runId)
-      mended = true
+      assert.deepStrictEqual(yield* exit, Exit.fail("send is broken"))
+      yield* mend
       yield* retry(runId)
-      assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("send"))
+      assert.deepStrictEqual(yield* exit, Exit.succeed("send"))
       assert.deepStrictEqual(log, ["ours", "theirs", "send", "send"])
-    }))
+    })
+  )
 
-  test("that was interrupted goes on where it was", () =>
+  memoryTest("that was interrupted goes on where it was", () =>
     Effect.gen(function* () {
-      const W = textWorkflow()
       const log: Array<string> = []
-      yield* register(
-        W.toLayer(() =>
-          Effect.gen(function* () {
-            yield* noted(log, "a")
-            yield* DurableClock.sleep({
-              name: "l",
-              duration: "1 hour",
-              inMemoryThreshold: Duration.zero
-            })
-            return yield* noted(log, "b")
-          })
-        )
+      const { exit, interrupt, runId, suspended } = yield* begin(
+        Effect.gen(function* () {
+          yield* noted(log, "a")
+          yield* longSleep("l", "1 hour")
+          return yield* noted(log, "b")
+        })
       )
-      const runId = yield* W.execute({ id: "1" }, { discard: true })
-      yield* untilTrue("a is done", () => log.length === 1)
-      yield* W.interrupt(runId)
-      assert.isTrue(Exit.isInterrupted(yield* exitOf(W, runId)))
+      yield* suspended
+      yield* interrupt
+      assert.isTrue(Exit.isInterrupted(yield* exit))
       assert.deepStrictEqual(yield* retry(runId), { _tag: "Done" })
+      yield* suspended
       yield* pass("1 hour")
-      assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("b"))
+      assert.deepStrictEqual(yield* exit, Exit.succeed("b"))
       assert.deepStrictEqual(log, ["a", "b"])
-    }))
+    })
+  )
 
-  test("is refused where a compensation was executed, also one without steps", () =>
+  memoryTest("is refused where a compensation was executed, also one without steps", () =>
     Effect.gen(function* () {
-      const W = textWorkflow()
       const log: Array<string> = []
-      yield* register(
-        W.toLayer(() =>
-          Effect.gen(function* () {
-            yield* noted(log, "a").pipe(
-              Workflow.withCompensation(() => Effect.sync(() => log.push("undo a")))
-            )
-            return yield* broken(log, "b", () => false)
-          })
-        )
-      )
-      const runId = yield* W.execute({ id: "1" }, { discard: true })
-      yield* exitOf(W, runId)
+      const { broken } = breakage(log)
+      const { exit, runId } = yield* begin(Effect.zipRight(undone(log, "a"), broken("b")))
+      assert.deepStrictEqual(yield* exit, Exit.fail("b is broken"))
       assert.deepStrictEqual(log, ["a", "b", "undo a"])
       assert.deepStrictEqual(yield* retry(runId), {
         _tag: "Refused",
         status: "failed",
         because: "compensated"
       })
-    }))
+    })
+  )
 })

@@ -30,6 +30,7 @@ import * as TestClock from "effect/TestClock"
 import {
   exitOf,
   Instance,
+  longSleep,
   moment,
   noted,
   pass,
@@ -37,7 +38,7 @@ import {
   step,
   textWorkflow,
   turns,
-  until,
+  undone,
   untilSuspended,
   untilTrue
 } from "./support.js"
@@ -69,9 +70,6 @@ const OrderId = Schema.String.pipe(Schema.brand("OrderId"))
 
 const Gate = DurableDeferred.make("Gate", { success: Schema.String, error: Schema.String })
 const OtherGate = DurableDeferred.make("OtherGate", { success: Schema.String })
-
-const longSleep = (name: string, duration: Duration.DurationInput) =>
-  DurableClock.sleep({ name, duration, inMemoryThreshold: Duration.zero })
 
 export const conformance = (name: string, engine: EngineUnderTest) => {
   const test = (
@@ -518,6 +516,7 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
       Effect.gen(function* () {
         const W = textWorkflow()
         const gates = Array.from({ length: 15 }, (_, n) => DurableDeferred.make(`Gate${n}`))
+        let asked = -1
         yield* register(
           W.toLayer(() =>
             Activity.make({
@@ -525,26 +524,23 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
               success: Schema.String,
               interruptRetryPolicy: Schedule.recurs(2),
               execute: Effect.as(
-                Effect.forEach(gates, (gate) => DurableDeferred.await(gate)),
+                Effect.forEach(gates, (gate, n) => {
+                  asked = n
+                  return DurableDeferred.await(gate)
+                }),
                 "all"
               )
             })
           )
         )
         const runId = yield* W.execute({ id: "1" }, { discard: true })
-        for (const gate of gates) {
+        for (const [n, gate] of gates.entries()) {
+          yield* untilTrue(`it asks for gate ${n}`, () => asked === n)
           yield* untilSuspended(W, runId)
           yield* DurableDeferred.succeed(gate, {
             token: DurableDeferred.tokenFromExecutionId(gate, { workflow: W, executionId: runId }),
             value: undefined
           })
-          yield* until(
-            "the run goes on",
-            Effect.map(
-              W.poll(runId),
-              (result) => result?._tag === "Suspended" || result?._tag === "Complete"
-            )
-          )
         }
         assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("all"))
       }))
@@ -1457,13 +1453,9 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         const Parent = textWorkflow()
         const Child = textWorkflow()
         const log: Array<string> = []
-        const undone = (name: string) =>
-          noted(log, name).pipe(
-            Workflow.withCompensation(() => Effect.sync(() => log.push(`undo ${name}`)))
-          )
         yield* register(
-          Child.toLayer(() => Effect.zipRight(undone("child"), DurableDeferred.await(Gate))),
-          Parent.toLayer(({ id }) => Effect.zipRight(undone("parent"), Child.execute({ id })))
+          Child.toLayer(() => Effect.zipRight(undone(log, "child"), DurableDeferred.await(Gate))),
+          Parent.toLayer(({ id }) => Effect.zipRight(undone(log, "parent"), Child.execute({ id })))
         )
         const parent = yield* Parent.execute({ id: "1" }, { discard: true })
         const child = yield* Child.executionId({ id: "1" })

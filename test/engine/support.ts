@@ -5,14 +5,15 @@
 import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
-import { Activity, Workflow, WorkflowEngine } from "@effect/workflow"
+import { it } from "@effect/vitest"
+import { Activity, DurableClock, Workflow, WorkflowEngine } from "@effect/workflow"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as Executor from "../../src/Executor.js"
 import { turn } from "../../src/engine/Turn.js"
@@ -27,6 +28,20 @@ const silent = Logger.replace(Logger.defaultLogger, Logger.none)
 
 export const layerMemory = (options: Partial<RunnerConfig.RunnerOptions> = {}) =>
   Executor.layerTest({ ...defaults, ...options }).pipe(Layer.provideMerge(silent))
+
+/** A test on an executor in memory. */
+export const memoryTest = (
+  name: string,
+  body: () => Effect.Effect<
+    void,
+    unknown,
+    Layer.Layer.Success<ReturnType<typeof layerMemory>> | Scope.Scope
+  >,
+  options: Partial<RunnerConfig.RunnerOptions> = {}
+) =>
+  it.effect(name, () =>
+    Effect.scoped(Effect.suspend(body)).pipe(Effect.provide(layerMemory(options)))
+  )
 
 export const layerFile = (
   filename: string,
@@ -131,13 +146,6 @@ export const exitOf = <A, E, R>(workflow: Pollable<A, E, R>, runId: string) =>
     return exit ?? Exit.die("no exit")
   })
 
-/** What a fiber came to, with no time passing. */
-export const exitOfFiber = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
-  Effect.zipRight(
-    untilTrue("the fiber ends", () => fiber.unsafePoll() !== null),
-    Fiber.await(fiber)
-  )
-
 /** Registers workflows for the rest of the test. */
 export const register = <E, R>(...layers: ReadonlyArray<Layer.Layer<never, E, R>>) =>
   Effect.forEach(layers, (layer) => Layer.build(layer), { discard: true })
@@ -169,6 +177,16 @@ export const noted = (log: Array<string>, name: string) =>
       return name
     })
   )
+
+/** A step that notes its execution, and its being undone. */
+export const undone = (log: Array<string>, name: string) =>
+  noted(log, name).pipe(
+    Workflow.withCompensation(() => Effect.sync(() => log.push(`undo ${name}`)))
+  )
+
+/** A sleep that is a timer, however short. */
+export const longSleep = (name: string, duration: Duration.DurationInput) =>
+  DurableClock.sleep({ name, duration, inMemoryThreshold: Duration.zero })
 
 export const Instance = WorkflowEngine.WorkflowInstance
 

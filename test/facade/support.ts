@@ -94,7 +94,7 @@ export const orders = (gates: Readonly<Record<string, Gate>> = {}) =>
     )
   )
 
-export const quiet = Logger.minimumLogLevel(LogLevel.None)
+const quiet = Logger.minimumLogLevel(LogLevel.None)
 
 const made: Array<WorkflowExecutor.WorkflowExecutor> = []
 const folders: Array<string> = []

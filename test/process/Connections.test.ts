@@ -66,22 +66,14 @@ const afterDrain = (executor: Process.Executor) =>
     return exited.at - (yield* executor.log("drain over")).at
   })
 
-/** The least disturbed of a few, by what else the machine does. */
-const atBest = <R>(measure: Effect.Effect<number, never, R>, limit: number) =>
-  Effect.gen(function* () {
-    const measured: Array<number> = []
-    while (measured.length < 3 && !measured.some((millis) => millis < limit)) {
-      measured.push(yield* measure)
-    }
-    console.info(`from the end of the drain to the end of the process: ${measured.join(", ")} ms`)
-    expect(Math.min(...measured)).toBeLessThan(limit)
-  })
+const sinceDrain = "from the end of the drain to the end of the process"
 
 describe("hundreds of connections", () => {
   it.scopedLive(
     "that are idle do not hold up the stop",
     () =>
-      atBest(
+      Fixture.atBest(
+        sinceDrain,
         Effect.scoped(
           Effect.gen(function* () {
             const fixture = yield* Fixture.make
@@ -100,7 +92,8 @@ describe("hundreds of connections", () => {
   it.scopedLive(
     "idle and half open hold the stop up for the close timeout, and nobody else in the drain",
     () =>
-      atBest(
+      Fixture.atBest(
+        sinceDrain,
         Effect.scoped(
           Effect.gen(function* () {
             const fixture = yield* Fixture.make

@@ -6,7 +6,6 @@ import { execFile, spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { mkdir, open, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Process from "../support/Executor.js"
@@ -15,8 +14,6 @@ import * as Fixture from "./Fixture.js"
 type Fixtures = Effect.Effect.Success<typeof Fixture.make>
 
 const { times } = Fixture
-
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 
 /** Mounts a file system of 4 MB at its first argument, for itself alone, and becomes the rest. */
 const onSmallDisk = (folder: string) => [
@@ -108,7 +105,7 @@ describe("a disk that is full", () => {
       const { module = "" } = fixture.options()
       const executor = yield* Process.startReady({
         ...fixture.options({ DATABASE_FILE: join(disk, "executor.db") }),
-        command: [...onSmallDisk(disk), process.execPath, bin, "start", module]
+        command: [...onSmallDisk(disk), process.execPath, Process.bin, "start", module]
       })
       const runId = yield* busy(fixture, executor)
       // the disk as the executor sees it

@@ -1,25 +1,18 @@
 /** Executors as processes that are stopped by a request, and by the command that sends it. */
-import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { begin, command } from "../cli/support.js"
 import * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
 
 const { times } = Fixture
 
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
-
 /** `workflow-executor drain`, begun. */
 const drain = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
-  Process.start({ command: [process.execPath, bin, "drain", ...args], env })
+  begin(["drain", ...args], { env })
 
 /** The same, run to its end. */
-const drained = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) =>
-  Effect.gen(function* () {
-    const command = yield* drain(args, env)
-    const { code } = yield* command.exited
-    return { code, out: command.stdout, err: command.stderr }
-  })
+const drained = (args: ReadonlyArray<string>) => command(["drain", ...args])
 
 const accepted = { status: 202, body: { state: "draining" } }
 
@@ -137,9 +130,9 @@ describe("the command drain", () => {
         })
 
         yield* fixture.open("a")
-        for (const command of [first, second]) {
-          expect((yield* command.exited).code).toBe(0)
-          expect(command.stdout).toBe("stopped\n")
+        for (const asked of [first, second]) {
+          expect((yield* asked.exited).code).toBe(0)
+          expect(asked.stdout).toBe("stopped\n")
         }
         expect(yield* executor.exited).toMatchObject({ code: 0, signal: null })
         const next = yield* fixture.start()
@@ -165,15 +158,15 @@ describe("the command drain", () => {
         const url = yield* first.url
         const runId = yield* first.run("Held", { id: "a" })
         yield* fixture.began(runId, "held")
-        const command = yield* drain(["--url", url])
-        yield* command.stderrHas("draining: 1 step left")
+        const asking = yield* drain(["--url", url])
+        yield* asking.stderrHas("draining: 1 step left")
         // so that it does not see that nobody listens
-        yield* command.kill("SIGSTOP")
+        yield* asking.kill("SIGSTOP")
         yield* fixture.open("a")
         yield* first.exited
         const second = yield* fixture.start({ PORT: new URL(url).port })
-        yield* command.kill("SIGCONT")
-        expect((yield* command.exited).code).toBe(0)
+        yield* asking.kill("SIGCONT")
+        expect((yield* asking.exited).code).toBe(0)
         expect(second.has("drain begun")).toBe(false)
       })
   )

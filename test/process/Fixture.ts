@@ -1,6 +1,9 @@
 /** Executors of the fixture workflows, over one folder. */
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
+import * as Reactivity from "@effect/experimental/Reactivity"
+import { SqliteClient } from "@effect/sql-sqlite-node"
+import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Process from "../support/Executor.js"
 
@@ -44,3 +47,30 @@ export const times = (
   executions.filter(
     (execution) => execution.event === event && execution.runId === runId && execution.step === step
   ).length
+
+/** Somebody else's statement on a database file. */
+export const statement = (filename: string, text: string) =>
+  Effect.scoped(
+    Effect.flatMap(SqliteClient.make({ filename }), (sql) => sql.unsafe(text).unprepared).pipe(
+      Effect.provide(Reactivity.layer),
+      Effect.orDie
+    )
+  )
+
+/**
+ * Expects what takes under so many milliseconds: of a few times the one that was least disturbed by
+ * what else the machine does.
+ */
+export const atBest = <R>(
+  what: string,
+  measure: Effect.Effect<number, never, R>,
+  limit: number
+): Effect.Effect<void, never, R> =>
+  Effect.gen(function* () {
+    const measured: Array<number> = []
+    while (measured.length < 4 && !measured.some((millis) => millis < limit)) {
+      measured.push(yield* measure)
+    }
+    console.info(`${what}: ${measured.map(Math.round).join(", ")} ms`)
+    expect(Math.min(...measured)).toBeLessThan(limit)
+  })

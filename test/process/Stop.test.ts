@@ -4,22 +4,27 @@ import * as Fixture from "./Fixture.js"
 
 const { times } = Fixture
 
+/** For what is measured a few times over on a machine that may be busy. */
+const patience = 120_000
+
 describe("a stop by signal", () => {
-  it.scopedLive("takes under 300 ms when nothing is in flight", () =>
-    Effect.gen(function* () {
-      const fixture = yield* Fixture.make
-      const millis: Array<number> = []
-      for (const signal of ["SIGTERM", "SIGINT", "SIGTERM", "SIGINT"] as const) {
-        const executor = yield* fixture.start()
-        const exited = yield* executor.stop(signal)
-        expect(exited).toMatchObject({ code: 0, signal: null })
-        millis.push(exited.millis)
-      }
-      console.info(`idle stops, from signal to exit: ${millis.join(", ")} ms`)
-      // the least disturbed by what else the machine does
-      expect(Math.min(...millis)).toBeLessThan(300)
-    })
-  )
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    it.scopedLive(
+      `takes under 300 ms when nothing is in flight (${signal})`,
+      () =>
+        Effect.gen(function* () {
+          const fixture = yield* Fixture.make
+          const stop = Effect.gen(function* () {
+            const executor = yield* fixture.start()
+            const exited = yield* executor.stop(signal)
+            expect(exited).toMatchObject({ code: 0, signal: null })
+            return exited.millis
+          })
+          yield* Fixture.atBest(`an idle stop by ${signal}, from signal to exit`, stop, 300)
+        }),
+      patience
+    )
+  }
 
   it.scopedLive(
     "waits for the step in flight, records it, and the next process goes on after it",
@@ -64,10 +69,10 @@ describe("a stop by signal", () => {
       })
   )
 
-  it.scopedLive("adds under 100 ms to the longest step in flight", () =>
-    Effect.gen(function* () {
-      const added: Array<number> = []
-      for (let attempt = 1; attempt <= 3; attempt++) {
+  it.scopedLive(
+    "adds under 100 ms to the longest step in flight",
+    () => {
+      const added = Effect.gen(function* () {
         const fixture = yield* Fixture.make
         const executor = yield* fixture.start()
         const runIds = yield* Effect.forEach(
@@ -86,13 +91,11 @@ describe("a stop by signal", () => {
         expect(later).toEqual([])
         const over = yield* executor.log("drain over")
         expect(over.annotations.stepsCut).toBe(0)
-        added.push(over.at - Math.max(...ends.map(({ at }) => at)))
-        if (Math.min(...added) < 100) break
-      }
-      console.info(`drains over ${added.join(", ")} ms after the longest step`)
-      // the least disturbed by what else the machine does
-      expect(Math.min(...added)).toBeLessThan(100)
-    })
+        return over.at - Math.max(...ends.map(({ at }) => at))
+      })
+      return Fixture.atBest("from the end of the longest step to that of the drain", added, 100)
+    },
+    patience
   )
 
   it.scopedLive("cuts a step that ignores time at the stop timeout, and exits with 0", () =>
@@ -143,16 +146,17 @@ describe("a stop by signal", () => {
         yield* executor.kill(first)
         yield* executor.log("drain begun")
         const exited = yield* executor.stop(second)
+        // by the signal itself: a stop of its own accord, however soon, has an exit code
         expect(exited.signal ?? exited.code).toBe(second)
-        expect(exited.millis).toBeLessThan(3_000)
+        expect(executor.has("drain over")).toBe(false)
       }
     })
   )
 
   it.scopedLive(
     "hands over so that the next process starts a step within 500 ms of being ready",
-    () =>
-      Effect.gen(function* () {
+    () => {
+      const wait = Effect.gen(function* () {
         const fixture = yield* Fixture.make
         const first = yield* fixture.start()
         const runId = yield* first.run("Work", { id: "a", steps: 2, millis: 300 })
@@ -162,12 +166,13 @@ describe("a stop by signal", () => {
         const ready = yield* second.ready
         const executions = yield* fixture.began(runId, "step-2")
         const began = executions.find(({ event, step }) => event === "began" && step === "step-2")
-        const wait = (began?.at ?? Number.NaN) - ready.at
-        console.info(`first step after the hand-over: ${wait} ms after being ready`)
-        expect(wait).toBeLessThan(500)
         yield* second.completed(runId)
         expect(times(yield* fixture.executions, "began", runId, "step-1")).toBe(1)
+        return (began?.at ?? Number.NaN) - ready.at
       })
+      return Fixture.atBest("first step after the hand-over, from being ready", wait, 500)
+    },
+    patience
   )
 
   it.scopedLive("accepts runs while it drains, and the next process executes them", () =>

@@ -263,9 +263,8 @@ describe("a clock that is set while an executor works", () => {
         yield* Fiber.join(closing)
         const took = performance.now() - before
         expect(log.lines).toEqual(["cut"])
-        // the stop timeout is 2 seconds
+        // the stop timeout is 2 seconds; an hour more would outlast this test
         expect(took).toBeGreaterThan(1_900)
-        expect(took).toBeLessThan(10_000)
       }
     })
   )

@@ -107,7 +107,7 @@ export interface World {
 /** Seldom: a TestClock goes through every poll on its way. */
 const pollMillis = 500
 
-export const kinds = ["memory", "file"] as const
+const kinds = ["memory", "file"] as const
 export type Kind = (typeof kinds)[number]
 
 const build = <R, E>(layer: Layer.Layer<R, E>) =>

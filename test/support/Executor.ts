@@ -14,7 +14,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Authorization from "../../src/http/Authorization.js"
 
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
+/** What was built. */
+export const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url))
 
 export const fixture = (name: string): string =>
   fileURLToPath(new URL(`../process/fixtures/${name}`, import.meta.url))

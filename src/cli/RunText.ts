@@ -1,0 +1,60 @@
+/** Runs, steps and what happens to them, as text for people. */
+import type { RunView, RunWithStepsView, StepView } from "../Runs.js"
+import type { RunEvent } from "./RunChanges.js"
+import * as Table from "./Table.js"
+
+export const rowOfRun = (run: RunView): ReadonlyArray<string | undefined> => [
+  run.runId,
+  run.workflow,
+  run.status,
+  Table.time(run.createdAt),
+  between(run.startedAt, run.completedAt),
+  run.error === undefined ? undefined : describeError(run.error)
+]
+
+export const rowOfStep = (step: StepView): ReadonlyArray<string | undefined> => [
+  step.name,
+  String(step.attempt),
+  step.status,
+  Table.time(step.startedAt),
+  between(step.startedAt, step.completedAt),
+  step.error === undefined ? textOf(step.result) : describeError(step.error)
+]
+
+export const fieldsOfRun = (
+  run: RunWithStepsView
+): ReadonlyArray<readonly [name: string, value: string | undefined]> =>
+  [
+    ["run", run.runId],
+    ["workflow", run.workflow],
+    ["status", run.status],
+    ["payload", textOf(run.payload)],
+    ["created", Table.time(run.createdAt)],
+    ["started", Table.time(run.startedAt)],
+    ["completed", Table.time(run.completedAt)],
+    ["result", textOf(run.result)],
+    ["error", run.error === undefined ? undefined : describeError(run.error)]
+  ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))
+
+export const describeEvent = (event: RunEvent): string => {
+  const what =
+    event.event === "run"
+      ? `run ${event.status}`
+      : `step ${event.name}${event.attempt === 1 ? "" : ` (attempt ${event.attempt})`} ${event.status}`
+  const took = between(event.startedAt, event.completedAt)
+  const how = event.error === undefined ? textOf(event.result) : describeError(event.error)
+  return Table.plain(
+    `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
+  )
+}
+
+const between = (from: string | undefined, to: string | undefined): string | undefined =>
+  from === undefined || to === undefined
+    ? undefined
+    : Table.duration(Date.parse(to) - Date.parse(from))
+
+const describeError = ({ _tag, message }: { readonly _tag: string; readonly message: string }) =>
+  _tag === message ? _tag : `${_tag}: ${message}`
+
+const textOf = (value: unknown): string | undefined =>
+  value === undefined ? undefined : JSON.stringify(value)

@@ -1,0 +1,65 @@
+/** What several commands have in common: options, and how they answer. */
+
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Failures from "../Failures.js"
+import * as Output from "../Output.js"
+
+/** What a command does is imported when it is called: none waits for the modules of the others. */
+export const load = <A>(module: () => Promise<A>) => Effect.promise(module)
+
+/** A command that answers on standard output; what goes wrong is told beside it. */
+export const answering = <A, E, R>(effect: Effect.Effect<A, E, R>, level = LogLevel.Fatal) =>
+  effect.pipe(Failures.reported, Output.logBeside(level), (answer) =>
+    Effect.zipRight(Output.endWithReader, answer)
+  )
+
+export const optionalText = (option: string, description: string) =>
+  Options.text(option).pipe(Options.withDescription(description), Options.optional)
+
+/** Finite, and more than nothing. */
+export const parseDuration = (option: string) => (text: string) =>
+  Duration.decodeUnknown(text).pipe(
+    Option.filter(
+      (duration) => Duration.isFinite(duration) && Duration.greaterThan(duration, Duration.zero)
+    ),
+    Either.fromOption(() =>
+      ValidationError.invalidValue(
+        HelpDoc.p(`--${option} is ${JSON.stringify(text)}; expected a duration such as "2 hours"`)
+      )
+    )
+  )
+
+export const json = Options.boolean("json").pipe(
+  Options.withDescription("JSON instead of tables, for programs")
+)
+
+/** Of the commands that work on an API or, instead, on a file. */
+export const target = {
+  json,
+  url: optionalText("url", "API of a running executor (http://HOST:PORT; http://127.0.0.1:3400)"),
+  token: Options.redacted("token").pipe(
+    Options.withDescription(
+      "Bearer token (WORKFLOW_EXECUTOR_TOKEN; else one that is signed with AUTH_SECRET)"
+    ),
+    Options.optional
+  ),
+  database: optionalText("database", "Work on this SQLite file itself, instead of on an API")
+}
+
+/** A command of `RunsCommands`. */
+export const runsCommands = <A>(
+  use: (commands: typeof import("../RunsCommands.js")) => Effect.Effect<A, unknown>
+) =>
+  answering(
+    Effect.flatMap(
+      load(() => import("../RunsCommands.js")),
+      use
+    )
+  )

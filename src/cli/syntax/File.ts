@@ -1,0 +1,71 @@
+/** The commands of a database file: `migrate`, `prune` and `doctor`. */
+import * as Cli from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { answering, json, load, optionalText, parseDuration } from "./Common.js"
+
+const file = {
+  json,
+  database: optionalText("database", "SQLite file (DATABASE_FILE; data/executor.db)")
+}
+
+export const migrateCommand = Cli.make("migrate", file, (options) =>
+  answering(
+    Effect.flatMap(
+      load(() => import("../Migrate.js")),
+      ({ migrate }) => migrate(options)
+    )
+  )
+).pipe(Cli.withDescription("Brings a database file's schema to this version, as a start does too."))
+
+export const pruneCommand = Cli.make(
+  "prune",
+  {
+    ...file,
+    olderThan: Options.text("older-than").pipe(
+      Options.withDescription('Runs that have been over for longer, such as "30 days"'),
+      Options.mapEffect(parseDuration("older-than")),
+      Options.optional
+    ),
+    keep: Options.integer("keep").pipe(
+      Options.withSchema(
+        Schema.Int.pipe(
+          Schema.nonNegative({ message: () => "--keep is a whole number, 0 or more" })
+        )
+      ),
+      Options.withDescription("All but so many of the newest"),
+      Options.optional
+    )
+  },
+  (options) =>
+    answering(
+      Effect.flatMap(
+        load(() => import("../Prune.js")),
+        ({ prune }) => prune(options)
+      )
+    )
+).pipe(
+  Cli.withDescription("Removes runs that are over from a database file, also beside executors.")
+)
+
+export const doctorCommand = Cli.make(
+  "doctor",
+  {
+    ...file,
+    full: Options.boolean("full").pipe(
+      Options.withDescription("SQLite's integrity_check instead of its quick_check")
+    )
+  },
+  (options) =>
+    answering(
+      Effect.flatMap(
+        load(() => import("../Doctor.js")),
+        ({ doctor }) => doctor(options)
+      )
+    )
+).pipe(
+  Cli.withDescription(
+    "Checks a database file, its executors and what waits in it. Exit code 1: something is wrong."
+  )
+)

@@ -1,0 +1,139 @@
+/** The command `runs`, with the commands under it. */
+import * as Args from "@effect/cli/Args"
+import * as Cli from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { optionalText, runsCommands, target } from "./Common.js"
+
+const runId = Args.text({ name: "run" }).pipe(Args.withDescription("The run's id"))
+
+const moment = (option: string, description: string) =>
+  Options.date(option).pipe(
+    Options.withDescription(`${description}, such as 2026-11-22 or 2026-11-22T18:00:00Z`),
+    Options.optional
+  )
+
+const listCommand = Cli.make(
+  "list",
+  {
+    ...target,
+    workflow: optionalText("workflow", "Only runs of this workflow"),
+    status: Options.choice("status", [
+      "pending",
+      "running",
+      "suspended",
+      "completed",
+      "failed",
+      "interrupted"
+    ]).pipe(Options.withDescription("Only runs in this status; may be repeated"), Options.repeated),
+    limit: Options.integer("limit").pipe(
+      Options.withSchema(
+        Schema.Int.pipe(
+          Schema.between(1, 200, { message: () => "--limit is a whole number from 1 to 200" })
+        )
+      ),
+      Options.withDescription("How many, 1 to 200 (50)"),
+      Options.withDefault(50)
+    ),
+    createdAfter: moment("created-after", "Only runs created then or later"),
+    createdBefore: moment("created-before", "Only runs created earlier"),
+    cursor: optionalText("cursor", "Go on where the page before has ended")
+  },
+  ({ createdAfter, createdBefore, cursor, limit, status, workflow, ...options }) =>
+    runsCommands(({ list }) =>
+      list(options, {
+        limit,
+        status,
+        workflow: Option.getOrUndefined(workflow),
+        createdAfter: Option.getOrUndefined(createdAfter),
+        createdBefore: Option.getOrUndefined(createdBefore),
+        cursor: Option.getOrUndefined(cursor)
+      })
+    )
+).pipe(Cli.withDescription("Lists runs, newest first."))
+
+const showCommand = Cli.make("show", { ...target, run: runId }, ({ run, ...options }) =>
+  runsCommands(({ show }) => show(options, run))
+).pipe(Cli.withDescription("Shows a run with its steps. Exit code 4: there is no such run."))
+
+const jsonArgument = (name: string, description: string) =>
+  Args.text({ name }).pipe(Args.withDescription(description), Args.optional)
+
+const startRunCommand = Cli.make(
+  "start",
+  {
+    ...target,
+    watch: Options.boolean("watch").pipe(
+      Options.withDescription("Then follow it until it is over, as runs watch does")
+    ),
+    workflow: Args.text({ name: "workflow" }).pipe(Args.withDescription("The workflow's name")),
+    payload: jsonArgument("payload", "JSON object; - reads it from standard input ({})")
+  },
+  ({ payload, watch, workflow, ...options }) =>
+    runsCommands(({ start }) => start(options, { workflow, payload, watch }))
+).pipe(Cli.withDescription("Starts a run on a running executor, and prints its id. Not on a file."))
+
+const watchCommand = Cli.make("watch", { ...target, run: runId }, ({ run, ...options }) =>
+  runsCommands(({ watch }) => watch(options, run))
+).pipe(
+  Cli.withDescription(
+    "Follows a run until it is over, a line for each change. Exit code 0: it completed; 3: it failed or was interrupted; 4: there is no such run."
+  )
+)
+
+const interruptCommand = Cli.make("interrupt", { ...target, run: runId }, ({ run, ...options }) =>
+  runsCommands(({ interrupt }) => interrupt(options, run))
+).pipe(Cli.withDescription("Asks for a run's interrupt: its compensations are executed."))
+
+const resumeCommand = Cli.make("resume", { ...target, run: runId }, ({ run, ...options }) =>
+  runsCommands(({ resume }) => resume(options, run))
+).pipe(Cli.withDescription("Wakes a suspended run."))
+
+const signalCommand = Cli.make(
+  "signal",
+  {
+    ...target,
+    run: runId,
+    name: Args.text({ name: "name" }).pipe(Args.withDescription("The DurableDeferred's name")),
+    value: jsonArgument("value", "JSON; - reads it from standard input (null)")
+  },
+  ({ name, run, value, ...options }) =>
+    runsCommands(({ signal }) => signal(options, { runId: run, name, value }))
+).pipe(
+  Cli.withDescription(
+    "Completes a run's DurableDeferred. An executor checks the value by the schema; on a file nobody does."
+  )
+)
+
+const retryCommand = Cli.make("retry", { ...target, run: runId }, ({ run, ...options }) =>
+  runsCommands(({ retry }) => retry(options, run))
+).pipe(
+  Cli.withDescription(
+    "Lets a run that failed or was interrupted go on from the step that failed. Recorded steps stay."
+  )
+)
+
+const deleteCommand = Cli.make("delete", { ...target, run: runId }, ({ run, ...options }) =>
+  runsCommands(({ remove }) => remove(options, run))
+).pipe(Cli.withDescription("Deletes a run that is over, with all that is recorded of it."))
+
+const countsCommand = Cli.make("counts", target, (options) =>
+  runsCommands(({ counts }) => counts(options))
+).pipe(Cli.withDescription("Tells how many runs there are in each status."))
+
+export const runsCommand = Cli.make("runs").pipe(
+  Cli.withDescription("Runs, on a running executor's API or straight on the database file."),
+  Cli.withSubcommands([
+    listCommand,
+    showCommand,
+    startRunCommand,
+    watchCommand,
+    interruptCommand,
+    resumeCommand,
+    retryCommand,
+    deleteCommand,
+    countsCommand,
+    signalCommand
+  ])
+)

@@ -1,0 +1,35 @@
+/** What a run came to, as its workflow's schemas read it. */
+import type { Workflow } from "@effect/workflow"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Typed from "../internal/Typed.js"
+import type { Json } from "../RunStore.js"
+import { RunNotFound, type RunView, type RunWithStepsView } from "../Runs.js"
+import * as RunWatch from "./RunWatch.js"
+
+export const make =
+  (watching: RunWatch.WatchOptions) =>
+  <W extends Workflow.Any>(workflow: W, runId: string) =>
+    Effect.gen(function* () {
+      const run = yield* RunWatch.awaitEnd(watching, workflow.name, runId)
+      if (run.workflow !== workflow.name) return yield* notOf(workflow, run)
+      const exit = yield* Typed.decodeExit(workflow, runId, exitOf(run))
+      // the interrupt was the run's, and is not that of whoever waits for it
+      if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
+        return yield* new Typed.RunInterrupted({ runId })
+      }
+      return yield* exit
+    })
+
+const notOf = (workflow: Workflow.Any, run: RunView) =>
+  new RunNotFound({
+    runId: run.runId,
+    message: `Run ${run.runId} is one of workflow "${run.workflow}", not of "${workflow.name}"`
+  })
+
+/** The recorded `Exit` of a run that is over. */
+const exitOf = ({ cause, result, status }: RunWithStepsView): Json =>
+  JSON.stringify(
+    status === "completed" ? { _tag: "Success", value: result } : { _tag: "Failure", cause }
+  )
