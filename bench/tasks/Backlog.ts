@@ -1,11 +1,11 @@
 /** An executor that works off what waits in a file, alone or beside another. */
-import Database from "better-sqlite3"
 import { Effect, Layer } from "effect"
 import * as Engines from "../Engines.js"
-import { pause, sharedMillis } from "../harness/Process.js"
+import { sharedMillis } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import type { Session } from "../harness/Session.js"
 import * as Workflows from "../Workflows.js"
+import { allOver } from "./Unfinished.js"
 
 export interface Output {
   /** Runs that went through their first step here. */
@@ -27,22 +27,10 @@ export const open = async (params: {
     }).pipe(Layer.provideMerge(Engines.layer({ engine: "sqlite", ...params })))
     const began = sharedMillis()
     const runtime = await Runtime.make(layer)
-    await allOver(params.filename)
+    await allOver(params.filename, 10)
     const ended = sharedMillis()
     await runtime.dispose()
     return { runs, began, ended }
   },
   close: async () => {}
 })
-
-const allOver = async (filename: string) => {
-  const database = new Database(filename, { readonly: true })
-  const unfinished = database
-    .prepare(
-      `SELECT EXISTS (SELECT 1 FROM workflow_runs WHERE status = 'pending')
-           OR EXISTS (SELECT 1 FROM workflow_runs WHERE status = 'running' AND executor > 0)`
-    )
-    .pluck()
-  while (unfinished.get() === 1) await pause(10)
-  database.close()
-}

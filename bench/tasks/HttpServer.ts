@@ -1,15 +1,14 @@
 /** An executor on a file, with its HTTP API. */
 import { randomBytes } from "node:crypto"
 import { HttpServer } from "@effect/platform"
-import Database from "better-sqlite3"
 import { Effect, Layer, Redacted } from "effect"
 import * as Executor from "../../src/Executor.js"
 import * as Authorization from "../../src/http/Authorization.js"
-import { pause } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import type { Session } from "../harness/Session.js"
 import * as Workflows from "../Workflows.js"
 import * as Throughput from "./Throughput.js"
+import { allOver } from "./Unfinished.js"
 
 export type Input =
   | { readonly _tag: "Address" }
@@ -60,23 +59,11 @@ export const open = async (params: {
           return { _tag: "Load", stepsPerSecond }
         }
         case "Settle": {
-          if (!params.full) await settled(params.filename)
+          if (!params.full) await allOver(params.filename, 20)
           return { _tag: "Settled" }
         }
       }
     },
     close: runtime.dispose
   }
-}
-
-const settled = async (filename: string) => {
-  const database = new Database(filename, { readonly: true })
-  const unfinished = database
-    .prepare(
-      `SELECT EXISTS (SELECT 1 FROM workflow_runs WHERE status = 'pending')
-           OR EXISTS (SELECT 1 FROM workflow_runs WHERE status = 'running' AND executor > 0)`
-    )
-    .pluck()
-  while (unfinished.get() === 1) await pause(20)
-  database.close()
 }
