@@ -5,7 +5,6 @@
  * the Runner starts until after it has stopped.
  */
 import type { DurableDeferred, Workflow } from "@effect/workflow"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,6 +19,7 @@ import * as Results from "./engine/Results.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
 import * as ValueSize from "./engine/ValueSize.js"
+import * as Elapsed from "./internal/Elapsed.js"
 import * as RunnerConfig from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
@@ -103,7 +103,7 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly wanted: Effect.Latch
     /** Refuses every step from now on. @internal */
     readonly closeSlots: Effect.Effect<void>
-    /** When a drain that begins now has to be over. @internal */
+    /** When a drain that begins now has to be over, as `Elapsed.now`. @internal */
     readonly deadline: Effect.Effect<number>
     /** Ends what this process holds, as a drain does; see `ActiveRuns.retire`. @internal */
     readonly retire: (deadline: number) => Effect.Effect<Active.Retired>
@@ -243,14 +243,14 @@ export const make: Effect.Effect<
     (retiring.size > 0 || now < Math.max(releasing.began + budget, releasing.ended + sameDrain))
       ? releasing
       : { began: now, ended: now }
-  const deadline = Effect.map(Clock.currentTimeMillis, (now) => draining(now).began + budget)
+  const deadline = Effect.map(Elapsed.now, (now) => draining(now).began + budget)
 
   /** Waits for the steps of one workflow, while no step of any other starts. */
   const unregister = (registration: Registration) =>
     Effect.gen(function* () {
       const { name } = registration.workflow
       if (registrations.get(name) === registration) registrations.delete(name)
-      const drain = draining(yield* Clock.currentTimeMillis)
+      const drain = draining(yield* Elapsed.now)
       releasing = drain
       retiring.add(registration)
       slots.pause()
@@ -261,7 +261,7 @@ export const make: Effect.Effect<
       })
       yield* Active.logCut(retired)
       retiring.delete(registration)
-      drain.ended = yield* Clock.currentTimeMillis
+      drain.ended = yield* Elapsed.now
       // when the whole executor stops the next release follows: let no step start in between
       yield* Effect.sleep(betweenReleases).pipe(
         Effect.raceFirst(goesOn.await),

@@ -7,7 +7,6 @@
  */
 
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -22,6 +21,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "./Dispatcher.js"
 import { logCut } from "./engine/ActiveRuns.js"
 import * as Loops from "./engine/Loops.js"
+import * as Elapsed from "./internal/Elapsed.js"
 import * as Machine from "./internal/Machine.js"
 import { RunnerConfig } from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
@@ -172,7 +172,7 @@ const start = Effect.gen(function* () {
 const drainRunner = (started: Started) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
-    const began = yield* Clock.currentTimeMillis
+    const began = yield* Elapsed.now
     const deadline = yield* dispatcher.deadline
     const inFlight = yield* dispatcher.inFlight
 
@@ -201,7 +201,7 @@ const drainRunner = (started: Started) =>
     yield* SubscriptionRef.set(dispatcher.state, "stopped")
 
     const result: Drained = {
-      durationMillis: (yield* Clock.currentTimeMillis) - began,
+      durationMillis: Math.round((yield* Elapsed.now) - began),
       stepsInFlight: inFlight.length,
       stepsCut: retired.cut.length,
       handedOver: retired.handedOver + Exit.getOrElse(left, () => 0)

@@ -2,10 +2,10 @@
  * The runs that this process holds: begun, told what happens to them, cut, and brought to an end.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Elapsed from "../internal/Elapsed.js"
 import type { ClaimedRun, Json, RunStore, RunStoreError } from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -51,9 +51,9 @@ export interface ActiveRuns {
 
   /**
    * Ends the matching runs without ending a step: waits until each one's steps are recorded and
-   * the run is over, suspended or handed over. What is still in flight at the deadline
-   * (milliseconds since the epoch) is interrupted, and what does not heed that within the grace is
-   * left behind. With `final` writes that fail after the deadline are not tried again.
+   * the run is over, suspended or handed over. What is still in flight at the deadline (as
+   * `Elapsed.now`) is interrupted, and what does not heed that within the grace is left behind. With
+   * `final` writes that fail after the deadline are not tried again.
    */
   readonly retire: (
     matches: (run: ActiveRun) => boolean,
@@ -206,7 +206,7 @@ export const make = (options: {
     Effect.gen(function* () {
       const before = handedOver
       for (const run of active.values()) if (matches(run)) run.changed()
-      const remaining = Math.max(0, deadline - (yield* Clock.currentTimeMillis))
+      const remaining = Math.max(0, deadline - (yield* Elapsed.now))
       const parked = yield* within(parkUntilNone(matches), Duration.millis(remaining))
       if (final) yield* options.giveUp
       if (parked) return { cut: [], abandoned: [], handedOver: handedOver - before }

@@ -63,16 +63,20 @@ const start = Effect.fnUntraced(function* (options: {
   readonly workflows: Workflows
   readonly clock: Clock.Clock
   readonly leaseMillis?: number
+  /** Their layer is above the Runner: they are released first. */
+  readonly above?: Workflows
 }) {
   const logs: Array<string> = []
   const scope = yield* Scope.make()
-  const context = yield* Executor.layer({
+  const executor = Executor.layer({
     database: options.database,
     workflows: options.workflows,
     http: false,
     leaseDuration: options.leaseMillis ?? leaseMillis,
     stopTimeout: "2 seconds"
-  }).pipe(
+  })
+  const context = yield* (options.above ?? Layer.empty).pipe(
+    Layer.provideMerge(executor),
     Layer.provide(
       Layer.mergeAll(
         Logger.replace(
@@ -134,6 +138,12 @@ const renewed = (executor: Started) =>
 
 const One = Workflow.make({
   name: "One",
+  payload: { id: Schema.String },
+  idempotencyKey: ({ id }) => id
+})
+
+const Two = Workflow.make({
+  name: "Two",
   payload: { id: Schema.String },
   idempotencyKey: ({ id }) => id
 })
@@ -266,6 +276,34 @@ describe("a clock that is set while an executor works", () => {
         // the stop timeout is 2 seconds; an hour more would outlast this test
         expect(took).toBeGreaterThan(1_900)
       }
+    })
+  )
+
+  it.scopedLive("between two releases of one drain leaves them their one deadline", () =>
+    Effect.gen(function* () {
+      const log = journal()
+      const time = settable()
+      const [above, below] = [gate(), gate()]
+      const untilCut = (name: string, entered: typeof above, whenCut: Effect.Effect<void>) =>
+        Activity.make({
+          name,
+          execute: Effect.zipRight(
+            entered.pass,
+            Effect.onInterrupt(Effect.never, () => Effect.zipRight(log.note(name), whenCut))
+          )
+        })
+      const executor = yield* start({
+        database: yield* filename,
+        clock: time.clock,
+        above: Two.toLayer(() => untilCut("above", above, time.move(-hour))),
+        workflows: One.toLayer(() => untilCut("below", below, Effect.void))
+      })
+      yield* executor.run("One", "1")
+      yield* executor.run("Two", "1")
+      for (const { entered, open } of [above, below]) yield* Effect.zipRight(entered, open)
+      // an hour more for the second release would outlast this test
+      yield* executor.close
+      expect(log.lines).toEqual(["above", "below"])
     })
   )
 
