@@ -184,8 +184,11 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
   Layer.provide(Access.layer(Api))
 )
 
-/** Names of signals and ids of runs may be longer than the router's own 100 characters. */
-const routerConfig = { maxParamLength: 1024 }
+/**
+ * Names of signals and ids of runs may be longer than the router's own 100 characters: as long as
+ * Node takes the URL, whose limit is 16 KiB with the headers.
+ */
+const routerConfig = { maxParamLength: 16 * 1024 }
 
 /**
  * The API as an app, for those who mount it in a router of their own.

@@ -332,6 +332,17 @@ describe("a signal", () => {
   )
 })
 
+describe("a run's id", () => {
+  it.scopedLive("may be as long as a URL, and is told as that of no run", () =>
+    Effect.gen(function* () {
+      const { get } = yield* serve()
+      const runId = "x".repeat(8_000)
+      const { body, status } = yield* get(`/runs/${runId}`)
+      assert.deepStrictEqual([status, body._tag, body.runId], [404, "RunNotFound", runId])
+    })
+  )
+})
+
 describe("the list", () => {
   it.scopedLive("goes through all runs, newest first, page by page", () =>
     Effect.gen(function* () {
