@@ -99,7 +99,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           look,
           options
         )
-        if (found !== undefined) run.find(key)
+        if (found !== undefined) run.noteFound(key)
         return found
       })
 

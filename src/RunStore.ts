@@ -28,7 +28,16 @@ export type Millis = number
  * - `suspended`: waits for a signal, a timer or a child; costs a row and nothing else.
  * - `completed`, `failed`, `interrupted`: over, for good.
  */
-export type RunStatus = "pending" | "running" | "suspended" | "completed" | "failed" | "interrupted"
+export type RunStatus = (typeof runStatuses)[number]
+
+export const runStatuses = [
+  "pending",
+  "running",
+  "suspended",
+  "completed",
+  "failed",
+  "interrupted"
+] as const
 
 export type FinalStatus = "completed" | "failed" | "interrupted"
 

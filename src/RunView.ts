@@ -6,16 +6,10 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Machine from "./internal/Machine.js"
 import type { ExecutorInfo, Json, Millis, Run, RunStatus, Step } from "./RunStore.js"
+import { runStatuses } from "./RunStore.js"
 import type { StepInFlight } from "./StepInFlight.js"
 
-export const RunStatusSchema = Schema.Literal(
-  "pending",
-  "running",
-  "suspended",
-  "completed",
-  "failed",
-  "interrupted"
-) satisfies Schema.Schema<RunStatus>
+export const RunStatusSchema = Schema.Literal(...runStatuses)
 
 /**
  * Why a run or a step failed. A typed error keeps its own fields; `_tag` is `Failure` where it has

@@ -236,7 +236,7 @@ export class ActiveRun {
   }
 
   /** This pass has found a signal, a timer or a child there. */
-  find(key: string): void {
+  noteFound(key: string): void {
     if (this.interrupting) this.found = add(this.found, key)
   }
 

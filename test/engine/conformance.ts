@@ -77,6 +77,7 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
     body: () => Effect.Effect<void, unknown, WorkflowEngine.WorkflowEngine | Scope.Scope>
   ) => {
     const reason = engine.skip?.[behaviour]
+    // what upstream's own engine is known not to do; the report says why
     if (reason !== undefined) return it.skip(`${behaviour} (${reason})`, () => {})
     return it.effect(behaviour, () =>
       Effect.scoped(Effect.suspend(body)).pipe(Effect.provide(engine.layer))

@@ -340,6 +340,7 @@ describe("a clock that is set while an executor works", () => {
         })
         for (const millis of [hour, -hour, hour, hour, -3 * hour, hour]) {
           yield* time.move(millis)
+          // whatever is under way then: nothing below depends on how much that is
           yield* Effect.sleep("60 millis")
         }
         for (const [index, runId] of runIds.entries()) {

@@ -66,6 +66,7 @@ describe("two stores on one file", () => {
 })
 
 describe("processes that share a file", () => {
+  // they have the machine's clock, and whoever waits for them has it too
   it.live(
     "may start on a new one at the same moment, and all get on with their writes",
     () =>

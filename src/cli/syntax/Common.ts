@@ -15,7 +15,7 @@ import * as Output from "../Output.js"
 export const load = <A>(module: () => Promise<A>) => Effect.promise(module)
 
 /** A command that answers on standard output; what goes wrong is told beside it. */
-export const answering = <A, E, R>(effect: Effect.Effect<A, E, R>, level = LogLevel.Fatal) =>
+const answering = <A, E, R>(effect: Effect.Effect<A, E, R>, level = LogLevel.Fatal) =>
   effect.pipe(Failures.reported, Output.logBeside(level), (answer) =>
     Effect.zipRight(Output.endWithReader, answer)
   )
@@ -53,13 +53,14 @@ export const target = {
   database: optionalText("database", "Work on this SQLite file itself, instead of on an API")
 }
 
+/** A command that answers, in a module of its own. */
+export const calling = <Module, A, E, R>(
+  module: () => Promise<Module>,
+  use: (module: Module) => Effect.Effect<A, E, R>,
+  level?: LogLevel.LogLevel
+) => answering(Effect.flatMap(load(module), use), level)
+
 /** A command of `RunsCommands`. */
 export const runsCommands = <A>(
   use: (commands: typeof import("../RunsCommands.js")) => Effect.Effect<A, unknown>
-) =>
-  answering(
-    Effect.flatMap(
-      load(() => import("../RunsCommands.js")),
-      use
-    )
-  )
+) => calling(() => import("../RunsCommands.js"), use)

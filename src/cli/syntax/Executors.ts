@@ -5,7 +5,8 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
-import { answering, load, optionalText, parseDuration, runsCommands, target } from "./Common.js"
+import type { Scope } from "../../http/Access.js"
+import { calling, load, optionalText, parseDuration, runsCommands, target } from "./Common.js"
 
 const module = Args.text({ name: "module" }).pipe(
   Args.withDescription(
@@ -44,7 +45,11 @@ export const startCommand = Cli.make(
 export const tokenCommand = Cli.make(
   "token",
   {
-    scopes: Options.choice("scope", ["runs:read", "runs:write", "admin"]).pipe(
+    scopes: Options.choice("scope", [
+      "runs:read",
+      "runs:write",
+      "admin"
+    ] satisfies Array<Scope>).pipe(
       Options.withDescription("What it is for; may be repeated. Without one, for everything"),
       Options.repeated
     ),
@@ -56,11 +61,9 @@ export const tokenCommand = Cli.make(
     )
   },
   (options) =>
-    answering(
-      Effect.flatMap(
-        load(() => import("../Token.js")),
-        ({ token }) => token(options)
-      ),
+    calling(
+      () => import("../Token.js"),
+      ({ token }) => token(options),
       LogLevel.Warning
     )
 ).pipe(Cli.withDescription("Prints a bearer token for the API, signed with AUTH_SECRET."))
@@ -87,11 +90,9 @@ export const drainCommand = Cli.make(
     )
   },
   (options) =>
-    answering(
-      Effect.flatMap(
-        load(() => import("../Drain.js")),
-        ({ drain }) => drain(options)
-      )
+    calling(
+      () => import("../Drain.js"),
+      ({ drain }) => drain(options)
     )
 ).pipe(
   Cli.withDescription(

@@ -1,9 +1,8 @@
 /** The commands of a database file: `migrate`, `prune` and `doctor`. */
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { answering, json, load, optionalText, parseDuration } from "./Common.js"
+import { calling, json, optionalText, parseDuration } from "./Common.js"
 
 const file = {
   json,
@@ -11,11 +10,9 @@ const file = {
 }
 
 export const migrateCommand = Cli.make("migrate", file, (options) =>
-  answering(
-    Effect.flatMap(
-      load(() => import("../Migrate.js")),
-      ({ migrate }) => migrate(options)
-    )
+  calling(
+    () => import("../Migrate.js"),
+    ({ migrate }) => migrate(options)
   )
 ).pipe(Cli.withDescription("Brings a database file's schema to this version, as a start does too."))
 
@@ -39,11 +36,9 @@ export const pruneCommand = Cli.make(
     )
   },
   (options) =>
-    answering(
-      Effect.flatMap(
-        load(() => import("../Prune.js")),
-        ({ prune }) => prune(options)
-      )
+    calling(
+      () => import("../Prune.js"),
+      ({ prune }) => prune(options)
     )
 ).pipe(
   Cli.withDescription("Removes runs that are over from a database file, also beside executors.")
@@ -58,11 +53,9 @@ export const doctorCommand = Cli.make(
     )
   },
   (options) =>
-    answering(
-      Effect.flatMap(
-        load(() => import("../Doctor.js")),
-        ({ doctor }) => doctor(options)
-      )
+    calling(
+      () => import("../Doctor.js"),
+      ({ doctor }) => doctor(options)
     )
 ).pipe(
   Cli.withDescription(

@@ -4,6 +4,7 @@ import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { runStatuses } from "../../RunStore.js"
 import { optionalText, runsCommands, target } from "./Common.js"
 
 const runId = Args.text({ name: "run" }).pipe(Args.withDescription("The run's id"))
@@ -19,14 +20,10 @@ const listCommand = Cli.make(
   {
     ...target,
     workflow: optionalText("workflow", "Only runs of this workflow"),
-    status: Options.choice("status", [
-      "pending",
-      "running",
-      "suspended",
-      "completed",
-      "failed",
-      "interrupted"
-    ]).pipe(Options.withDescription("Only runs in this status; may be repeated"), Options.repeated),
+    status: Options.choice("status", runStatuses).pipe(
+      Options.withDescription("Only runs in this status; may be repeated"),
+      Options.repeated
+    ),
     limit: Options.integer("limit").pipe(
       Options.withSchema(
         Schema.Int.pipe(
