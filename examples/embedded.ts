@@ -5,11 +5,10 @@
  * workflows' resources go, then HTTP, then the database.
  */
 import { HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
-import { NodeRuntime } from "@effect/platform-node"
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { DurableDeferred } from "@effect/workflow"
 import { Config, Effect, Layer, Schema } from "effect"
-import { Executor, RunnerConfig, SqlRunStore } from "effect-workflow-executor"
+import { Executor, RunMain, RunnerConfig, SqlRunStore } from "effect-workflow-executor"
 import * as Server from "effect-workflow-executor/http/Server"
 import OrderLive, { Approval, Order } from "./order.js"
 
@@ -58,5 +57,5 @@ Executor.layerCore({ workflows: OrderLive, http: AppHttp }).pipe(
   Layer.provide(RunnerConfig.layerFromEnv),
   Layer.provide(AppDatabase),
   Layer.launch,
-  NodeRuntime.runMain
+  RunMain.runMain
 )

@@ -159,10 +159,11 @@ export interface Options extends Partial<RunnerConfig.RunnerOptions> {
   /** The HTTP API, on a server of its own. Default: `false`, none. */
   readonly http?: Executor.HttpOptions | false | undefined
   /**
-   * Whether SIGTERM and SIGINT stop the executor, from `start` until it has stopped. The exit code
-   * of the process is then set: 0, or 1 when the stop failed. The process ends when nothing else
-   * keeps it alive. A second signal does what it does by default: it ends the process at once.
-   * Default: `false`.
+   * Whether SIGTERM, SIGINT, SIGHUP and SIGQUIT stop the executor, from `start` until it has stopped.
+   * The exit code of the process is then set: 0, or 1 when the stop failed. The process ends when
+   * nothing else keeps it alive. A second signal that comes a second or more after the first does
+   * what it does by default: it ends the process at once. An earlier one is the first one again, as
+   * of a Ctrl-C under `npm start`. Default: `false`.
    */
   readonly handleSignals?: boolean | undefined
   /**

@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Command from "./cli/Command.js"
 import { exitCodeOf } from "./cli/Failures.js"
+import { runMain } from "./RunMain.js"
 
 Command.run(process.argv).pipe(
   Effect.provide(NodeContext.layer),
-  NodeRuntime.runMain({
+  runMain({
     // the command says itself what went wrong
     disableErrorReporting: true,
     disablePrettyLogger: true,

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Executor from "../Executor.js"
+import * as StopSignals from "../internal/StopSignals.js"
 import { Runner } from "../Runner.js"
 import * as Settings from "../Settings.js"
 import * as Shutdown from "../Shutdown.js"
@@ -60,6 +61,7 @@ const serve = (options: Options): Effect.Effect<never, unknown> =>
     const telemetry = yield* Telemetry.load(otlp)
     const workflows = yield* WorkflowModule.load(Option.getOrUndefined(options.module))
     yield* surviveReaders
+    yield* tellOfSignals
     const thrown = yield* uncaught
     const asked = yield* Deferred.make<never>()
     yield* Effect.logInfo("executor starting").pipe(Effect.annotateLogs({ pid: process.pid }))
@@ -130,6 +132,12 @@ const uncaught = Effect.gen(function* () {
     )
   )
   return Deferred.await(thrown)
+})
+
+/** It is `RunMain` that a signal interrupts; here it is only told. */
+const tellOfSignals = Effect.gen(function* () {
+  const runFork = Runtime.runFork(yield* Effect.runtime())
+  StopSignals.listen((signal) => runFork(StopSignals.log(signal)))
 })
 
 /** Whoever reads the log may go away (`| head`); runs are worth more than lines nobody reads. */

@@ -47,7 +47,12 @@ const nothingDrained: Drained = {
 export class Lifecycle {
   private phase: Phase = { _tag: "Idle" }
   private readonly open: Effect.Effect<Opened.Opened, unknown>
-  private readonly signals = onSignals(() => this.stop())
+  private readonly signals = onSignals(
+    () => this.stop(),
+    (signal) => {
+      if (this.opened !== undefined) Opened.logSignal(this.opened, signal)
+    }
+  )
 
   constructor(
     layer: Layer.Layer<Opened.Provided, unknown>,

@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../Dispatcher.js"
 import type * as Executor from "../Executor.js"
+import * as StopSignals from "../internal/StopSignals.js"
 import { type Drained, Runner } from "../Runner.js"
 import type { RunnerState } from "../RunnerState.js"
 import type { RunStore } from "../RunStore.js"
@@ -70,6 +71,11 @@ export const shutDown = async (opened: Opened): Promise<Drained> => {
   if (Exit.isSuccess(exit)) return exit.value
   const cause = Cause.squash(exit.cause)
   throw new StopFailed({ message: `The stop failed: ${messageOf(cause)}`, cause })
+}
+
+/** Says what a further signal does. */
+export const logSignal = ({ runtime }: Opened, signal: StopSignals.Name): void => {
+  Runtime.runFork(runtime)(StopSignals.log(signal))
 }
 
 /** Whether the drain is over, and calls are refused. */

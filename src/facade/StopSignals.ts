@@ -1,9 +1,8 @@
 /**
- * SIGTERM and SIGINT, for an app that leaves them to the executor.
+ * The signals, for an app that leaves them to the executor.
  */
+import * as StopSignals from "../internal/StopSignals.js"
 import type { Drained } from "../Runner.js"
-
-const names = ["SIGTERM", "SIGINT"] as const
 
 /** Stops, and says in the process's exit code how that went. */
 export const stopWithExitCode = (stop: () => Promise<Drained>): void => {
@@ -17,17 +16,20 @@ export const stopWithExitCode = (stop: () => Promise<Drained>): void => {
   )
 }
 
-/** Stops at the first signal; a second one finds nobody here and does what it does by default. */
-export const onSignals = (stop: () => Promise<Drained>) => {
-  const handle = () => {
-    unlisten()
-    stopWithExitCode(stop)
+/** Stops at the first signal. `told` hears which. */
+export const onSignals = (
+  stop: () => Promise<Drained>,
+  told: (signal: StopSignals.Name) => void
+) => {
+  let unlisten = () => {}
+  return {
+    listen: () => {
+      unlisten()
+      unlisten = StopSignals.listen((signal) => {
+        told(signal)
+        stopWithExitCode(stop)
+      })
+    },
+    unlisten: () => unlisten()
   }
-  const listen = () => {
-    for (const name of names) process.on(name, handle)
-  }
-  const unlisten = () => {
-    for (const name of names) process.off(name, handle)
-  }
-  return { listen, unlisten }
 }

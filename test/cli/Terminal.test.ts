@@ -1,9 +1,12 @@
 /** The command in a real terminal: a pty of `script`, from util-linux. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fixture from "../process/Fixture.js"
 import * as Process from "../support/Executor.js"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
 
 const hasScript = (() => {
   try {
@@ -20,10 +23,11 @@ class Terminal {
   private readonly waiting = new Set<() => void>()
   private code: number | null | undefined
 
-  constructor(args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) {
-    const command = [process.execPath, Process.bin, ...args].map((word) => `'${word}'`).join(" ")
+  constructor(words: ReadonlyArray<string>, env: Readonly<Record<string, string>>) {
+    const command = words.map((word) => `'${word}'`).join(" ")
     // a shell in between would take the signal too
     this.process = spawn("script", ["-qefc", `exec ${command}`, "/dev/null"], {
+      cwd: root,
       stdio: ["pipe", "pipe", "inherit"],
       env: {
         PATH: process.env.PATH,
@@ -76,11 +80,14 @@ class Terminal {
   }
 }
 
-const open = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
+const openCommand = (words: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
-    Effect.sync(() => new Terminal(args, env)),
+    Effect.sync(() => new Terminal(words, env)),
     (terminal) => terminal.close
   )
+
+const open = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>) =>
+  openCommand([process.execPath, Process.bin, ...args], env)
 
 const ctrlC = "\u0003"
 
@@ -115,4 +122,42 @@ describe.runIf(hasScript)("in a terminal", () => {
       }),
     60_000
   )
+
+  const module = Process.fixture("work.ts")
+  for (const { code, name, words } of [
+    { name: "npm start", words: ["npm", "start", "--", module], code: 0 },
+    {
+      name: "npx",
+      words: ["npm", "exec", "--call", `${process.execPath} ${Process.bin} start ${module}`],
+      // its own: it waits for the drain, and then ends by the signal that it has had
+      code: 130
+    }
+  ]) {
+    it.scopedLive(
+      `Ctrl-C lets a start under ${name} drain, however often it arrives within a second`,
+      () =>
+        Effect.gen(function* () {
+          const fixture = yield* Fixture.make
+          const env = { ...fixture.env, AUTH_SECRET: Process.secret, PORT: "0" }
+          const executor = yield* openCommand(words, env)
+          const [, url = ""] = yield* executor.shows(/(http:\/\/127\.0\.0\.1:\d+)/)
+          const start = yield* open(["runs", "start", "Held", '{"id":"1"}', "--url", url], env)
+          const [, runId = ""] = yield* start.shows(/^([0-9a-f]{32})\r?$/m)
+          yield* fixture.began(runId, "held")
+
+          // each of them comes twice, from the terminal and from npm
+          yield* executor.type(ctrlC)
+          yield* executor.shows(
+            /another signal, a second from now or later, ends the process at once/
+          )
+          yield* executor.type(ctrlC)
+          yield* executor.type(ctrlC)
+          yield* executor.shows(/draining: 1 step left/)
+          yield* fixture.open("1")
+          expect(yield* executor.exited).toBe(code)
+          expect(executor.screen).toContain("drain over")
+        }),
+      60_000
+    )
+  }
 })

@@ -331,8 +331,10 @@ describe("a request to drain", () => {
 })
 
 describe("signal handlers", () => {
-  const listeners = () => [process.listenerCount("SIGTERM"), process.listenerCount("SIGINT")]
-  const [terms = 0, ints = 0] = listeners()
+  const listeners = () =>
+    ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"].map((signal) => process.listenerCount(signal))
+  const others = listeners()
+  const ours = others.map((count) => count + 1)
 
   afterEach(() => {
     vi.restoreAllMocks()
@@ -342,16 +344,16 @@ describe("signal handlers", () => {
   it("are not registered unless asked for", async () => {
     const executor = onFile()
     await executor.start()
-    expect(listeners()).toEqual([terms, ints])
+    expect(listeners()).toEqual(others)
   })
 
   it("are registered at the start and removed at the stop", async () => {
     const executor = onFile({ handleSignals: true })
-    expect(listeners()).toEqual([terms, ints])
+    expect(listeners()).toEqual(others)
     await executor.start()
-    expect(listeners()).toEqual([terms + 1, ints + 1])
+    expect(listeners()).toEqual(ours)
     await executor.stop()
-    expect(listeners()).toEqual([terms, ints])
+    expect(listeners()).toEqual(others)
     expect(process.exitCode).toBeUndefined()
   })
 
@@ -362,13 +364,21 @@ describe("signal handlers", () => {
     await executor.submit(Order, { id: "1" })
     await work.entered
     const stopped = executor.stop()
-    expect(listeners()).toEqual([terms + 1, ints + 1])
-    process.emit("SIGTERM")
-    // the second one ends the process
-    expect(listeners()).toEqual([terms, ints])
+    expect(listeners()).toEqual(ours)
+    process.emit("SIGTERM", "SIGTERM")
     work.open()
     expect(await stopped).toMatchObject({ stepsCut: 0 })
     await expect.poll(() => process.exitCode).toBe(0)
+    await expect.poll(listeners, { timeout: 10_000 }).toEqual(others)
+  })
+
+  it("stay for a second after a signal, though the executor has stopped before", async () => {
+    const executor = onFile({ handleSignals: true })
+    await executor.start()
+    process.emit("SIGTERM", "SIGTERM")
+    await executor.stop()
+    expect(listeners()).toEqual(ours)
+    await expect.poll(listeners, { timeout: 10_000 }).toEqual(others)
   })
 
   it("are removed when the start fails", async () => {
@@ -376,7 +386,7 @@ describe("signal handlers", () => {
     mkdirSync(database)
     const executor = onFile({ database, handleSignals: true })
     await rejection(executor.start())
-    expect(listeners()).toEqual([terms, ints])
+    expect(listeners()).toEqual(others)
   })
 })
 

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url"
 import { afterEach, expect, it } from "vitest"
 import { file } from "./support.js"
 
+const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const
 const fixture = fileURLToPath(new URL("fixtures/app.js", import.meta.url))
 const children: Array<ChildProcess> = []
 
@@ -67,14 +68,37 @@ it("drains on SIGTERM, ends with exit code 0, and the next process goes on", asy
   expect(await next.exit).toEqual({ code: 0, signal: null })
 })
 
-it("ends at once on a second signal", async () => {
+it("ends at once on a second signal, a second later or more", async () => {
   const child = app(file(), 600_000)
   await child.said("step begun")
+  const since = performance.now()
   child.kill("SIGTERM")
-  await child.said("drain begun")
-  child.kill("SIGTERM")
+  await child.said("another signal, a second from now or later, ends the process at once")
+  const again = setInterval(() => child.kill("SIGTERM"), 20)
   expect(await child.exit).toEqual({ code: null, signal: "SIGTERM" })
+  clearInterval(again)
+  expect(performance.now() - since).toBeGreaterThan(1_000)
 })
+
+it("takes further signals within a second for the first one", async () => {
+  const child = app(file(), 400)
+  await child.said("step begun")
+  for (const signal of stopSignals) child.kill(signal)
+  await child.said("drain begun")
+  for (const signal of stopSignals) child.kill(signal)
+  expect(await child.exit).toEqual({ code: 0, signal: null })
+  expect(child.output()).toContain("step over")
+})
+
+for (const signal of ["SIGHUP", "SIGQUIT"] as const) {
+  it(`drains on ${signal} too`, async () => {
+    const child = app(file(), 400)
+    await child.said("step begun")
+    child.kill(signal)
+    expect(await child.exit).toEqual({ code: 0, signal: null })
+    expect(child.output()).toContain("step over")
+  })
+}
 
 it("ends with exit code 1 when something could not be released", async () => {
   const child = app(file(), 0, "fails")

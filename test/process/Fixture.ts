@@ -7,6 +7,8 @@ import { expect } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Process from "../support/Executor.js"
 
+export const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const
+
 export const make = Effect.gen(function* () {
   const folder = yield* Process.makeFolder
   const file = join(folder, "executions.jsonl")

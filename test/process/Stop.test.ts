@@ -8,7 +8,7 @@ const { times } = Fixture
 const patience = 120_000
 
 describe("a stop by signal", () => {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of Fixture.stopSignals) {
     it.scopedLive(
       `takes under 300 ms when nothing is in flight (${signal})`,
       () =>
@@ -132,24 +132,47 @@ describe("a stop by signal", () => {
     })
   )
 
-  it.scopedLive("ends at once at the second signal, even where code cannot be interrupted", () =>
+  it.scopedLive(
+    "ends at once at a second signal a second later, even where code cannot be interrupted",
+    () =>
+      Effect.gen(function* () {
+        const fixture = yield* Fixture.make
+        for (const [first, second] of [
+          ["SIGTERM", "SIGTERM"],
+          ["SIGINT", "SIGTERM"],
+          ["SIGTERM", "SIGINT"],
+          ["SIGTERM", "SIGHUP"]
+        ] as const) {
+          const executor = yield* fixture.start()
+          const runId = yield* executor.run("Stubborn", { id: `${first} ${second}` })
+          yield* fixture.began(runId, "stubborn")
+          const since = performance.now()
+          yield* executor.kill(first)
+          const told = yield* executor.log("stopping; another signal, a second from now")
+          expect(told.annotations).toEqual({ signal: first })
+          const exited = yield* executor.killUntilExit(second)
+          expect(performance.now() - since).toBeGreaterThan(1_000)
+          // by the signal itself: a stop of its own accord, however soon, has an exit code
+          expect(exited.signal ?? exited.code).toBe(second)
+          expect(executor.has("drain over")).toBe(false)
+        }
+      }),
+    patience
+  )
+
+  it.scopedLive("takes further signals within a second for the first one", () =>
     Effect.gen(function* () {
       const fixture = yield* Fixture.make
-      for (const [first, second] of [
-        ["SIGTERM", "SIGTERM"],
-        ["SIGINT", "SIGTERM"],
-        ["SIGTERM", "SIGINT"]
-      ] as const) {
-        const executor = yield* fixture.start()
-        const runId = yield* executor.run("Stubborn", { id: `${first} ${second}` })
-        yield* fixture.began(runId, "stubborn")
-        yield* executor.kill(first)
-        yield* executor.log("drain begun")
-        const exited = yield* executor.stop(second)
-        // by the signal itself: a stop of its own accord, however soon, has an exit code
-        expect(exited.signal ?? exited.code).toBe(second)
-        expect(executor.has("drain over")).toBe(false)
-      }
+      const executor = yield* fixture.start()
+      const runId = yield* executor.run("Held", { id: "1" })
+      yield* fixture.began(runId, "held")
+      for (const signal of Fixture.stopSignals) yield* executor.kill(signal)
+      yield* executor.log("drain begun")
+      for (const signal of Fixture.stopSignals) yield* executor.kill(signal)
+      yield* fixture.open("1")
+      expect(yield* executor.exited).toMatchObject({ code: 0, signal: null })
+      expect(executor.has("drain over")).toBe(true)
+      expect(executor.logs.filter(({ message }) => message.startsWith("stopping"))).toHaveLength(1)
     })
   )
 

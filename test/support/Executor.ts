@@ -219,6 +219,14 @@ export class Executor {
     })
   }
 
+  /** Its end by a signal that it may have to be sent again and again. */
+  killUntilExit(signal: NodeJS.Signals): Effect.Effect<Exited> {
+    return Effect.raceFirst(
+      this.exited,
+      Effect.forever(Effect.delay(this.kill(signal), "20 millis"))
+    )
+  }
+
   /** Its end by a signal: how it exited, and how long that took. */
   stop(signal: NodeJS.Signals = "SIGTERM"): Effect.Effect<Exited & { readonly millis: number }> {
     return Effect.gen(this, function* () {

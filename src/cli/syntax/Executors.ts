@@ -38,7 +38,9 @@ export const startCommand = Cli.make(
     )
 ).pipe(
   Cli.withDescription(
-    HelpDoc.p("Runs workflows until SIGTERM or SIGINT, then finishes the steps in flight.")
+    HelpDoc.p(
+      "Runs workflows until SIGTERM, SIGINT, SIGHUP or SIGQUIT, then finishes the steps in flight."
+    )
   )
 )
 
