@@ -9,7 +9,10 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as Time from "../internal/Time.js"
 import type { RunnerState } from "../RunnerState.js"
 import {
   ExecutorView,
@@ -109,11 +112,20 @@ const StatusParam = Schema.transform(
 ).pipe(Schema.compose(Schema.Array(RunStatusSchema), { strict: false }))
 
 /** A day, or a time with its zone: `2026-11-22`, `2026-11-22T18:00:00Z`. */
-const TimeParam = Schema.String.pipe(
-  Schema.pattern(/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/, {
-    message: () => 'Expected a time such as "2026-11-22T18:00:00Z" or "2026-11-22"'
-  }),
-  Schema.compose(Schema.Date)
+const TimeParam = Schema.transformOrFail(
+  Schema.String.pipe(
+    Schema.pattern(Time.pattern, { message: ({ actual }) => Time.describe(String(actual)) })
+  ),
+  Schema.ValidDateFromSelf,
+  {
+    strict: true,
+    decode: (text, _, ast) =>
+      Either.fromNullable(
+        Time.parse(text),
+        () => new ParseResult.Type(ast, text, Time.describe(text))
+      ),
+    encode: (date) => ParseResult.succeed(date.toISOString())
+  }
 )
 
 const ListParams = Schema.Struct({

@@ -1,6 +1,7 @@
 /** What a command is given and cannot use, with an executor at hand. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Time from "../../src/internal/Time.js"
 import * as Fixture from "../process/Fixture.js"
 import { command } from "./support.js"
 
@@ -59,6 +60,24 @@ describe("a secret", () => {
         const inUrl = yield* command(["runs", "list", "--url", "http://me:hush@127.0.0.1:1"])
         expect(inUrl).toMatchObject({ code: 2, out: "" })
         expect(inUrl.err).not.toContain("hush")
+      }),
+    60_000
+  )
+})
+
+describe("a time", () => {
+  it.scopedLive(
+    "that was never, or has no zone, is refused as by the API",
+    () =>
+      Effect.gen(function* () {
+        for (const option of ["--created-after", "--created-before"]) {
+          for (const time of ["2026-02-30", "2026-11-22T18:00:00", "1"]) {
+            const refused = yield* command(["runs", "list", option, time])
+            expect(refused).toMatchObject({ code: 2, out: "" })
+            const told = refused.err.replace(/\s+/g, " ")
+            expect(told).toContain(`${option}: ${Time.describe(time)}`)
+          }
+        }
       }),
     60_000
   )

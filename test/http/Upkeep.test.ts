@@ -139,12 +139,14 @@ describe("GET /runs", () => {
     })
   )
 
-  it.scopedLive("refuses what is no time, or has no zone", () =>
+  it.scopedLive("refuses what is no time, has no zone or was never, and says which", () =>
     Effect.gen(function* () {
       const { get } = yield* serve()
-      for (const time of ["", "yesterday", "2026", "2026-13-01", "2026-11-22T18:00:00", "1e9"]) {
+      for (const time of ["", "yesterday", "2026", "2026-02-30", "2026-11-22T18:00:00", "1e9"]) {
         for (const name of ["createdAfter", "createdBefore"]) {
-          assert.strictEqual((yield* get(`/runs?${name}=${time}`)).status, 400, time)
+          const { body, status } = yield* get(`/runs?${name}=${time}`)
+          assert.strictEqual(status, 400, time)
+          assert.include(body.message, `${JSON.stringify(time)} is not a time; expected a day, or`)
         }
       }
     })

@@ -1,16 +1,25 @@
 /** The command `runs`, with the commands under it. */
 import * as Args from "@effect/cli/Args"
 import * as Cli from "@effect/cli/Command"
+import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Time from "../../internal/Time.js"
 import { runStatuses } from "../../RunStore.js"
 import { optionalText, runsCommands, target } from "./Common.js"
 
 const runId = Args.text({ name: "run" }).pipe(Args.withDescription("The run's id"))
 
 const moment = (option: string, description: string) =>
-  Options.date(option).pipe(
+  Options.text(option).pipe(
+    Options.mapEffect((text) =>
+      Either.fromNullable(Time.parse(text), () =>
+        ValidationError.invalidValue(HelpDoc.p(`--${option}: ${Time.describe(text)}`))
+      )
+    ),
     Options.withDescription(`${description}, such as 2026-11-22 or 2026-11-22T18:00:00Z`),
     Options.optional
   )
