@@ -5,8 +5,9 @@
 import { createRequire } from "node:module"
 import * as Cli from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as HashMap from "effect/HashMap"
 import * as Schema from "effect/Schema"
-import * as Completions from "./Completions.js"
+import * as Printed from "./Printed.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { runsCommand } from "./syntax/Runs.js"
@@ -31,6 +32,13 @@ const command = Cli.make("workflow-executor").pipe(
   ])
 )
 
+const commands: Printed.Commands = {
+  ...Object.fromEntries(
+    [...HashMap.keys(Cli.getSubcommands(command))].sort().map((name) => [name, []])
+  ),
+  runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort()
+}
+
 /** Runs the command; `argv` as Node gives it. How it fails says the exit code: `exitCodeOf`. */
 export const run = (argv: ReadonlyArray<string>) =>
   Effect.suspend(() =>
@@ -39,4 +47,4 @@ export const run = (argv: ReadonlyArray<string>) =>
       version: version(),
       executable: "workflow-executor"
     })(argv)
-  ).pipe(Completions.mended(argv))
+  ).pipe(Printed.mended(argv, commands))

@@ -20,11 +20,13 @@ export const aside = (text: string): Effect.Effect<void> => Console.error(text)
 
 export const table = (
   headings: ReadonlyArray<string>,
-  rows: ReadonlyArray<ReadonlyArray<string | undefined>>
+  rows: ReadonlyArray<ReadonlyArray<string | undefined>>,
+  options: Pick<Table.Options, "lastBelow"> = {}
 ): Effect.Effect<void> =>
   Effect.suspend(() =>
     line(
       Table.render(headings, rows, {
+        ...options,
         width: process.stdout.isTTY ? process.stdout.columns : undefined
       })
     )

@@ -62,7 +62,8 @@ export const list = (options: Options, request: ListRequest) =>
       if (options.json) return yield* Output.json(page)
       yield* Output.table(
         ["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "ERROR"],
-        page.runs.map(RunText.rowOfRun)
+        page.runs.map(RunText.rowOfRun),
+        { lastBelow: true }
       )
       if (page.nextCursor !== null) {
         yield* Output.aside(`There are more: --cursor ${page.nextCursor}`)
@@ -120,7 +121,8 @@ export const show = (options: Options, runId: string) =>
       yield* Output.line("")
       yield* Output.table(
         ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
-        run.steps.map(RunText.rowOfStep)
+        run.steps.map(RunText.rowOfStep),
+        { lastBelow: true }
       )
     })
   )
@@ -138,11 +140,11 @@ const follow = (
   let before: RunWithStepsView | undefined
   const tell = (run: RunWithStepsView) =>
     Effect.gen(function* () {
-      const at = new Date(yield* Clock.currentTimeMillis).toISOString()
-      for (const event of RunChanges.changes(before, run)) {
+      const now = new Date(yield* Clock.currentTimeMillis).toISOString()
+      for (const event of RunChanges.changes(before, run, now)) {
         yield* json
-          ? Output.json({ at, ...event })
-          : Output.line(`${at.slice(11, 19)}  ${RunText.describeEvent(event)}`)
+          ? Output.json(event)
+          : Output.line(`${event.at.slice(11, 19)}  ${RunText.describeEvent(event)}`)
       }
       before = run
     })

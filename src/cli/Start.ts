@@ -64,6 +64,11 @@ const serve = (options: Options): Effect.Effect<never, unknown> =>
     yield* tellOfSignals
     const thrown = yield* uncaught
     const asked = yield* Deferred.make<never>()
+    if (Option.isNone(options.module)) {
+      yield* Effect.logInfo(
+        "no module was given: this is the bundled example; workflow-executor start workflows.ts starts yours"
+      ).pipe(Effect.annotateLogs({ module: WorkflowModule.bundledExample }))
+    }
     yield* Effect.logInfo("executor starting").pipe(Effect.annotateLogs({ pid: process.pid }))
     const executor = Executor.layerConfig({ workflows }).pipe(
       Layer.tap((context) =>

@@ -15,35 +15,44 @@ export const plain = (text: string): string =>
 export interface Options {
   /** Columns of the terminal: longer lines are cut. Default: none are. */
   readonly width?: number | undefined
+  /** Where lines would be longer than that, the last column is in lines of its own. Default: no. */
+  readonly lastBelow?: boolean | undefined
 }
 
 /** Columns as wide as their widest cell, with two blanks between; empty cells show as `-`. */
 export const render = (
   headings: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string | undefined>>,
-  { width }: Options = {}
+  { lastBelow = false, width = Number.POSITIVE_INFINITY }: Options = {}
 ): string => {
   const cells = [
     headings,
-    ...rows.map((row) =>
-      headings.map((_, column) => {
-        const cell = plain(row[column] ?? "")
-        return cell === "" ? "-" : cell
-      })
-    )
+    ...rows.map((row) => headings.map((_, column) => plain(row[column] ?? "") || "-"))
   ]
-  const widths = headings.map((_, column) =>
+  const lines = aligned(cells)
+  const fits = lines.every((line) => line.length <= width)
+  const shown =
+    fits || !lastBelow
+      ? lines
+      : aligned(cells.map((row) => row.slice(0, -1))).flatMap((line, index) => {
+          const last = cells[index]?.at(-1)
+          return index === 0 || last === undefined || last === "-" ? [line] : [line, `  ${last}`]
+        })
+  return shown
+    .map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line))
+    .join("\n")
+}
+
+const aligned = (cells: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
+  const widths = cells[0]?.map((_, column) =>
     Math.max(...cells.map((row) => (row[column] ?? "").length))
   )
-  return cells
-    .map((row) => {
-      const line = row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()
-      return width !== undefined && line.length > width ? `${line.slice(0, width - 1)}…` : line
-    })
-    .join("\n")
+  return cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths?.[column] ?? 0))
+      .join("  ")
+      .trimEnd()
+  )
 }
 
 /** `2026-11-22 19:03:07`, in UTC, of a time in ISO 8601. */

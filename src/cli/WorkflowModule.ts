@@ -34,7 +34,7 @@ export class WorkflowModuleError extends Data.TaggedError("WorkflowModuleError")
 export type Workflows = Layer.Layer<never, unknown, WorkflowEngine.WorkflowEngine>
 
 /** Comes with the package. */
-const bundledExample = fileURLToPath(new URL("../../examples/order.ts", import.meta.url))
+export const bundledExample = fileURLToPath(new URL("../../examples/order.ts", import.meta.url))
 
 const isTypeScript = /\.[cm]?tsx?$/
 const looksLikeFile = /^\.|^\/|\.[cm]?[jt]sx?$|\\/

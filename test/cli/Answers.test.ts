@@ -17,7 +17,7 @@ import * as RunChanges from "../../src/cli/RunChanges.js"
 import * as RunText from "../../src/cli/RunText.js"
 import * as Table from "../../src/cli/Table.js"
 import type { ExecutorInfo } from "../../src/RunStore.js"
-import type { RunWithStepsView, StepView } from "../../src/RunView.js"
+import type { RunView, RunWithStepsView, StepView } from "../../src/RunView.js"
 
 describe("a table", () => {
   it("has columns as wide as their widest cell, and a dash where there is nothing", () => {
@@ -34,6 +34,38 @@ describe("a table", () => {
 
   it("cuts lines at the terminal's edge", () => {
     expect(Table.render(["A", "B"], [["123456", "7"]], { width: 5 })).toBe("A   …\n1234…")
+  })
+
+  it("has its last column in lines of its own where it would be cut, if asked to", () => {
+    const rows = [
+      ["1", "failed", "OutOfStock: none left"],
+      ["2", "running", undefined]
+    ]
+    const headings = ["RUN", "STATUS", "ERROR"]
+    const options = { width: 24, lastBelow: true }
+    expect(Table.render(headings, rows, options)).toBe(
+      "RUN  STATUS\n1    failed\n  OutOfStock: none left\n2    running"
+    )
+    expect(Table.render(headings, rows, { ...options, width: 40 })).toBe(
+      Table.render(headings, rows)
+    )
+  })
+
+  it("keeps a run's id and its error on a terminal of 80 columns", () => {
+    const failed: RunView = {
+      ...run("failed"),
+      runId: "0123456789abcdef0123456789abcdef",
+      completedAt: "2026-01-01T00:00:02.500Z",
+      error: { _tag: "CardNotCharged", message: "the bank does not answer, and has not for days" }
+    }
+    const shown = Table.render(
+      ["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "ERROR"],
+      [RunText.rowOfRun(failed)],
+      { width: 80, lastBelow: true }
+    )
+    expect(shown).toContain(failed.runId)
+    expect(shown).toContain("CardNotCharged: the bank does not answer, and has not for days")
+    expect(shown).not.toContain("…")
   })
 
   it("shows what would move the cursor, and breaks no line", () => {
@@ -76,8 +108,45 @@ const run = (
 })
 
 describe("what happened to a run between two looks", () => {
+  const now = "2026-01-01T00:00:30.000Z"
   const told = (before: RunWithStepsView | undefined, after: RunWithStepsView) =>
-    RunChanges.changes(before, after).map(RunText.describeEvent)
+    RunChanges.changes(before, after, now).map(RunText.describeEvent)
+  const stamped = (before: RunWithStepsView | undefined, after: RunWithStepsView) =>
+    RunChanges.changes(before, after, now).map((event) => [
+      event.at.slice(17, 19),
+      RunText.describeEvent(event)
+    ])
+
+  it("is stamped with its own time, and with that of the look where none is recorded", () => {
+    const at = (seconds: string) => `2026-01-01T00:00:${seconds}.000Z`
+    const a = { ...step("a", "completed"), startedAt: at("02"), completedAt: at("09") }
+    const b = { ...step("b", "completed"), startedAt: at("03"), completedAt: at("05") }
+    const running = { ...run("running", a, b), startedAt: at("01") }
+    expect(stamped(undefined, running)).toEqual([
+      ["01", "run running"],
+      ["05", "step b completed in 2.0s"],
+      ["09", "step a completed in 7.0s"]
+    ])
+    const pending: RunWithStepsView = { ...running, status: "pending" }
+    expect(stamped({ ...pending, status: "running", steps: [a] }, pending)).toEqual([
+      ["05", "step b completed in 2.0s"],
+      ["30", "run pending"]
+    ])
+    const c = { ...step("c", "running"), startedAt: at("29") }
+    expect(stamped(pending, { ...running, steps: [a, b, c] })).toEqual([
+      ["29", "run running"],
+      ["29", "step c running"]
+    ])
+    const completed = { ...running, status: "completed" as const, completedAt: at("20") }
+    expect(stamped(running, completed)).toEqual([["20", "run completed in 19.0s"]])
+  })
+
+  it("is told again of a step only when it executes again", () => {
+    const cut = run("running", step("a", "running"))
+    const again = { ...step("a", "running"), startedAt: "2026-01-01T00:00:05.000Z" }
+    expect(told(cut, cut)).toEqual([])
+    expect(told(cut, run("running", again))).toEqual(["step a running"])
+  })
 
   it("is all of it at the first", () => {
     expect(told(undefined, run("running", step("a", "completed"), step("b", "running")))).toEqual([

@@ -82,3 +82,46 @@ describe("a time", () => {
     60_000
   )
 })
+
+describe("a command line that is none", () => {
+  const runsNames = "counts, delete, interrupt, list, resume, retry, show, signal, start, watch"
+  for (const [args, told] of [
+    [["runs", "list", "--limit", "many"], '--limit is "many"; expected a whole number, 1 to 200'],
+    [["runs", "list", "--limit", "201"], '--limit is "201"; expected a whole number, 1 to 200'],
+    [
+      ["runs", "list", "--status", "running", "--status", "over"],
+      '--status is "over"; expected one of pending, running, suspended, completed, failed, interrupted'
+    ],
+    [["token", "--scope", "all"], '--scope is "all"; expected one of runs:read, runs:write, admin'],
+    [["prune", "--keep", "some"], '--keep is "some"; expected a whole number, 0 or more'],
+    [
+      ["--log-level", "loud", "runs", "list"],
+      '--log-level is "loud"; expected one of all, trace, debug, info, warning, error, fatal, none'
+    ],
+    [["runs", "lst"], `There is no command "runs lst"; those of runs are ${runsNames}`],
+    [
+      ["run"],
+      'There is no command "run"; there are doctor, drain, executors, migrate, prune, runs, start, token'
+    ],
+    [["runs", "show", "--all"], "--all is no option of this command, or its value is missing"]
+  ] as const) {
+    it.scopedLive(`is told what it could be: ${args.join(" ")}`, () =>
+      Effect.gen(function* () {
+        const refused = yield* command(args)
+        expect(refused).toMatchObject({ code: 2, out: "" })
+        expect(refused.err.trim()).toBe(told)
+      })
+    )
+  }
+})
+
+describe("help", () => {
+  it.scopedLive("is plain where nobody reads it on a terminal", () =>
+    Effect.gen(function* () {
+      const { code, out } = yield* command(["runs", "--help"])
+      expect(code).toBe(0)
+      expect(out).toContain("\nCOMMANDS\n")
+      expect(out).not.toContain("\u001b")
+    })
+  )
+})

@@ -160,4 +160,16 @@ describe.runIf(hasScript)("in a terminal", () => {
       60_000
     )
   }
+
+  it.scopedLive("help is coloured, but with NO_COLOR", () =>
+    Effect.gen(function* () {
+      const coloured = yield* open(["--help"], {})
+      expect(yield* coloured.exited).toBe(0)
+      expect(coloured.screen).toContain("\u001b[")
+      const plain = yield* open(["--help"], { NO_COLOR: "1" })
+      expect(yield* plain.exited).toBe(0)
+      expect(plain.screen).toContain("COMMANDS")
+      expect(plain.screen).not.toContain("\u001b[")
+    })
+  )
 })

@@ -41,6 +41,8 @@ describe("the module of workflows", () => {
     Effect.gen(function* () {
       const fixture = yield* Fixture.make
       const executor = yield* Process.startReady({ ...fixture.options(), module: undefined })
+      const said = yield* executor.log("no module was given: this is the bundled example")
+      expect(said.annotations.module).toMatch(/order\.ts$/)
       const { annotations } = yield* executor.ready
       expect(annotations.workflows).not.toEqual([])
       expect((yield* executor.stop()).code).toBe(0)

@@ -1,5 +1,6 @@
 /** What several commands have in common: options, and how they answer. */
 
+import * as Args from "@effect/cli/Args"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
@@ -8,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as Time from "../../internal/Time.js"
 import * as Failures from "../Failures.js"
 import * as Output from "../Output.js"
 
@@ -23,6 +25,47 @@ const answering = <A, E, R>(effect: Effect.Effect<A, E, R>, level = LogLevel.Fat
 export const optionalText = (option: string, description: string) =>
   Options.text(option).pipe(Options.withDescription(description), Options.optional)
 
+const invalid = (message: string) => ValidationError.invalidValue(HelpDoc.p(message))
+
+/** An argument; what looks like an option is one that is not known, or lacks its value. */
+export const argument = (name: string, description: string) =>
+  Args.text({ name }).pipe(
+    Args.mapEffect((text) =>
+      text.startsWith("--")
+        ? Effect.fail(HelpDoc.p(`${text} is no option of this command, or its value is missing`))
+        : Effect.succeed(text)
+    ),
+    Args.withDescription(description)
+  )
+
+/** A whole number between two others, both included. */
+export const integer = (
+  option: string,
+  { allowed, max, min }: { readonly min: number; readonly max: number; readonly allowed: string }
+) =>
+  Options.text(option).pipe(
+    Options.withPseudoName("integer"),
+    Options.mapEffect((text) => {
+      const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN
+      return value >= min && value <= max
+        ? Either.right(value)
+        : Either.left(
+            invalid(`--${option} is ${JSON.stringify(text)}; expected a whole number, ${allowed}`)
+          )
+    })
+  )
+
+/** A day, or a time with its zone. */
+export const moment = (option: string, description: string) =>
+  Options.text(option).pipe(
+    Options.withPseudoName("time"),
+    Options.mapEffect((text) =>
+      Either.fromNullable(Time.parse(text), () => invalid(`--${option}: ${Time.describe(text)}`))
+    ),
+    Options.withDescription(`${description}, such as 2026-11-22 or 2026-11-22T18:00:00Z`),
+    Options.optional
+  )
+
 /** Finite, and more than nothing. */
 export const parseDuration = (option: string) => (text: string) =>
   Duration.decodeUnknown(text).pipe(
@@ -30,9 +73,7 @@ export const parseDuration = (option: string) => (text: string) =>
       (duration) => Duration.isFinite(duration) && Duration.greaterThan(duration, Duration.zero)
     ),
     Either.fromOption(() =>
-      ValidationError.invalidValue(
-        HelpDoc.p(`--${option} is ${JSON.stringify(text)}; expected a duration such as "2 hours"`)
-      )
+      invalid(`--${option} is ${JSON.stringify(text)}; expected a duration such as "2 hours"`)
     )
   )
 

@@ -6,14 +6,20 @@ import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import type { Scope } from "../../http/Access.js"
-import { calling, load, optionalText, parseDuration, runsCommands, target } from "./Common.js"
+import {
+  argument,
+  calling,
+  load,
+  optionalText,
+  parseDuration,
+  runsCommands,
+  target
+} from "./Common.js"
 
-const module = Args.text({ name: "module" }).pipe(
-  Args.withDescription(
-    "The module of workflows: a path or a package, JavaScript (ESM) or TypeScript, whose default export is a Layer. Without one the bundled example runs."
-  ),
-  Args.optional
-)
+const module = argument(
+  "module",
+  "The module of workflows: a path or a package, JavaScript (ESM) or TypeScript, whose default export is a Layer. Without one the bundled example runs."
+).pipe(Args.optional)
 
 export const startCommand = Cli.make(
   "start",

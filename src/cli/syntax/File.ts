@@ -1,8 +1,7 @@
 /** The commands of a database file: `migrate`, `prune` and `doctor`. */
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as Schema from "effect/Schema"
-import { calling, json, optionalText, parseDuration } from "./Common.js"
+import { calling, integer, json, optionalText, parseDuration } from "./Common.js"
 
 const file = {
   json,
@@ -25,12 +24,7 @@ export const pruneCommand = Cli.make(
       Options.mapEffect(parseDuration("older-than")),
       Options.optional
     ),
-    keep: Options.integer("keep").pipe(
-      Options.withSchema(
-        Schema.Int.pipe(
-          Schema.nonNegative({ message: () => "--keep is a whole number, 0 or more" })
-        )
-      ),
+    keep: integer("keep", { min: 0, max: Number.MAX_SAFE_INTEGER, allowed: "0 or more" }).pipe(
       Options.withDescription("All but so many of the newest"),
       Options.optional
     )

@@ -1,28 +1,12 @@
 /** The command `runs`, with the commands under it. */
 import * as Args from "@effect/cli/Args"
 import * as Cli from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
-import * as ValidationError from "@effect/cli/ValidationError"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
-import * as Time from "../../internal/Time.js"
 import { runStatuses } from "../../RunStore.js"
-import { optionalText, runsCommands, target } from "./Common.js"
+import { argument, integer, moment, optionalText, runsCommands, target } from "./Common.js"
 
-const runId = Args.text({ name: "run" }).pipe(Args.withDescription("The run's id"))
-
-const moment = (option: string, description: string) =>
-  Options.text(option).pipe(
-    Options.mapEffect((text) =>
-      Either.fromNullable(Time.parse(text), () =>
-        ValidationError.invalidValue(HelpDoc.p(`--${option}: ${Time.describe(text)}`))
-      )
-    ),
-    Options.withDescription(`${description}, such as 2026-11-22 or 2026-11-22T18:00:00Z`),
-    Options.optional
-  )
+const runId = argument("run", "The run's id")
 
 const listCommand = Cli.make(
   "list",
@@ -33,12 +17,7 @@ const listCommand = Cli.make(
       Options.withDescription("Only runs in this status; may be repeated"),
       Options.repeated
     ),
-    limit: Options.integer("limit").pipe(
-      Options.withSchema(
-        Schema.Int.pipe(
-          Schema.between(1, 200, { message: () => "--limit is a whole number from 1 to 200" })
-        )
-      ),
+    limit: integer("limit", { min: 1, max: 200, allowed: "1 to 200" }).pipe(
       Options.withDescription("How many, 1 to 200 (50)"),
       Options.withDefault(50)
     ),
@@ -64,7 +43,7 @@ const showCommand = Cli.make("show", { ...target, run: runId }, ({ run, ...optio
 ).pipe(Cli.withDescription("Shows a run with its steps. Exit code 4: there is no such run."))
 
 const jsonArgument = (name: string, description: string) =>
-  Args.text({ name }).pipe(Args.withDescription(description), Args.optional)
+  argument(name, description).pipe(Args.optional)
 
 const startRunCommand = Cli.make(
   "start",
@@ -73,7 +52,7 @@ const startRunCommand = Cli.make(
     watch: Options.boolean("watch").pipe(
       Options.withDescription("Then follow it until it is over, as runs watch does")
     ),
-    workflow: Args.text({ name: "workflow" }).pipe(Args.withDescription("The workflow's name")),
+    workflow: argument("workflow", "The workflow's name"),
     payload: jsonArgument("payload", "JSON object; - reads it from standard input ({})")
   },
   ({ payload, watch, workflow, ...options }) =>
@@ -101,7 +80,7 @@ const signalCommand = Cli.make(
   {
     ...target,
     run: runId,
-    name: Args.text({ name: "name" }).pipe(Args.withDescription("The DurableDeferred's name")),
+    name: argument("name", "The DurableDeferred's name"),
     value: jsonArgument("value", "JSON; - reads it from standard input (null)")
   },
   ({ name, run, value, ...options }) =>
