@@ -11,6 +11,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { Api } from "./Api.js"
 import { limited } from "./Body.js"
+import * as Docs from "./Docs.js"
 
 const routes: ReadonlyArray<{ readonly pattern: RegExp; readonly method: string }> = (() => {
   const found: Array<{ readonly pattern: RegExp; readonly method: string }> = []
@@ -57,6 +58,15 @@ const unanswered = (cause: Cause.Cause<never>) => {
   )
 }
 
+/** Most of those who are refused are programs; one that is a browser is told so that it can be read. */
+const explained = (response: HttpServerResponse.HttpServerResponse) =>
+  response.status === 401
+    ? Effect.map(
+        HttpServerRequest.HttpServerRequest,
+        (request) => Docs.refused(request) ?? response
+      )
+    : Effect.succeed(response)
+
 const always = { "x-content-type-options": "nosniff", "cache-control": "no-store" }
 
 const withHeaders = (response: HttpServerResponse.HttpServerResponse) =>
@@ -73,5 +83,6 @@ export const complete = <R>(
   app.pipe(
     Effect.updateService(HttpServerRequest.HttpServerRequest, limited(maxBodySize)),
     Effect.catchAllCause(unanswered),
+    Effect.flatMap(explained),
     Effect.map(withHeaders)
   )

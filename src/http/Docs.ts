@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto"
 import { createRequire } from "node:module"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
@@ -151,6 +152,46 @@ ${schemas.join("\n")}
 </html>
 `
 }
+
+/** A browser sends no token: it is told how to read the page all the same. */
+const howToGetIn = `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="${escaped(policy)}">
+<title>A token is needed</title>
+<style>${style}</style>
+</head>
+<body>
+<h1>A token is needed</h1>
+<p>This executor's API, and its description, are for those with a bearer token. A browser sends none
+by itself: save the page, and open the file. Instead of <code>http://localhost:3400/docs</code> put
+the address of this page.</p>
+<pre>TOKEN=$(npx workflow-executor token --scope runs:read)
+curl -H "Authorization: Bearer $TOKEN" http://localhost:3400/docs -o api.html</pre>
+<p>The first line signs a token with <code>AUTH_SECRET</code>, and needs it as this executor has it.
+An executor without one has printed a token when it started. Who has neither asks whoever runs the
+executor for a token with the scope <code>runs:read</code>.</p>
+</body>
+</html>
+`
+
+const refusedPage = HttpServerResponse.text(howToGetIn, {
+  status: 401,
+  contentType: "text/html; charset=utf-8",
+  headers
+})
+
+/** What is answered instead to a browser that may not read the page. */
+export const refused = ({
+  headers,
+  method,
+  url
+}: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse | undefined =>
+  method === "GET" && /^\/docs\/?(\?|$)/.test(url) && (headers.accept ?? "").includes("text/html")
+    ? refusedPage
+    : undefined
 
 // ---------------------------------------------------------------------------------------------
 // Handlers

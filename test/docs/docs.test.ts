@@ -3,12 +3,14 @@ import { dirname, join, normalize } from "node:path"
 import { HttpApi } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import ts from "typescript"
 import { Approval, Order } from "../../examples/order.js"
 import { run } from "../../src/cli/Command.js"
 import { Api } from "../../src/http/Api.js"
+import { RunWithStepsView } from "../../src/RunView.js"
 import { type Block, blocks, type Command, commands, pages, root } from "./Pages.js"
 
 // ---------------------------------------------------------------------------------------------
@@ -330,5 +332,21 @@ describe("the documentation", () => {
     for (const { code, line, page } of blocks("json")) {
       assert.doesNotThrow(() => JSON.parse(code), `${page}:${line}`)
     }
+  })
+
+  it("shows a run as the API sends it, one with its result and one with its cause", () => {
+    const decode = Schema.decodeUnknownSync(RunWithStepsView, { onExcessProperty: "error" })
+    const shown = blocks("json")
+      .map(({ code }): unknown => JSON.parse(code))
+      .filter((value) => Predicate.hasProperty(value, "steps"))
+      .map((value) => decode(value))
+    assert.isTrue(
+      shown.some(({ result, status }) => status === "completed" && result !== undefined)
+    )
+    for (const { cause, error, status } of shown) {
+      assert.strictEqual(cause !== undefined, status === "failed")
+      assert.strictEqual(error !== undefined, status === "failed")
+    }
+    assert.isTrue(shown.some(({ status }) => status === "failed"))
   })
 })

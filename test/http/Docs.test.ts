@@ -122,4 +122,33 @@ describe("both", () => {
       })
     )
   }
+
+  it.scopedLive("tells a browser, which has no token, how to get one, and nobody else", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve()
+      const asked = (path: string, accept: string) =>
+        Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers: { accept } })
+          const { headers, status } = response
+          return { headers, status, text: await response.text() }
+        })
+      const browser = "text/html,application/xhtml+xml,*/*;q=0.8"
+      const page = yield* asked("/docs", browser)
+      assert.strictEqual(page.status, 401)
+      assert.strictEqual(page.headers.get("www-authenticate"), "Bearer")
+      assert.strictEqual(page.headers.get("content-type"), "text/html; charset=utf-8")
+      assert.include(page.headers.get("content-security-policy") ?? "", "default-src 'none'")
+      assert.include(page.text, "npx workflow-executor token --scope runs:read")
+      assert.notInclude(page.text, "/runs/{runId}")
+      for (const [path, accept] of [
+        ["/docs", "*/*"],
+        ["/openapi.json", browser],
+        ["/runs", browser]
+      ] as const) {
+        const { status, text } = yield* asked(path, accept)
+        assert.strictEqual(status, 401)
+        assert.strictEqual(JSON.parse(text)._tag, "Unauthorized")
+      }
+    })
+  )
 })
