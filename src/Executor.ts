@@ -26,6 +26,7 @@ import * as Events from "./Events.js"
 import * as Authorization from "./http/Authorization.js"
 import * as Http from "./http/Http.js"
 import { isLoopback } from "./internal/Loopback.js"
+import * as Misplaced from "./internal/Misplaced.js"
 import * as Runner from "./Runner.js"
 import * as RunnerConfig from "./RunnerConfig.js"
 import type { RunStore, RunStoreError } from "./RunStore.js"
@@ -60,6 +61,9 @@ export const layerEngine: Layer.Layer<
 /**
  * An executor over the RunStore and the config of the app.
  *
+ * Dies where `RunAccess`, `Shutdown`, `Exposed` or `Signals` come out of one of its layers: nobody
+ * there asks for them, so what they were meant to do would silently not be done.
+ *
  * @param options.workflows the registrations (`Workflow.toLayer`), with all they need
  * @param options.http what answers HTTP requests: acquired before the workflows and released after
  * them, so that it answers all through the drain
@@ -82,10 +86,15 @@ export const layerCore = <WA, WE, WR, HA = never, HE = never, HR = never>(option
   )
   // without one, its type parameters are `never`, and so is all that it could provide
   const http = (options.http ?? Layer.empty) as Layer.Layer<HA, HE, HR>
-  return Runner.layer.pipe(
-    Layer.provideMerge(workflows),
-    Layer.provideMerge(http),
-    Layer.provideMerge(layerEngine)
+  return Layer.unwrapEffect(
+    Effect.map(Effect.context<never>(), (outside) =>
+      Runner.layer.pipe(
+        Layer.provide(Misplaced.refuse(outside)),
+        Layer.provideMerge(workflows),
+        Layer.provideMerge(http),
+        Layer.provideMerge(layerEngine)
+      )
+    )
   )
 }
 
@@ -155,13 +164,17 @@ export const layer = <WA, WE, WR>(
 export const layerConfig = <WA, WE, WR>(options: {
   /** The registrations (`Workflow.toLayer`), with all they need. */
   readonly workflows: Layer.Layer<WA, WE, WR>
+  /** What the environment does not say of the HTTP API. */
+  readonly http?: Http.Decided | undefined
 }) =>
   Layer.unwrapEffect(
     Effect.map(Settings.read, ({ authSecret, database, host, log, port, runner }) =>
-      layer({ ...options, ...runner, database, http: { host, port, authSecret } }).pipe(
-        Layer.tap(logReady(database)),
-        Layer.provide(Settings.layerLog(log))
-      )
+      layer({
+        ...options,
+        ...runner,
+        database,
+        http: { ...options.http, host, port, authSecret }
+      }).pipe(Layer.tap(logReady(database)), Layer.provide(Settings.layerLog(log)))
     )
   )
 

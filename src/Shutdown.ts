@@ -6,11 +6,10 @@
  *
  * @example
  * // a process of its own, which stops as at a SIGTERM
- * Executor.layerConfig({ workflows: OrdersLive }).pipe(
- *   Layer.provide(Shutdown.layer(Effect.sync(() => process.emit("SIGTERM", "SIGTERM")))),
- *   Layer.launch,
- *   NodeRuntime.runMain
- * )
+ * Executor.layerConfig({
+ *   workflows: OrdersLive,
+ *   http: { shutdown: Effect.sync(() => process.emit("SIGTERM", "SIGTERM")) }
+ * }).pipe(Layer.launch, RunMain.runMain)
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
@@ -25,6 +24,6 @@ export class Shutdown extends Context.Reference<Shutdown>()("effect-workflow-exe
   defaultValue: () => Option.none<Effect.Effect<unknown>>()
 }) {}
 
-/** Provide it to the layer of the executor. */
+/** Provide it to the layer of the executor; merged beside that, nobody asks for it. */
 export const layer = (request: Effect.Effect<unknown>): Layer.Layer<Shutdown> =>
   Layer.succeed(Shutdown, Option.some(request))

@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Executor from "../Executor.js"
+import * as Access from "../http/Access.js"
 import * as StopSignals from "../internal/StopSignals.js"
 import { Runner } from "../Runner.js"
 import * as Settings from "../Settings.js"
@@ -70,7 +71,9 @@ const serve = (options: Options): Effect.Effect<never, unknown> =>
       ).pipe(Effect.annotateLogs({ module: WorkflowModule.bundledExample }))
     }
     yield* Effect.logInfo("executor starting").pipe(Effect.annotateLogs({ pid: process.pid }))
-    const executor = Executor.layerConfig({ workflows }).pipe(
+    // a module has no say in it
+    const http = { access: Access.layerByScope }
+    const executor = Executor.layerConfig({ workflows, http }).pipe(
       Layer.tap((context) =>
         log.format === "pretty" && process.stderr.isTTY
           ? // it is to outlive what it was started with: the drain comes when that is closed

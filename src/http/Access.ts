@@ -97,10 +97,11 @@ const allowAll: Decisions = { allows: () => Effect.succeed(true) }
 
 /**
  * Decides per run and principal, after the token's scope was found to be enough; `admin` is asked
- * for too. Default: everything is allowed.
+ * for too. Default: everything is allowed, which the log tells.
  *
- * Provide it to the layer that serves the API: merged beside that, nobody asks it. A listing leaves out what may not be read: its pages
- * may be short, or empty before the last. A run that is not there is answered with 404 to everyone,
+ * Give it as the option `http.access`, or provide it to the layer that serves the API. Merged beside
+ * the executor's layer nobody asks it. A listing leaves out what may not be read: its pages may be
+ * short, or empty before the last. A run that is not there is answered with 404 to everyone,
  * so 403 tells that a run is there.
  *
  * @example
@@ -108,15 +109,23 @@ const allowAll: Decisions = { allows: () => Effect.succeed(true) }
  *   allows: ({ principal, run }) => teams.owns(principal.subject, run.workflow)
  * })))
  *
- * Executor.layer({ workflows: OrdersLive }).pipe(Layer.provide(TeamAccess))
+ * Executor.layer({ workflows: OrdersLive, http: { access: TeamAccess } })
  */
 export class RunAccess extends Context.Reference<RunAccess>()(
   "effect-workflow-executor/RunAccess",
   { defaultValue: () => allowAll }
 ) {}
 
-/** Whether nothing was said about who may do what: then nobody need be asked. */
-export const isOpen: Effect.Effect<boolean> = Effect.map(RunAccess, (access) => access === allowAll)
+/** As `allowAll`, by somebody's word. */
+const byScope: Decisions = { ...allowAll }
+
+/** The scopes of a token are enough, for every run: that is meant so, and the log is silent about it. */
+export const layerByScope: Layer.Layer<RunAccess> = Layer.succeed(RunAccess, byScope)
+
+const asksNobody = (access: Decisions) => access === allowAll || access === byScope
+
+/** Whether every run is everybody's: then nobody need be asked. */
+export const isOpen: Effect.Effect<boolean> = Effect.map(RunAccess, asksNobody)
 
 const decide = (access: Decisions, request: AccessRequest) =>
   Effect.suspend(() => access.allows(request)).pipe(
@@ -134,7 +143,7 @@ export const allowed = (
   run: AccessRequest["run"]
 ): Effect.Effect<boolean, AccessNotAvailable, Principal> =>
   Effect.flatMap(RunAccess, (access) =>
-    access === allowAll
+    asksNobody(access)
       ? Effect.succeed(true)
       : Effect.flatMap(Principal, (principal) => decide(access, { principal, action, run }))
   )
@@ -222,6 +231,11 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
     Effect.gen(function* () {
       const store = yield* RunStore
       const access = yield* RunAccess
+      if (access === allowAll) {
+        yield* Effect.logInfo(
+          "no RunAccess was given: a token may do with every run what its scopes allow"
+        )
+      }
       const needsOfRoute = needsOf(api)
 
       const find = (runId: string) =>
@@ -248,7 +262,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.HttpApiGrou
           if (!principal.value.scopes.has(scope)) {
             return new Forbidden({ message: `The token lacks the scope ${scope}` })
           }
-          if (action === undefined || params.runId === undefined || access === allowAll) {
+          if (action === undefined || params.runId === undefined || asksNobody(access)) {
             return Effect.void
           }
           return ask(action, params.runId).pipe(

@@ -23,7 +23,7 @@ import type { Events } from "../Events.js"
 import type { RunnerState } from "../RunnerState.js"
 import { RunStore, type Trace } from "../RunStore.js"
 import { Runs } from "../Runs.js"
-import { Shutdown } from "../Shutdown.js"
+import { layer as layerShutdown, Shutdown } from "../Shutdown.js"
 import { Exposed } from "../telemetry/Exposed.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Prometheus from "../telemetry/Prometheus.js"
@@ -242,7 +242,29 @@ export const layer: Layer.Layer<
   HttpServer.HttpServer | Authorization.Authorization | Served
 > = Layer.provide(layerOverStreams, EventStreams.layer)
 
-export interface Options extends Server.ServerOptions {
+/** What an app decides about its API, and nobody else can. */
+export interface Decided {
+  /**
+   * Who may do what with which run; `Access.layerByScope` says that the scopes of a token are enough.
+   * Default: the `RunAccess` that is provided to the layer, and where none is, `layerByScope`, which
+   * the log then tells.
+   */
+  readonly access?: Layer.Layer<Access.RunAccess> | undefined
+  /** What `POST /drain` does; see `Shutdown`. Default: the one that is provided to the layer. */
+  readonly shutdown?: Effect.Effect<unknown> | undefined
+  /** Which metrics are shown; see `Exposed`. Default: the one that is provided to the layer. */
+  readonly exposed?: ((name: string) => boolean) | undefined
+}
+
+/** Layers that ask for services with a default have no requirement for them: nor has this. */
+const layerDecided = ({ access, exposed, shutdown }: Decided): Layer.Layer<never> =>
+  Layer.mergeAll(
+    access ?? Layer.empty,
+    shutdown === undefined ? Layer.empty : layerShutdown(shutdown),
+    exposed === undefined ? Layer.empty : Layer.succeed(Exposed, exposed)
+  )
+
+export interface Options extends Server.ServerOptions, Decided {
   /** Bytes that a request's body may have. Default: 1 MiB. */
   readonly maxBodySize?: number | undefined
 }
@@ -259,6 +281,7 @@ export const layerServer = (
     Layer.provide(layerOverStreams),
     Layer.provide(EventStreams.layer),
     Layer.provide(Authorization.layer),
+    Layer.provide(layerDecided(options)),
     Layer.provideMerge(Server.layer(options)),
     Layer.provide(
       Layer.succeed(

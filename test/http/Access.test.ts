@@ -8,8 +8,10 @@ import {
   OpenApi
 } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -18,8 +20,13 @@ import * as Executor from "../../src/Executor.js"
 import * as Access from "../../src/http/Access.js"
 import { Api } from "../../src/http/Api.js"
 import * as Authorization from "../../src/http/Authorization.js"
+import * as RunnerConfig from "../../src/RunnerConfig.js"
 import { type RunStore, RunStoreError } from "../../src/RunStore.js"
-import { secret, serve } from "./Harness.js"
+import * as Shutdown from "../../src/Shutdown.js"
+import { Signals } from "../../src/Signals.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as Exposed from "../../src/telemetry/Exposed.js"
+import { Approval, secret, serve } from "./Harness.js"
 
 interface Endpoint {
   readonly name: string
@@ -465,5 +472,69 @@ describe("an endpoint", () => {
     Effect.gen(function* () {
       assert.strictEqual((yield* answerTo(["admin"], "wrong")).status, 500)
     })
+  )
+})
+
+describe("what the app decides", () => {
+  const nobody = Layer.succeed(Access.RunAccess, { allows: () => Effect.succeed(false) })
+  const unsaid = "no RunAccess was given"
+
+  it.scopedLive("is taken as options, which stand before what is provided", () =>
+    Effect.gen(function* () {
+      let stops = 0
+      const { get, logs, post } = yield* serve({
+        access: nobody,
+        shutdown: Effect.sync(() => void stops++),
+        exposed: () => false,
+        stop: Effect.dieMessage("not this one")
+      })
+      assert.strictEqual((yield* post("/runs", start("1"))).status, 403)
+      assert.strictEqual((yield* post("/drain")).status, 202)
+      assert.strictEqual(stops, 1)
+      assert.strictEqual((yield* get("/metrics")).text.trim(), "")
+      assert.notInclude(logs.join("\n"), unsaid)
+    })
+  )
+
+  it.scopedLive("is told by the log where nothing was said, and not where it was", () =>
+    Effect.gen(function* () {
+      assert.include((yield* serve()).logs.join("\n"), unsaid)
+      const { logs, post } = yield* serve({ access: Access.layerByScope })
+      assert.strictEqual((yield* post("/runs", start("1"))).status, 202)
+      assert.notInclude(logs.join("\n"), unsaid)
+    })
+  )
+
+  const misplaced: ReadonlyArray<readonly [name: string, layer: Layer.Layer<never>]> = [
+    ["RunAccess", nobody],
+    ["Shutdown", Shutdown.layer(Effect.void)],
+    ["Exposed", Exposed.layerAll],
+    ["Signals", Layer.succeed(Signals, [Approval])]
+  ]
+  for (const [name, layer] of misplaced) {
+    it.scopedLive(`is not ignored where nobody asks for it: ${name}`, () =>
+      Effect.gen(function* () {
+        for (const options of [{ workflows: layer }, { workflows: Layer.empty, http: layer }]) {
+          const exit = yield* Executor.layerCore(options).pipe(
+            Layer.provide(SqlRunStore.layerMemory),
+            Layer.provide(RunnerConfig.layer({})),
+            Layer.build,
+            Effect.exit
+          )
+          assert.isTrue(Exit.isFailure(exit))
+          if (Exit.isSuccess(exit)) continue
+          const error = Cause.squash(exit.cause)
+          assert.instanceOf(error, Error)
+          assert.include(String(error), `${name} comes out of the layer of the workflows`)
+        }
+      })
+    )
+  }
+
+  it.scopedLive("may be provided to the executor, as before", () =>
+    Executor.layerMemory({ workflows: Layer.empty, http: false }).pipe(
+      Layer.provide(Layer.mergeAll(nobody, Shutdown.layer(Effect.void), Exposed.layerAll)),
+      Layer.build
+    )
   )
 })
