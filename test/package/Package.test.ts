@@ -49,6 +49,7 @@ describe("the package", () => {
     assert.deepStrictEqual(rest.filter((path) => path !== "CHANGELOG.md").sort(), [
       "LICENSE",
       "README.md",
+      "llms.txt",
       "package.json"
     ])
     assert.notMatch(app.files.join("\n"), /\.(test\.ts|db|db-wal|tsbuildinfo|tgz)$/m)
