@@ -12,7 +12,7 @@ export class OtlpNotInstalled extends Data.TaggedError("OtlpNotInstalled")<{
   readonly cause: unknown
 }> {
   override get message() {
-    return "OTEL_EXPORTER_OTLP_ENDPOINT is set, and the package @effect/opentelemetry is not installed: npm install @effect/opentelemetry"
+    return "OTEL_EXPORTER_OTLP_ENDPOINT is set, and the package @effect/opentelemetry is not installed: npm install @effect/opentelemetry@0.64"
   }
 }
 

@@ -9,6 +9,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import ts from "typescript"
 import { Approval, Order } from "../../examples/order.js"
 import { run } from "../../src/cli/Command.js"
+import { OtlpNotInstalled } from "../../src/cli/Telemetry.js"
 import { Api } from "../../src/http/Api.js"
 import { RunWithStepsView } from "../../src/RunView.js"
 import { type Block, blocks, type Command, commands, pages, root } from "./Pages.js"
@@ -83,15 +84,31 @@ describe("TypeScript in the documentation", () => {
 
 const all = blocks("sh").flatMap(commands)
 
-const { bin, peerDependencies, scripts } = Schema.decodeUnknownSync(
-  Schema.parseJson(
-    Schema.Struct({
-      scripts: Schema.Record({ key: Schema.String, value: Schema.String }),
-      bin: Schema.Record({ key: Schema.String, value: Schema.String }),
-      peerDependencies: Schema.Record({ key: Schema.String, value: Schema.String })
-    })
-  )
-)(readFileSync(join(root, "package.json"), "utf8"))
+const Texts = Schema.Record({ key: Schema.String, value: Schema.String })
+
+const { bin, devDependencies, name, peerDependencies, peerDependenciesMeta, scripts } =
+  Schema.decodeUnknownSync(
+    Schema.parseJson(
+      Schema.Struct({
+        name: Schema.String,
+        scripts: Texts,
+        bin: Texts,
+        devDependencies: Texts,
+        peerDependencies: Texts,
+        peerDependenciesMeta: Schema.Record({
+          key: Schema.String,
+          value: Schema.Struct({ optional: Schema.Boolean })
+        })
+      })
+    )
+  )(readFileSync(join(root, "package.json"), "utf8"))
+
+/** What a page may tell to install. */
+const installable = new Set([
+  name,
+  ...Object.keys(peerDependencies),
+  ...Object.keys(devDependencies)
+])
 
 /** What `--help` of one of our commands says, without the colours. */
 const helpOf = (command: ReadonlyArray<string>) =>
@@ -185,7 +202,11 @@ const wrongRequest = ({ args }: Command): string | undefined => {
 const wrongNpm = ([verb = "", ...args]: ReadonlyArray<string>) => {
   const [first = ""] = args
   if (verb === "install" && first !== "") {
-    return args.every((name) => name in peerDependencies)
+    // versions are looked at where all of them are
+    return args
+      .filter((arg) => arg !== "--save-dev")
+      .map((arg) => arg.replace(/(.)@.*$/, "$1"))
+      .every((name) => installable.has(name))
       ? undefined
       : "package.json has no such package"
   }
@@ -348,5 +369,44 @@ describe("the documentation", () => {
       assert.strictEqual(error !== undefined, status === "failed")
     }
     assert.isTrue(shown.some(({ status }) => status === "failed"))
+  })
+})
+
+describe("what is to be installed", () => {
+  const llms = readFileSync(join(root, "llms.txt"), "utf8")
+
+  /** As far as `^` does not go beyond it: the major version, or the minor one of 0.x. */
+  const versionOf = (name: string) => {
+    const [, major, minor] =
+      /(\d+)\.(\d+)/.exec(peerDependencies[name] ?? devDependencies[name] ?? "") ?? []
+    return major === "0" ? `0.${minor}` : major
+  }
+
+  const installed = (text: string) =>
+    Array.from(text.matchAll(/npm install (?:--save-dev )?([^\n"`;]+)/g), ([, words = ""]) =>
+      words.trim().split(/\s+/)
+    )
+
+  it("has the versions of package.json, on every page and in the message of the command", () => {
+    const message = new OtlpNotInstalled({ cause: undefined }).message
+    const named = [...pages.map(({ text }) => text), llms, message]
+      .flatMap(installed)
+      .flat()
+      .filter((word) => /^(@effect\/|effect(@|$)|vitest)/.test(word))
+    assert.isAbove(named.length, 15)
+    for (const word of named) {
+      const name = word.replace(/(.)@.*$/, "$1")
+      assert.strictEqual(word, `${name}@${versionOf(name)}`)
+    }
+  })
+
+  it("has every peer that has to be there, in README.md and in llms.txt", () => {
+    const needed = Object.keys(peerDependencies)
+      .filter((name) => peerDependenciesMeta[name]?.optional !== true)
+      .map((name) => `${name}@${versionOf(name)}`)
+    const readme = pages.find(({ path }) => path === "README.md")?.text ?? ""
+    for (const text of [readme, llms]) {
+      assert.includeMembers(installed(text)[0] ?? [], needed)
+    }
   })
 })
