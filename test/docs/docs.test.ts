@@ -56,6 +56,17 @@ const typeErrors = (snippets: ReadonlyArray<Block>): ReadonlyArray<string> => {
   })
 }
 
+const llms = readFileSync(join(root, "llms.txt"), "utf8")
+
+/** Its one block of code, which is indented. */
+const workflowOfLlms: Block = (() => {
+  const lines = llms.split("\n")
+  const start = lines.findIndex((line) => line.startsWith("    import "))
+  const end = lines.findIndex((line, index) => index > start && /^\S/.test(line))
+  const code = lines.slice(start, end).map((line) => line.slice(4))
+  return { page: "llms.txt", line: start + 1, language: "ts", code: code.join("\n") }
+})()
+
 const wrongBlock: Block = {
   page: "wrong.md",
   line: 3,
@@ -65,7 +76,7 @@ const wrongBlock: Block = {
 
 describe("TypeScript in the documentation", () => {
   it("type-checks, and would be caught if it did not", { timeout: 120_000 }, () => {
-    const snippets = blocks("ts")
+    const snippets = [...blocks("ts"), workflowOfLlms]
     assert.isAbove(snippets.length, 5)
     const errors = typeErrors([wrongBlock, ...snippets])
     assert.match(errors[0] ?? "", /^wrong\.md:5: .*'workflow' does not exist/s)
@@ -373,8 +384,6 @@ describe("the documentation", () => {
 })
 
 describe("what is to be installed", () => {
-  const llms = readFileSync(join(root, "llms.txt"), "utf8")
-
   /** As far as `^` does not go beyond it: the major version, or the minor one of 0.x. */
   const versionOf = (name: string) => {
     const [, major, minor] =

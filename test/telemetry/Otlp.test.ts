@@ -179,6 +179,7 @@ describe("without one that answers", () => {
         "executor starting",
         "runner running",
         "executor ready",
+        "stopping; another signal, a second from now or later, ends the process at once",
         "drain begun",
         "drain over"
       ])
