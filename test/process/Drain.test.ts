@@ -16,8 +16,11 @@ const drained = (args: ReadonlyArray<string>) => command(["drain", ...args])
 
 const accepted = { status: 202, body: { state: "draining" } }
 
+/** But what is told to whoever sent a signal. */
 const logged = ({ logs }: Process.Executor) =>
-  logs.map(({ logLevel, message }) => `${logLevel} ${message}`)
+  logs
+    .filter(({ message }) => !message.startsWith("stopping; another signal"))
+    .map(({ logLevel, message }) => `${logLevel} ${message}`)
 
 describe("POST /drain", () => {
   it.scopedLive(
