@@ -57,7 +57,7 @@ type Retried<A, E, R> = Effect.Effect<A, E, R> & Pick<Activity.Any, Activity.Typ
  */
 export const retry: {
   <E, RS = never>(
-    options: RetryOptions<E, RS>
+    options: RetryOptions<NoInfer<E>, RS>
   ): <A, R>(
     self: Retried<A, E, R>
   ) => Effect.Effect<A, E, R | RS | WorkflowEngine | WorkflowInstance>

@@ -1,6 +1,8 @@
 /**
  * A durable workflow executor for Effect.
  */
+export * as AsyncWorkflow from "./AsyncWorkflow.js"
+export { defineWorkflow } from "./AsyncWorkflow.js"
 export * as Client from "./Client.js"
 export * as Events from "./Events.js"
 export * as Executor from "./Executor.js"
