@@ -28,15 +28,20 @@ export type {
   WorkflowContext
 } from "./facade/WorkflowContext.js"
 
-/** A workflow that is an async function: what it is given, and what it comes to. */
-export interface AsyncWorkflow<Name extends string, Payload, Result> extends Workflow.Any {
-  readonly name: Name
-  readonly payloadSchema: JsonPayload<Payload>
-  readonly successSchema: Schema.Schema<Result, unknown>
-  readonly errorSchema: typeof RecordedErrorSchema
+/** A workflow that is an async function. */
+export interface Any extends Workflow.Any {
   /** Registers it: for executors that are composed of Layers. */
   readonly layer: Layer.Layer<never, never, WorkflowEngine>
   readonly [WorkflowContext.OwnKey]: boolean
+}
+
+/** A workflow that is an async function: what it is given, and what it comes to. */
+export interface AsyncWorkflow<Name extends string, Payload, Result> extends Any {
+  readonly name: Name
+  readonly payloadSchema: JsonPayload<Payload>
+  // one that always throws has a value all the same, as far as schemas go
+  readonly successSchema: Schema.Schema<[Result] extends [never] ? unknown : Result, unknown>
+  readonly errorSchema: typeof RecordedErrorSchema
 }
 
 export interface Options<Input, Output, Returned, Result> {
@@ -129,7 +134,7 @@ export function defineWorkflow(
 }
 
 /** Whether it is one that `defineWorkflow` has made. */
-export const isAsyncWorkflow = (u: unknown): u is AsyncWorkflow<string, never, unknown> =>
+export const isAsyncWorkflow = (u: unknown): u is Any =>
   Predicate.hasProperty(u, WorkflowContext.OwnKey)
 
 const named = (name: string) =>

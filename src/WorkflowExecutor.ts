@@ -20,7 +20,7 @@ import { DurableDeferred, type Workflow, type WorkflowEngine } from "@effect/wor
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { type AsyncWorkflow, isAsyncWorkflow } from "./AsyncWorkflow.js"
+import * as AsyncWorkflow from "./AsyncWorkflow.js"
 import type { Dispatcher } from "./Dispatcher.js"
 import * as Executor from "./Executor.js"
 import { call, resultOf, submitted, type WaitOptions } from "./facade/Calls.js"
@@ -197,9 +197,7 @@ export interface SendSignal {
 export type WorkflowServices = WorkflowEngine.WorkflowEngine | Runs | Dispatcher | RunStore
 
 /** A workflow that is an async function, or the layer of workflows written with Effect. */
-export type Workflows =
-  | AsyncWorkflow<string, never, unknown>
-  | Layer.Layer<never, unknown, WorkflowServices>
+export type Workflows = AsyncWorkflow.Any | Layer.Layer<never, unknown, WorkflowServices>
 
 export interface Options extends Partial<RunnerConfig.RunnerOptions> {
   /**
@@ -253,7 +251,7 @@ const executorOptions = <O extends Options>(options: O) => ({
 const layerOf = (
   workflows: Options["workflows"]
 ): Layer.Layer<never, unknown, WorkflowServices> => {
-  if (isAsyncWorkflow(workflows)) return workflows.layer
+  if (AsyncWorkflow.isAsyncWorkflow(workflows)) return workflows.layer
   if (!isMany(workflows)) return workflows
   const none: Layer.Layer<never, unknown, WorkflowServices> = Layer.empty
   return workflows.map(layerOf).reduce((all, layer) => Layer.merge(all, layer), none)

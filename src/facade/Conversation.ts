@@ -72,7 +72,7 @@ export class Conversation<A> {
     if (this.result !== undefined) return Promise.reject(new Error(refusals.over))
     const answer = new Promise<B>((resolve, reject) => {
       // what throws here, such as a name that is none, is what the promise rejects with
-      const asked = Effect.exit(effect())
+      const asked = unlessSuspended(effect())
       if (this.left) return
       const tell = (exit: Exit.Exit<B, unknown>) => () => {
         if (Exit.isSuccess(exit)) resolve(exit.value)
@@ -199,6 +199,18 @@ export class Conversation<A> {
     })
   }
 }
+
+/** How it ends; where the run suspends instead, it goes no further. */
+export const unlessSuspended = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<Exit.Exit<A, E>, never, R | WorkflowInstance> =>
+  Effect.flatMap(Effect.exit(effect), (exit) =>
+    Effect.flatMap(WorkflowInstance, ({ suspended }) =>
+      suspended && Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+        ? Effect.interrupt
+        : Effect.succeed(exit)
+    )
+  )
 
 /** The waits of the run look again at what is under way, which may be less now. */
 const lookAgain = Effect.map(WorkflowInstance, (instance) => linkOf(instance)?.run.changed())

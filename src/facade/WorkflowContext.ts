@@ -16,7 +16,7 @@ import * as Schema from "effect/Schema"
 import * as Typed from "../internal/Typed.js"
 import { InvalidPayload } from "../Runs.js"
 import * as Step from "../Step.js"
-import type { Ask, Conversation, Env } from "./Conversation.js"
+import { type Ask, type Conversation, type Env, unlessSuspended } from "./Conversation.js"
 import { RecordedError, RecordedErrorSchema, recorded } from "./RecordedError.js"
 import { check, type StandardSchema } from "./StandardSchema.js"
 
@@ -252,7 +252,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
         OwnKey in workflow && workflow[OwnKey] === false
           ? digest(`${runId}/child/${place}`)
           : yield* workflow.executionId(decoded)
-      const child = yield* Effect.exit(
+      const child = yield* unlessSuspended(
         engine.execute(executable(workflow), { executionId, payload: decoded })
       )
       if (Exit.isFailure(child) && Cause.isInterruptedOnly(child.cause)) {
