@@ -12,6 +12,7 @@ import type * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import { canonical } from "./facade/Canonical.js"
 import { Conversation } from "./facade/Conversation.js"
 import { RecordedError, RecordedErrorSchema, recorded } from "./facade/RecordedError.js"
 import { check, type Invalid, type StandardSchema, validated } from "./facade/StandardSchema.js"
@@ -150,16 +151,3 @@ const payloadOf = (schema: StandardSchema | undefined) =>
           onSuccess: () => input
         })
   )
-
-/** The same text for the same JSON, in whatever order its fields are. */
-const canonical = (payload: unknown): string => JSON.stringify(sorted(payload)) ?? "{}"
-
-const sorted = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (!Predicate.isRecord(value)) return value
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])])
-  )
-}

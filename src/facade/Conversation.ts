@@ -68,9 +68,9 @@ export class Conversation<A> {
   readonly inStep = <B>(code: () => B): B => insideStep.run(this, code)
 
   readonly ask: Ask = <B>(effect: () => Effect.Effect<B, unknown, Env>) => {
-    if (insideStep.getStore() === this) return Promise.reject(new Error(refusals.step))
-    if (this.result !== undefined) return Promise.reject(new Error(refusals.over))
     const answer = new Promise<B>((resolve, reject) => {
+      const refusal = this.refusal
+      if (refusal !== undefined) return reject(new Error(refusal))
       // what throws here, such as a name that is none, is what the promise rejects with
       const asked = unlessSuspended(effect())
       if (this.left) return
@@ -84,6 +84,11 @@ export class Conversation<A> {
     // one that nobody awaits must not end the process
     answer.catch(nothing)
     return answer
+  }
+
+  private get refusal(): string | undefined {
+    if (insideStep.getStore() === this) return refusals.step
+    return this.result === undefined ? undefined : refusals.over
   }
 
   /** Executes the function, and all that it asks for, to its end. */

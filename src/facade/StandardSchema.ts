@@ -4,6 +4,7 @@
  */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import { messageOf } from "./Errors.js"
 
 /** The interface of the specification, as far as it is asked for here. */
 export interface StandardSchema<Input = unknown, Output = Input> {
@@ -34,20 +35,18 @@ export const validated = <A>(
 ): Effect.Effect<A, Invalid> =>
   schema === undefined ? Effect.succeed(value) : check(schema, value)
 
-/** What the validator makes of the value. */
+/** What the validator makes of the value. One that throws does not take it. */
 export const check = <A>(
   schema: StandardSchema<unknown, A>,
   value: unknown
 ): Effect.Effect<A, Invalid> =>
-  Effect.suspend(() => {
-    const result = schema["~standard"].validate(value)
-    return result instanceof Promise
-      ? Effect.flatMap(
-          Effect.promise(() => result),
-          outcome
-        )
-      : outcome(result)
-  })
+  Effect.flatMap(
+    Effect.tryPromise({
+      try: async () => schema["~standard"].validate(value),
+      catch: (error) => new Invalid({ message: messageOf(error) })
+    }),
+    outcome
+  )
 
 const outcome = <A>(result: Result<A>): Effect.Effect<A, Invalid> =>
   result.issues === undefined

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import * as Typed from "../internal/Typed.js"
 import { InvalidPayload } from "../Runs.js"
 import * as Step from "../Step.js"
+import { canonical } from "./Canonical.js"
 import { type Ask, type Conversation, type Env, unlessSuspended } from "./Conversation.js"
 import { RecordedError, RecordedErrorSchema, recorded } from "./RecordedError.js"
 import { check, type StandardSchema } from "./StandardSchema.js"
@@ -87,8 +88,12 @@ export interface WorkflowContext {
     options?: StepOptions
   ) => Promise<A>
 
-  /** Waits, for a moment or for months; a restart does not begin it anew. */
-  readonly sleep: (duration: Duration.DurationInput) => Promise<void>
+  /**
+   * Waits, for a moment or for months; a restart does not begin it anew. It is known by its duration,
+   * or by a name, and by a number like a step: branches that run concurrently and sleep as long as
+   * each other give theirs names.
+   */
+  readonly sleep: (duration: Duration.DurationInput, name?: string) => Promise<void>
 
   /** Waits for the signal of that name. Every call with one name has the first value. */
   readonly signal: <A = unknown>(name: string, options?: SignalOptions<A>) => Promise<A>
@@ -237,11 +242,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     )
   }
 
-  const childOf = <W extends Workflow.Any>(
-    workflow: W,
-    place: string,
-    payload: Typed.Payload<W> | undefined
-  ) =>
+  const childOf = <W extends Workflow.Any>(workflow: W, payload: Typed.Payload<W> | undefined) =>
     Effect.gen(function* () {
       const engine = yield* WorkflowEngine
       const encoded = yield* Typed.encodePayload(workflow, payload)
@@ -250,7 +251,8 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
       )
       const executionId =
         OwnKey in workflow && workflow[OwnKey] === false
-          ? digest(`${runId}/child/${place}`)
+          ? // by its payload first: the order of calls may be another on replay
+            digest(`${runId}/child/${childName(`${workflow.name}/${canonical(encoded)}`)}`)
           : yield* workflow.executionId(decoded)
       const child = yield* unlessSuspended(
         engine.execute(executable(workflow), { executionId, payload: decoded })
@@ -270,13 +272,14 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
         // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
         return stepOf(unique, execute, options) as Effect.Effect<never, unknown, never>
       }),
-    sleep: (duration) =>
-      ask(() =>
-        DurableClock.sleep({
-          name: `sleep/${sleepName("sleep")}`,
-          duration: wholeMillis(duration)
+    sleep: (given, name) =>
+      ask(() => {
+        const duration = wholeMillis(given)
+        return DurableClock.sleep({
+          name: `sleep/${sleepName(name ?? Duration.format(duration))}`,
+          duration
         })
-      ),
+      }),
     signal: (name, { schema, timeout } = {}) =>
       ask(() => {
         const value = signalOf(name, signalName(checked(name)), timeout)
@@ -288,7 +291,6 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
           )
         )
       }),
-    child: (workflow, ...[payload]) =>
-      ask(() => childOf(workflow, childName(workflow.name), payload))
+    child: (workflow, ...[payload]) => ask(() => childOf(workflow, payload))
   }
 }

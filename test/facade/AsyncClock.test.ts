@@ -1,10 +1,12 @@
 /** Async workflows whose time is the test's. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { defineWorkflow } from "../../src/AsyncWorkflow.js"
 import { Runs } from "../../src/Runs.js"
 import { inProcess, memoryTest, pass, register, temporaryFile, until } from "../engine/support.js"
+import { gate } from "./support.js"
 
 const start = (workflow: string) =>
   Effect.flatMap(Runs, (runs) => Effect.map(runs.start({ workflow }), ({ runId }) => runId))
@@ -125,5 +127,47 @@ describe("an async workflow", () => {
         assert.deepStrictEqual(log, [1, 2, 3])
       }).pipe(process)
     })
+  )
+
+  it.scoped(
+    "gives concurrent branches their own on replay, in whatever order they came first",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* temporaryFile
+        const child = defineWorkflow("child", {}, async (_, { name }: { name: string }) => name)
+        const late = gate()
+        const parent = defineWorkflow("parent", {}, (ctx) => {
+          const branch = async (name: string, work: Promise<void>, hours: number) => {
+            await ctx.step(name, () => work)
+            const said = await ctx.child(child, { name })
+            await ctx.sleep(`${hours} hours`)
+            return `${said} after ${await ctx.step(`${name} ends`, now)}`
+          }
+          return Promise.all([branch("a", late.pass, 1), branch("b", Promise.resolve(), 2)])
+        })
+        let now = () => 0
+        const process = inProcess(filename, Layer.merge(parent.layer, child.layer))
+        const runId = yield* Effect.gen(function* () {
+          const clock = yield* Effect.clock
+          now = () => clock.unsafeCurrentTimeMillis()
+          const runId = yield* start("parent")
+          yield* until(
+            "b is asleep",
+            Effect.map(get(runId), ({ steps }) => steps.some(({ name }) => name === "b"))
+          )
+          yield* pass(1)
+          late.open()
+          yield* untilStatus(runId, "suspended")
+          return runId
+        }).pipe(process)
+        yield* Effect.gen(function* () {
+          yield* untilStatus(runId, "suspended")
+          yield* pass("1 hour")
+          yield* untilStatus(runId, "suspended")
+          yield* pass("1 hour")
+          yield* untilStatus(runId, "completed")
+          assert.deepStrictEqual((yield* get(runId)).result, ["a after 3600001", "b after 7200000"])
+        }).pipe(process)
+      })
   )
 })

@@ -1,7 +1,7 @@
 /** Workflows that are async functions, on executors in memory and on a file. */
 import * as Schema from "effect/Schema"
 import { describe, expect, expectTypeOf, it } from "vitest"
-import { defineWorkflow, RecordedError } from "../../src/AsyncWorkflow.js"
+import { defineWorkflow, RecordedError, type StandardSchema } from "../../src/AsyncWorkflow.js"
 import type * as WorkflowExecutor from "../../src/WorkflowExecutor.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
@@ -100,6 +100,24 @@ describe("an async workflow", () => {
       message: expect.stringMatching(/id: Expected string, actual 1/)
     })
     expect((await executor.list()).runs).toHaveLength(2)
+  })
+
+  it("takes nothing that its validator throws at", async () => {
+    const payload: StandardSchema<object> = {
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: () => {
+          throw new Error("no idea")
+        }
+      }
+    }
+    const odd = defineWorkflow("odd", { payload }, async () => 1)
+    const executor = await memory([odd])
+    expect(await rejection(executor.submit(odd, {}))).toMatchObject({
+      _tag: "InvalidPayload",
+      message: expect.stringContaining("no idea")
+    })
   })
 
   it("fails where its result is not what it is to be", async () => {
