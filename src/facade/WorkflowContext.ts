@@ -170,6 +170,10 @@ const stepContext = (runId: string, name: string, attempt: number, signal: Abort
   idempotencyKey: digest(`${runId}/${name}`)
 })
 
+/** What was recorded of an `A`; nobody checks that it still is one. */
+const recordedOf = <A, E>(effect: Effect.Effect<unknown, E, Env>) =>
+  effect as Effect.Effect<A, E, Env>
+
 /** As the engine takes it: its types ask for one workflow, and these are any. */
 const executable = <W extends Workflow.Any>(workflow: W) =>
   workflow as Workflow.Any as Workflow.Workflow<
@@ -212,6 +216,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
               onTimeout: () => tookLonger(`Step ${JSON.stringify(name)}`, timeout)
             })
     })
+    if (retries === 0) return activity
     return Step.retry(activity, {
       times: retries,
       schedule: scheduleOf(backoff),
@@ -252,7 +257,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
       const executionId =
         OwnKey in workflow && workflow[OwnKey] === false
           ? // by its payload first: the order of calls may be another on replay
-            digest(`${runId}/child/${childName(`${workflow.name}/${canonical(encoded)}`)}`)
+            digest(`${runId}/${childName(`${workflow.name}/${canonical(encoded)}`)}`).slice(0, 32)
           : yield* workflow.executionId(decoded)
       const child = yield* unlessSuspended(
         engine.execute(executable(workflow), { executionId, payload: decoded })
@@ -266,12 +271,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
   return {
     runId,
     step: (name, execute, options = {}) =>
-      ask(() => {
-        const unique = stepName(checked(name))
-        // what comes back is what was recorded of an `A`
-        // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-        return stepOf(unique, execute, options) as Effect.Effect<never, unknown, never>
-      }),
+      ask(() => recordedOf(stepOf(stepName(checked(name)), execute, options))),
     sleep: (given, name) =>
       ask(() => {
         const duration = wholeMillis(given)
@@ -283,7 +283,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     signal: (name, { schema, timeout } = {}) =>
       ask(() => {
         const value = signalOf(name, signalName(checked(name)), timeout)
-        if (schema === undefined) return value as Effect.Effect<never, RecordedError, Env>
+        if (schema === undefined) return recordedOf(value)
         return Effect.flatMap(value, (value) =>
           Effect.mapError(
             check(schema, value),

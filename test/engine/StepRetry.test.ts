@@ -2,6 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Activity } from "@effect/workflow"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -9,6 +10,7 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import { expectTypeOf } from "vitest"
 import * as Step from "../../src/Step.js"
 import {
   type Env,
@@ -139,6 +141,25 @@ describe("a step that is tried again", () => {
       ])
     })
   )
+})
+
+class Bank extends Context.Tag("Bank")<Bank, { readonly charge: Effect.Effect<string> }>() {}
+
+describe("what is tried again", () => {
+  it("has the types of its Activity", () => {
+    const charge = step(
+      "charge",
+      Effect.flatMap(Bank, (bank) => bank.charge)
+    )
+    const schedule = Schedule.spaced("1 second")
+    type Charged = Effect.Effect<string, string, Bank | Env>
+    const first = Step.retry(charge, { times: 1, while: (error) => error.length > 1 })
+    const last = charge.pipe(Step.retry({ schedule, while: (error) => error.length > 1 }))
+    expectTypeOf(first).toEqualTypeOf<Charged>()
+    expectTypeOf(last).toEqualTypeOf<Charged>()
+    // @ts-expect-error an effect that is no Activity is no step
+    assert.isTrue(Effect.isEffect(Step.retry(Effect.void, { times: 1 })))
+  })
 })
 
 describe("a wait between attempts", () => {

@@ -14,7 +14,9 @@ const memory = (workflows: WorkflowExecutor.Options["workflows"], options = {}) 
   started(inMemory({ workflows, ...options }))
 
 const suspended = (executor: WorkflowExecutor.WorkflowExecutor, runId: string) =>
-  expect.poll(async () => (await runOf(executor, runId)).status).toBe("suspended")
+  expect
+    .poll(async () => (await runOf(executor, runId)).status, { timeout: 20_000 })
+    .toBe("suspended")
 
 /** The run as it is now. */
 const runOf = async (executor: WorkflowExecutor.WorkflowExecutor, runId: string) => {
@@ -528,6 +530,17 @@ describe("the context", () => {
       { message: expect.stringContaining("inside a step") },
       { message: expect.stringContaining("has returned") }
     ])
+  })
+})
+
+describe("another run", () => {
+  it("may be started inside a step, as by anybody", async () => {
+    const other = defineWorkflow("other", {}, (ctx) => ctx.step("a", () => "other"))
+    const outer = defineWorkflow("outer", {}, (ctx) =>
+      ctx.step("outer", () => executor.execute(other))
+    )
+    const executor: WorkflowExecutor.WorkflowExecutor = await memory([outer, other])
+    expect(await executor.execute(outer)).toBe("other")
   })
 })
 
