@@ -1,37 +1,39 @@
 /**
  * An executor for apps that are not Effect apps: promises, and a state to look at.
  *
- * Workflows are written with `@effect/workflow` all the same; the app around them need not know.
+ * Workflows are async functions, by `defineWorkflow`, or written with `@effect/workflow`.
  * Everything that rejects does so with an `Error` that has a `_tag`.
  *
  * @example
  * const executor = WorkflowExecutor.sqlite({
  *   database: "data/executor.db",
- *   workflows: OrderLive,
+ *   workflows: [order],
  *   handleSignals: true
  * })
  * await executor.start()
  *
- * const receipt = await executor.execute(Order, { orderId: "1" })
+ * const receipt = await executor.execute(order, { orderId: "1" })
  *
  * await executor.stop()
  */
-import type { DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
+import { DurableDeferred, type Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
+import * as AsyncWorkflow from "./AsyncWorkflow.js"
 import type { Dispatcher } from "./Dispatcher.js"
 import * as Executor from "./Executor.js"
 import { call, resultOf, submitted, type WaitOptions } from "./facade/Calls.js"
 import { Lifecycle } from "./facade/Lifecycle.js"
 import { addressOf, type Provided } from "./facade/Opened.js"
 import { type Poll, polled } from "./facade/Results.js"
+import { watched } from "./facade/Watch.js"
 import * as Typed from "./internal/Typed.js"
 import type { Drained } from "./Runner.js"
 import type * as RunnerConfig from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import type { RunStore } from "./RunStore.js"
-import { Runs } from "./Runs.js"
+import { type ListRequest, Runs, type RunsPage, type RunWithStepsView } from "./Runs.js"
 
 export type { WaitOptions } from "./facade/Calls.js"
 export {
@@ -142,20 +144,67 @@ export interface WorkflowExecutor {
    * @example
    * await executor.signal(Approval, { runId }, true)
    * await executor.signal(Approval, { token }, true)
+   * // to `ctx.signal("approval")` of a workflow that is an async function
+   * await executor.signal("approval", { runId }, { by: "Ada" })
    */
-  readonly signal: <Value extends Schema.Schema.Any, Error extends Schema.Schema.All>(
+  readonly signal: SendSignal
+
+  /**
+   * A page of runs, newest first. Rejects with `InvalidCursor`.
+   *
+   * @example
+   * const { nextCursor, runs } = await executor.list({ workflow: "order", status: ["failed"] })
+   */
+  readonly list: (request?: ListRequest) => Promise<RunsPage>
+
+  /**
+   * Lets a run that failed or was interrupted go on from the step that failed. Rejects with
+   * `RunNotFound`, or with `NotRetryable` where its status or its compensations do not allow it.
+   */
+  readonly retry: (runId: string) => Promise<void>
+
+  /**
+   * Removes a run that is over, with its steps and signals. Rejects with `RunNotFound`, or with
+   * `RunNotFinished` where it, or one that started it, is not over.
+   */
+  readonly remove: (runId: string) => Promise<void>
+
+  /**
+   * A run with its steps, now and whenever it has changed, until it is over; also where another
+   * process executes it. Changes that follow each other closely may come as one. Rejects with
+   * `RunNotFound`, and with `RunNotOver` when the executor stops first.
+   *
+   * @example
+   * for await (const { status, steps } of executor.watch(runId)) console.log(status, steps.length)
+   */
+  readonly watch: (
+    runId: string,
+    options?: WaitOptions
+  ) => AsyncGenerator<RunWithStepsView, void, undefined>
+}
+
+/** Sends a signal: by the deferred that the workflow waits for, or by its name. */
+export interface SendSignal {
+  <Value extends Schema.Schema.Any, Error extends Schema.Schema.All>(
     deferred: DurableDeferred.DurableDeferred<Value, Error>,
     target: Typed.SignalTarget,
     value: Value["Type"]
-  ) => Promise<void>
+  ): Promise<void>
+  (name: string, target: Typed.SignalTarget, value?: unknown): Promise<void>
 }
 
 /** What the layer of the workflows may ask for. */
 export type WorkflowServices = WorkflowEngine.WorkflowEngine | Runs | Dispatcher | RunStore
 
+/** A workflow that is an async function, or the layer of workflows written with Effect. */
+export type Workflows = AsyncWorkflow.Any | Layer.Layer<never, unknown, WorkflowServices>
+
 export interface Options extends Partial<RunnerConfig.RunnerOptions> {
-  /** The registrations (`Workflow.toLayer`), with all they need. */
-  readonly workflows: Layer.Layer<never, unknown, WorkflowServices>
+  /**
+   * The workflows: those of `defineWorkflow`, and registrations of others (`Workflow.toLayer`) with
+   * all they need.
+   */
+  readonly workflows: Workflows | ReadonlyArray<Workflows>
   /** The HTTP API, on a server of its own. Default: `false`, none. */
   readonly http?: Executor.HttpOptions | false | undefined
   /**
@@ -188,11 +237,29 @@ export interface SqliteOptions extends Options {
  * const executor = WorkflowExecutor.sqlite({ database: "data/executor.db", workflows: OrderLive })
  */
 export const sqlite = (options: SqliteOptions): WorkflowExecutor =>
-  make(Executor.layer({ ...options, http: options.http ?? false }), true, options)
+  make(Executor.layer(executorOptions(options)), true, options)
 
 /** An executor in memory: its runs end with it. */
 export const memory = (options: Options): WorkflowExecutor =>
-  make(Executor.layerMemory({ ...options, http: options.http ?? false }), false, options)
+  make(Executor.layerMemory(executorOptions(options)), false, options)
+
+const executorOptions = <O extends Options>(options: O) => ({
+  ...options,
+  workflows: layerOf(options.workflows),
+  http: options.http ?? false
+})
+
+const layerOf = (
+  workflows: Options["workflows"]
+): Layer.Layer<never, unknown, WorkflowServices> => {
+  if (AsyncWorkflow.isAsyncWorkflow(workflows)) return workflows.layer
+  if (!isMany(workflows)) return workflows
+  const none: Layer.Layer<never, unknown, WorkflowServices> = Layer.empty
+  return workflows.map(layerOf).reduce((all, layer) => Layer.merge(all, layer), none)
+}
+
+const isMany = (workflows: Options["workflows"]): workflows is ReadonlyArray<Workflows> =>
+  Array.isArray(workflows)
 
 const make = (
   layer: Layer.Layer<Provided, unknown>,
@@ -226,11 +293,22 @@ const make = (
     poll: (workflow, runId) => call(lifecycle, () => polled(workflow, runId)),
     interrupt: (runId) => on((runs) => runs.interrupt(runId)),
     resume: (runId) => on((runs) => runs.resume(runId)),
-    signal: (deferred, target, value) =>
-      call(lifecycle, () =>
-        Effect.flatMap(Typed.encodeSignal(deferred, target, value), (signal) =>
-          Effect.flatMap(Runs, (runs) => runs.signal(signal))
-        )
+    signal: <Value extends Schema.Schema.Any, Error extends Schema.Schema.All>(
+      to: DurableDeferred.DurableDeferred<Value, Error> | string,
+      target: Typed.SignalTarget,
+      value?: Value["Type"]
+    ) => {
+      const encoded =
+        typeof to === "string"
+          ? Typed.encodeSignal(DurableDeferred.make(to, { success: Schema.Unknown }), target, value)
+          : Typed.encodeSignal(to, target, value)
+      return call(lifecycle, () =>
+        Effect.flatMap(encoded, (signal) => Effect.flatMap(Runs, (runs) => runs.signal(signal)))
       )
+    },
+    list: (request) => on((runs) => runs.list(request)),
+    retry: (runId) => on((runs) => runs.retry(runId)),
+    remove: (runId) => on((runs) => runs.remove(runId)),
+    watch: (runId, options) => watched(lifecycle, runId, durable, options)
   }
 }

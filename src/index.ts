@@ -1,6 +1,8 @@
 /**
  * A durable workflow executor for Effect.
  */
+export * as AsyncWorkflow from "./AsyncWorkflow.js"
+export { defineWorkflow } from "./AsyncWorkflow.js"
 export * as Client from "./Client.js"
 export * as Events from "./Events.js"
 export * as Executor from "./Executor.js"
@@ -16,6 +18,7 @@ export * as Runs from "./Runs.js"
 export * as Shutdown from "./Shutdown.js"
 export { Signals } from "./Signals.js"
 export * as SqlRunStore from "./SqlRunStore.js"
+export * as Step from "./Step.js"
 export type { StepInFlight } from "./StepInFlight.js"
 export * as Exposed from "./telemetry/Exposed.js"
 export * as WorkflowExecutor from "./WorkflowExecutor.js"

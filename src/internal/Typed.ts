@@ -9,21 +9,55 @@ import * as Either from "effect/Either"
 import type * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import { exitFromJson, stringify } from "../engine/Codec.js"
 import type { Json } from "../RunStore.js"
 import { InvalidPayload, InvalidSignal } from "../Runs.js"
 
 /** What `workflow.execute` takes: fields with defaults may be left out. */
-export type Payload<W extends Workflow.Any> = Schema.Simplify<
-  Schema.Struct.Constructor<W["payloadSchema"]["fields"]>
->
+export type Payload<W extends Workflow.Any> =
+  W["payloadSchema"] extends JsonPayload<infer P>
+    ? P
+    : Schema.Simplify<Schema.Struct.Constructor<W["payloadSchema"]["fields"]>>
 
 /** The payload, which can be left out where the workflow takes nothing; then the rest. */
 export type Arguments<W extends Workflow.Any, Rest extends ReadonlyArray<unknown> = []> = [
-  keyof W["payloadSchema"]["fields"]
+  W["payloadSchema"] extends JsonPayload<infer P>
+    ? undefined extends P
+      ? never
+      : P
+    : keyof W["payloadSchema"]["fields"]
 ] extends [never]
   ? [payload?: Payload<W> | undefined, ...rest: Rest]
   : [payload: Payload<W>, ...rest: Rest]
+
+const JsonPayloadTypeId: unique symbol = Symbol.for("effect-workflow-executor/JsonPayload")
+
+/** The payload of a workflow that is an async function: any JSON, of which it knows the type. */
+export interface JsonPayload<P> extends Schema.Schema<P, unknown> {
+  readonly [JsonPayloadTypeId]: typeof JsonPayloadTypeId
+  readonly fields: Schema.Struct.Fields
+  readonly make: (payload: P) => P
+}
+
+/** @param check what is not to be a payload fails; else it is the value itself */
+export const JsonPayload = <P>(
+  check: (
+    value: unknown,
+    ast: SchemaAST.Transformation
+  ) => Effect.Effect<unknown, ParseResult.ParseIssue>
+): JsonPayload<P> => {
+  const { ast } = Schema.transformOrFail(Schema.Unknown, Schema.Unknown, {
+    strict: true,
+    decode: (value, _, ast) => check(value, ast),
+    encode: ParseResult.succeed
+  })
+  return Object.assign(Schema.make<P, unknown>(ast), {
+    [JsonPayloadTypeId]: JsonPayloadTypeId,
+    fields: {},
+    make: (payload: P) => payload
+  } as const)
+}
 
 export type Success<W extends Workflow.Any> = Schema.Schema.Type<W["successSchema"]>
 
