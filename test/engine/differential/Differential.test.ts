@@ -1,0 +1,90 @@
+/**
+ * Random programs come to the same outcome on this engine as by plain interpretation, undisturbed
+ * and with drains, kills and evictions at random points. See `Program.ts` for what a program is.
+ *
+ * By the environment:
+ *
+ * - `DIFFERENTIAL_PROGRAMS`: how many programs. Default: 60.
+ * - `DIFFERENTIAL_SEED`: which. Default: 9. A failure says its seed.
+ * - `DIFFERENTIAL_ONLY`: the nodes that programs are made of, by their tags with commas between.
+ * - `DIFFERENTIAL_KINDS`: likewise of disturbances.
+ * - `DIFFERENTIAL_REPLAY`: a scenario as JSON, as a failure has printed it: nothing else is run.
+ *
+ * 20,000 of them take a while:
+ *
+ *     DIFFERENTIAL_PROGRAMS=20000 DIFFERENTIAL_SEED=$RANDOM \
+ *       npx vitest run test/engine/differential
+ */
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as FastCheck from "effect/FastCheck"
+import * as TestContext from "effect/TestContext"
+import * as Disturbed from "./Disturbed.js"
+import { expected } from "./Model.js"
+import { type Disturbance, type Scenario, scenarios } from "./Program.js"
+
+/** What is wrong with how the engine executes it. */
+const problemsOf = ({ disturbances, patient, program }: Scenario) =>
+  Effect.gen(function* () {
+    const model = expected(program)
+    if (model === undefined) return ["the model does not know what it comes to"]
+    const calm = yield* Disturbed.run(program, [])
+    const wrong = [...Disturbed.problems(model, calm), ...Disturbed.repeated(model, calm)]
+    if (wrong.length > 0) return wrong.map((problem) => `undisturbed: ${problem}`)
+    const stormy = yield* Disturbed.run(program, disturbances, { patient })
+    return Disturbed.problems(model, stormy)
+  }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
+
+const listOf = (variable: string) => process.env[variable]?.split(",").filter((one) => one !== "")
+
+const isKind = (kind: string): kind is Disturbance["kind"] =>
+  kind === "drain" || kind === "kill" || kind === "evict"
+
+const count = Number(process.env.DIFFERENTIAL_PROGRAMS ?? 60)
+const seed = Number(process.env.DIFFERENTIAL_SEED ?? 9)
+const only = listOf("DIFFERENTIAL_ONLY")
+const kinds = listOf("DIFFERENTIAL_KINDS")?.filter(isKind)
+const replay = process.env.DIFFERENTIAL_REPLAY
+
+/** Scenarios that have gone wrong once. */
+const replays: ReadonlyArray<Scenario> =
+  replay === undefined
+    ? []
+    : // as this test has printed it
+      [JSON.parse(replay) as Scenario]
+
+describe("a random program", () => {
+  it.runIf(replays.length > 0)("replayed", async () => {
+    for (const scenario of replays) {
+      assert.deepStrictEqual(await Effect.runPromise(problemsOf(scenario)), [])
+    }
+  })
+
+  it.runIf(replay === undefined)(
+    "comes to the same outcome as by plain interpretation, whatever happens to its process",
+    { timeout: 60_000 + count * 2_000 },
+    async () => {
+      const property = FastCheck.asyncProperty(
+        scenarios((program) => expected(program) !== undefined, {
+          only: only === undefined ? undefined : new Set(only),
+          kinds
+        }),
+        async (scenario) => {
+          const problems = await Effect.runPromise(problemsOf(scenario))
+          if (problems.length > 0) throw new Error(problems.join("\n"))
+        }
+      )
+      const found = await FastCheck.check(property, { numRuns: count, seed })
+      if (!found.failed) return
+      const scenario = found.counterexample?.[0]
+      const problems = scenario === undefined ? [] : await Effect.runPromise(problemsOf(scenario))
+      assert.fail(
+        [
+          `after ${found.numRuns} programs of seed ${found.seed}, made smaller ${found.numShrinks} times:`,
+          JSON.stringify(scenario),
+          ...(problems.length > 0 ? problems : [`not again, but: ${found.error}`])
+        ].join("\n")
+      )
+    }
+  )
+})
