@@ -4,7 +4,7 @@
  *
  * By the environment:
  *
- * - `DIFFERENTIAL_PROGRAMS`: how many programs. Default: 60.
+ * - `DIFFERENTIAL_PROGRAMS`: how many programs. Default: 400.
  * - `DIFFERENTIAL_SEED`: which. Default: 9. A failure says its seed.
  * - `DIFFERENTIAL_ONLY`: the nodes that programs are made of, by their tags with commas between.
  * - `DIFFERENTIAL_KINDS`: likewise of disturbances.
@@ -20,19 +20,26 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as TestContext from "effect/TestContext"
 import * as Disturbed from "./Disturbed.js"
-import { expected } from "./Model.js"
-import { type Disturbance, type Scenario, scenarios } from "./Program.js"
+import { type Expected, expected } from "./Model.js"
+import { type Disturbance, programsAtATime, type Scenario, scenarios } from "./Program.js"
 
-/** What is wrong with how the engine executes it. */
-const problemsOf = ({ disturbances, patient, program }: Scenario) =>
+/** What is wrong with how the engine executes them. */
+const problemsOf = ({ disturbances, patient, programs }: Scenario) =>
   Effect.gen(function* () {
-    const model = expected(program)
-    if (model === undefined) return ["the model does not know what it comes to"]
-    const calm = yield* Disturbed.run(program, [])
-    const wrong = [...Disturbed.problems(model, calm), ...Disturbed.repeated(model, calm)]
-    if (wrong.length > 0) return wrong.map((problem) => `undisturbed: ${problem}`)
-    const stormy = yield* Disturbed.run(program, disturbances, { patient })
-    return Disturbed.problems(model, stormy)
+    const models = programs.flatMap((program) => expected(program) ?? [])
+    if (models.length < programs.length) return ["the model does not know what it comes to"]
+    const wrong = (when: string, of: (model: Expected, n: number) => ReadonlyArray<string>) =>
+      models.flatMap((model, n) =>
+        of(model, n).map((problem) => `program ${n}, ${when}: ${problem}`)
+      )
+    const calm = yield* Disturbed.run(programs, [])
+    const problems = wrong("undisturbed", (model, n) => [
+      ...Disturbed.problems(model, calm[n]!),
+      ...Disturbed.repeated(model, calm[n]!)
+    ])
+    if (problems.length > 0) return problems
+    const stormy = yield* Disturbed.run(programs, disturbances, { patient })
+    return wrong("disturbed", (model, n) => Disturbed.problems(model, stormy[n]!))
   }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
 
 const listOf = (variable: string) => process.env[variable]?.split(",").filter((one) => one !== "")
@@ -40,7 +47,7 @@ const listOf = (variable: string) => process.env[variable]?.split(",").filter((o
 const isKind = (kind: string): kind is Disturbance["kind"] =>
   kind === "drain" || kind === "kill" || kind === "evict"
 
-const count = Number(process.env.DIFFERENTIAL_PROGRAMS ?? 60)
+const count = Number(process.env.DIFFERENTIAL_PROGRAMS ?? 400)
 const seed = Number(process.env.DIFFERENTIAL_SEED ?? 9)
 const only = listOf("DIFFERENTIAL_ONLY")
 const kinds = listOf("DIFFERENTIAL_KINDS")?.filter(isKind)
@@ -62,7 +69,7 @@ describe("a random program", () => {
 
   it.runIf(replay === undefined)(
     "comes to the same outcome as by plain interpretation, whatever happens to its process",
-    { timeout: 60_000 + count * 2_000 },
+    { timeout: 120_000 + count * 500 },
     async () => {
       const property = FastCheck.asyncProperty(
         scenarios((program) => expected(program) !== undefined, {
@@ -74,13 +81,16 @@ describe("a random program", () => {
           if (problems.length > 0) throw new Error(problems.join("\n"))
         }
       )
-      const found = await FastCheck.check(property, { numRuns: count, seed })
+      const found = await FastCheck.check(property, {
+        numRuns: Math.ceil(count / programsAtATime),
+        seed
+      })
       if (!found.failed) return
       const scenario = found.counterexample?.[0]
       const problems = scenario === undefined ? [] : await Effect.runPromise(problemsOf(scenario))
       assert.fail(
         [
-          `after ${found.numRuns} programs of seed ${found.seed}, made smaller ${found.numShrinks} times:`,
+          `after ${found.numRuns * programsAtATime} programs of seed ${found.seed}, made smaller ${found.numShrinks} times:`,
           JSON.stringify(scenario),
           ...(problems.length > 0 ? problems : [`not again, but: ${found.error}`])
         ].join("\n")

@@ -35,16 +35,21 @@ export interface Report {
   readonly violations: ReadonlyArray<string>
 }
 
-/** What all processes of one program have done, but for those that were killed. */
+/** What all processes have done of one program, but for those that were killed. */
 class Log {
+  exit: string | undefined
   readonly executed: Array<string> = []
   readonly undone: Array<string> = []
   readonly violations: Array<string> = []
-  /** Runs that are known of: the program's and those of its children. */
-  readonly runs = new Set<string>()
+  /** Its run, and those of its children that are known of. */
+  readonly runs: Set<string>
   readonly signals = new Map<string, Live.Signal>()
   private readonly recorded = new Set<string>()
   private readonly sent = new Set<string>()
+
+  constructor(readonly runId: string) {
+    this.runs = new Set([runId])
+  }
 
   /** For one process; `killed` ones are not listened to. */
   notes(process: { readonly killed: boolean }): Live.Notes {
@@ -114,81 +119,117 @@ const send = ({ how, name, runId, workflow }: Live.Signal) => {
 /** How many turns a program gets that nothing disturbs any more. */
 const patience = 4_000
 
-/** Sends what is awaited and lets time pass, until the run is over or so many turns are. */
-const drive = (log: Log, runId: string, rounds: number) =>
+/** Sends what is awaited and lets time pass, until all runs are over or so many turns are. */
+const drive = (logs: ReadonlyArray<Log>, rounds: number) =>
   Effect.gen(function* () {
-    let actions = 0
+    let idle = 0
     for (let round = 0; round < rounds; round++) {
       yield* moment(round)
       if (round % 4 !== 3) continue
-      const result = yield* Live.Root.poll(runId)
-      if (result?._tag === "Complete") return Live.textOf(result.exit)
-      const signal = log.due()
-      if (signal !== undefined) yield* send(signal)
-      else if (++actions % 3 === 0)
-        yield* TestClock.adjust(actions % 2 === 0 ? "3 hours" : "20 seconds")
+      let isIdle = true
+      for (const log of logs) {
+        if (log.exit !== undefined) continue
+        const result = yield* Live.Root.poll(log.runId)
+        if (result?._tag === "Complete") log.exit = Live.textOf(result.exit)
+        const signal = log.exit === undefined ? log.due() : undefined
+        if (signal === undefined) continue
+        yield* send(signal)
+        isIdle = false
+      }
+      if (areOver(logs)) return
+      if (isIdle && ++idle % 3 === 0) {
+        yield* TestClock.adjust(idle % 2 === 0 ? "3 hours" : "20 seconds")
+      }
     }
-    return undefined
   })
 
-/** One process: it does that and stops, and what it may need for its stop is time. */
-const inOneProcess =
-  (log: Log, filename: string, stopTimeout: Duration.DurationInput) =>
-  <A, E>(
-    body: (process: {
-      killed: boolean
-    }) => Effect.Effect<A, E, RunStore | WorkflowEngine.WorkflowEngine>
-  ) =>
-    Effect.gen(function* () {
-      const process = { killed: false }
-      const stops = yield* Deferred.make<void>()
-      const fiber = yield* body(process).pipe(
-        Effect.ensuring(Deferred.succeed(stops, undefined)),
-        inProcess(filename, Live.layer(log.notes(process)), {
-          leaseDuration: "30 days",
-          stopTimeout
-        }),
-        Effect.forkDaemon
-      )
-      yield* Effect.raceFirst(Deferred.await(stops), Fiber.await(fiber))
-      for (let n = 0; n < patience; n++) {
-        if (fiber.unsafePoll() !== null) return yield* Fiber.join(fiber)
-        yield* moment(n)
-        if (n > 300 && n % 30 === 0) yield* TestClock.adjust("1 second")
+const areOver = (logs: ReadonlyArray<Log>) => logs.every(({ exit }) => exit !== undefined)
+
+interface Process {
+  /** Nobody listens to it any more. */
+  killed: boolean
+}
+
+/**
+ * One process, which is stopped at the end; for that it may need time to pass.
+ *
+ * @returns whether it has stopped
+ */
+const inOneProcess = <E>(
+  body: Effect.Effect<void, E, RunStore | WorkflowEngine.WorkflowEngine>,
+  options: {
+    readonly filename: string
+    readonly workflows: ReturnType<typeof Live.layer>
+    readonly stopTimeout: Duration.DurationInput
+  }
+) =>
+  Effect.gen(function* () {
+    const stops = yield* Deferred.make<void>()
+    const fiber = yield* body.pipe(
+      Effect.ensuring(Deferred.succeed(stops, undefined)),
+      inProcess(options.filename, options.workflows, {
+        leaseDuration: lease,
+        stopTimeout: options.stopTimeout
+      }),
+      Effect.forkDaemon
+    )
+    yield* Effect.raceFirst(Deferred.await(stops), Fiber.await(fiber))
+    for (let n = 0; n < patience; n++) {
+      if (fiber.unsafePoll() !== null) {
+        yield* Fiber.join(fiber)
+        return true
       }
-      log.violations.push("a process does not stop")
-      return undefined
-    })
+      yield* moment(n)
+      if (n > 300 && n % 30 === 0) yield* TestClock.adjust("1 second")
+    }
+    return false
+  })
 
-let programs = 0
+/** A lease, and a time in which it lapses. */
+const lease = "30 days"
+const lapse = "60 days"
 
-/** Runs it, and says what it has done. */
+let programsBefore = 0
+
+/** Runs the programs side by side, and says what each has done. */
 export const run = (
-  program: Program,
+  programs: ReadonlyArray<Program>,
   disturbances: ReadonlyArray<Disturbance>,
   options: Options = {}
 ) =>
   Effect.gen(function* () {
-    const log = new Log()
-    const left = [...disturbances]
     const stopTimeout = options.patient === true ? "1 minute" : 0
-    const payload = { id: `${programs++}`, at: "p", node: program.node, end: program.end }
-    const runId = yield* Live.Root.executionId(payload)
+    const payloads = programs.map(({ end, node }) => ({
+      id: `${programsBefore++}`,
+      at: "p",
+      node,
+      end
+    }))
+    const logs = new Map<string, Log>()
+    for (const payload of payloads) {
+      logs.set(payload.id, new Log(yield* Live.Root.executionId(payload)))
+    }
+    const all = [...logs.values()]
+    const left = [...disturbances]
     let filename = yield* temporaryFile
-    let exit: string | undefined
+    let isStarted = false
     let isOver = false
 
-    /** Until something ends the process, or the run is over. */
-    const goOn = (process: { killed: boolean }) =>
+    /** Until something ends the process, or all is over. */
+    const goOn = (process: Process) =>
       Effect.gen(function* () {
-        if (log.runs.size === 0) yield* Live.Root.execute(payload, { discard: true })
-        log.runs.add(runId)
+        if (!isStarted) {
+          yield* Effect.forEach(payloads, (payload) =>
+            Live.Root.execute(payload, { discard: true })
+          )
+        }
+        isStarted = true
         while (true) {
           const disturbance = left.shift()
-          yield* log.observe
-          exit = yield* drive(log, runId, disturbance?.after ?? patience)
-          yield* log.observe
-          isOver = exit !== undefined || disturbance === undefined
+          for (const log of all) yield* log.observe
+          yield* drive(all, disturbance?.after ?? patience)
+          for (const log of all) yield* log.observe
+          isOver = areOver(all) || disturbance === undefined
           if (isOver) return
           if (disturbance?.kind === "evict" && options.evict !== undefined) {
             yield* options.evict
@@ -203,12 +244,18 @@ export const run = (
       })
 
     while (!isOver) {
-      yield* inOneProcess(log, filename, stopTimeout)(goOn)
-      // its lease lapses; after a drain there is none
-      if (!isOver) yield* TestClock.adjust("60 days")
+      const process: Process = { killed: false }
+      const notes = new Map(Array.from(logs, ([id, log]) => [id, log.notes(process)]))
+      const stopped = yield* inOneProcess(goOn(process), {
+        filename,
+        workflows: Live.layer((id) => notes.get(id)),
+        stopTimeout
+      })
+      if (!stopped) for (const log of all) log.violations.push("its process does not stop")
+      if (process.killed) yield* TestClock.adjust(lapse)
     }
-    const { executed, undone, violations } = log
-    return { exit, executed, undone, violations } satisfies Report
+    const reports: ReadonlyArray<Report> = all
+    return reports
   })
 
 /** What is wrong with what has come of a program. */

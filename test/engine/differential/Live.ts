@@ -82,42 +82,49 @@ const never = "100000 days"
 
 type Live = Effect.Effect<string, string, Env | Scope.Scope>
 
-/** The workflows of one process. */
-export const layer = (notes: Notes): Layer.Layer<never, never, WorkflowEngine.WorkflowEngine> => {
-  const noted = (
-    runId: string,
-    name: string,
-    end: Effect.Effect<string, string> = Effect.succeed(name),
-    takes = 1
-  ) =>
-    step(
-      name,
-      Effect.gen(function* () {
-        notes.executes(runId, `${name}/${yield* Activity.CurrentAttempt}`)
-        if (takes > 0) yield* turns(takes - 1)
-        return yield* end
-      })
-    )
-
+/**
+ * The workflows of one process.
+ *
+ * @param notesOf by the program's id
+ */
+export const layer = (
+  notesOf: (id: string) => Notes | undefined
+): Layer.Layer<never, never, WorkflowEngine.WorkflowEngine> => {
   const program = (id: string, runId: string, workflow: Workflow.Any) => {
+    const notes = notesOf(id) ?? nobody
+
+    const noted = (
+      name: string,
+      end: Effect.Effect<string, string> = Effect.succeed(name),
+      takes = 1
+    ) =>
+      step(
+        name,
+        Effect.gen(function* () {
+          notes.executes(runId, `${name}/${yield* Activity.CurrentAttempt}`)
+          if (takes > 0) yield* turns(takes - 1)
+          return yield* end
+        })
+      )
+
     const goOn = (node: Node, at: string): Live => {
       switch (node._tag) {
         case "Step":
-          return noted(runId, at, ending(node.how, at), node.takes)
+          return noted(at, ending(node.how, at), node.takes)
         case "Attempts": {
           const attempt = Effect.flatMap(Activity.CurrentAttempt, (attempt) =>
             attempt > node.failures ? Effect.succeed(at) : Effect.fail(at)
           )
-          return Activity.retry(noted(runId, at, attempt), { times: node.times })
+          return Activity.retry(noted(at, attempt), { times: node.times })
         }
         case "Undo": {
           const name = `undo ${at}`
           const undo = Effect.gen(function* () {
             notes.undoes(name)
             if (node.undo === "sleep") yield* DurableClock.sleep({ name, duration: "10 seconds" })
-            if (node.undo !== "plain") yield* Effect.orDie(noted(runId, name))
+            if (node.undo !== "plain") yield* Effect.orDie(noted(name))
           })
-          return noted(runId, at, undefined, node.takes).pipe(Workflow.withCompensation(() => undo))
+          return noted(at, undefined, node.takes).pipe(Workflow.withCompensation(() => undo))
         }
         case "Plain":
           return Effect.as(plain[node.how], at)
@@ -192,7 +199,7 @@ export const layer = (notes: Notes): Layer.Layer<never, never, WorkflowEngine.Wo
             const attempt = Effect.suspend(() =>
               ++attempts > node.failures
                 ? goOn(node.node, `${at}.n`)
-                : noted(runId, `${at}#${attempts}`, Effect.fail(notYet))
+                : noted(`${at}#${attempts}`, Effect.fail(notYet))
             )
             const options = { while: (error: string) => error === notYet }
             return node.delayed
@@ -204,14 +211,13 @@ export const layer = (notes: Notes): Layer.Layer<never, never, WorkflowEngine.Wo
         case "Ensuring":
           return Effect.ensuring(
             goOn(node.node, `${at}.n`),
-            node.by === "plain" ? Effect.void : Effect.orDie(noted(runId, `finalize ${at}`))
+            node.by === "plain" ? Effect.void : Effect.orDie(noted(`finalize ${at}`))
           )
         case "Acquire":
           return Effect.acquireUseRelease(
-            node.acquire === "plain" ? Effect.void : noted(runId, `acquire ${at}`),
+            node.acquire === "plain" ? Effect.void : noted(`acquire ${at}`),
             () => goOn(node.node, `${at}.n`),
-            () =>
-              node.release === "plain" ? Effect.void : Effect.orDie(noted(runId, `release ${at}`))
+            () => (node.release === "plain" ? Effect.void : Effect.orDie(noted(`release ${at}`)))
           )
         case "ForkScoped": {
           const both = Effect.zipRight(
@@ -282,6 +288,13 @@ export const layer = (notes: Notes): Layer.Layer<never, never, WorkflowEngine.Wo
     )
 
   return Layer.merge(workflow(Root), workflow(Child))
+}
+
+const nobody: Notes = {
+  executes: () => {},
+  undoes: () => {},
+  handles: () => {},
+  awaits: () => {}
 }
 
 const notYet = "not yet"

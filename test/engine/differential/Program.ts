@@ -105,8 +105,9 @@ export interface Disturbance {
   readonly after: number
 }
 
+/** Programs that run side by side, and what happens to the process that executes them. */
 export interface Scenario {
-  readonly program: Program
+  readonly programs: ReadonlyArray<Program>
   readonly disturbances: ReadonlyArray<Disturbance>
   /** Steps in flight are waited for in a drain, or cut. */
   readonly patient: boolean
@@ -186,7 +187,7 @@ type Weighted = {
   readonly of: FastCheck.Arbitrary<Node>
 }
 
-const takes = FastCheck.integer({ min: 0, max: 3 })
+const takes = FastCheck.integer({ min: 0, max: 5 })
 const failures = FastCheck.integer({ min: 0, max: 2 })
 const plainOrStep = FastCheck.constantFrom("plain" as const, "step" as const)
 const ending = weighted<End>(["succeeds", 3], ["fails", 2], ["dies", 1])
@@ -361,9 +362,10 @@ const nodes = (depth: number, only: ReadonlySet<string> | undefined): FastCheck.
 const disturbance = (kinds: ReadonlyArray<Disturbance["kind"]>) =>
   FastCheck.record({
     kind: FastCheck.constantFrom(...kinds),
+    // most of what a program does it does in the first turns
     after: FastCheck.oneof(
-      FastCheck.integer({ min: 0, max: 12 }),
-      FastCheck.integer({ min: 0, max: 60 })
+      { weight: 3, arbitrary: FastCheck.integer({ min: 0, max: 10 }) },
+      { weight: 1, arbitrary: FastCheck.integer({ min: 0, max: 60 }) }
     )
   })
 
@@ -373,6 +375,9 @@ export interface Choice {
   /** What happens to their process. Default: everything. */
   readonly kinds?: ReadonlyArray<Disturbance["kind"]> | undefined
 }
+
+/** To build an executor takes longer than most programs do. */
+export const programsAtATime = 4
 
 /**
  * Random programs and what happens to them.
@@ -385,12 +390,15 @@ export const scenarios = (
 ): FastCheck.Arbitrary<Scenario> =>
   new Shrinking(
     FastCheck.record({
-      program: FastCheck.record({
-        node: FastCheck.oneof(nodes(1, only), nodes(2, only), nodes(3, only)),
-        end: ending
-      }).filter((program) => sizeOf(program.node) <= 24 && holds(program)),
-      disturbances: FastCheck.array(disturbance(kinds), { minLength: 1, maxLength: 4 }),
-      patient: FastCheck.boolean()
+      programs: FastCheck.array(
+        FastCheck.record({
+          node: FastCheck.oneof(nodes(1, only), nodes(2, only), nodes(3, only)),
+          end: ending
+        }).filter((program) => sizeOf(program.node) <= 24 && holds(program)),
+        { minLength: programsAtATime, maxLength: programsAtATime }
+      ),
+      disturbances: FastCheck.array(disturbance(kinds), { minLength: 1, maxLength: 5 }),
+      patient: weighted([true, 2], [false, 1])
     }),
     holds
   )
@@ -411,7 +419,7 @@ class Shrinking extends FastCheck.Arbitrary<Scenario> {
   }
 
   override canShrinkWithoutContext(value: unknown): value is Scenario {
-    return typeof value === "object" && value !== null && "program" in value
+    return typeof value === "object" && value !== null && "programs" in value
   }
 
   override shrink(scenario: Scenario): FastCheck.Stream<FastCheck.Value<Scenario>> {
@@ -419,7 +427,7 @@ class Shrinking extends FastCheck.Arbitrary<Scenario> {
     return FastCheck.stream(
       (function* () {
         for (const smaller of smallerScenarios(scenario)) {
-          if (smaller.program === scenario.program || holds(smaller.program)) {
+          if (smaller.programs.every((program) => holds(program))) {
             yield new FastCheck.Value(smaller, undefined)
           }
         }
@@ -428,26 +436,40 @@ class Shrinking extends FastCheck.Arbitrary<Scenario> {
   }
 }
 
+const replaced = <A>(list: ReadonlyArray<A>, index: number, by: A) =>
+  list.map((one, n) => (n === index ? by : one))
+
+const without = <A>(list: ReadonlyArray<A>, index: number) => list.filter((_, n) => n !== index)
+
 function* smallerScenarios(scenario: Scenario): Generator<Scenario> {
-  const { disturbances, program } = scenario
-  for (let n = 0; n < disturbances.length; n++) {
-    yield { ...scenario, disturbances: disturbances.filter((_, other) => other !== n) }
+  const { disturbances, programs } = scenario
+  if (programs.length > 1) {
+    for (const program of programs) yield { ...scenario, programs: [program] }
+    for (const n of programs.keys()) yield { ...scenario, programs: without(programs, n) }
   }
-  for (const node of smallerNodes(program.node))
-    yield { ...scenario, program: { ...program, node } }
-  if (program.end !== "succeeds") {
-    yield { ...scenario, program: { ...program, end: "succeeds" } }
+  for (const n of disturbances.keys()) {
+    yield { ...scenario, disturbances: without(disturbances, n) }
+  }
+  for (const [n, program] of programs.entries()) {
+    for (const smaller of smallerPrograms(program)) {
+      yield { ...scenario, programs: replaced(programs, n, smaller) }
+    }
   }
   for (const [n, { after, kind }] of disturbances.entries()) {
     const changed = (to: Disturbance) => ({
       ...scenario,
-      disturbances: disturbances.map((other, at) => (at === n ? to : other))
+      disturbances: replaced(disturbances, n, to)
     })
     if (kind !== "drain") yield changed({ kind: "drain", after })
     if (after > 0) yield changed({ kind, after: Math.floor(after / 2) })
     if (after > 1) yield changed({ kind, after: after - 1 })
   }
   if (!scenario.patient) yield { ...scenario, patient: true }
+}
+
+function* smallerPrograms(program: Program): Generator<Program> {
+  for (const node of smallerNodes(program.node)) yield { ...program, node }
+  if (program.end !== "succeeds") yield { ...program, end: "succeeds" }
 }
 
 const step: Node = { _tag: "Step", how: "succeeds", takes: 0 }
@@ -465,12 +487,7 @@ function* smallerNodes(node: Node): Generator<Node> {
   }
   yield* simplerNodes(node)
   for (const [n, inner] of own.entries()) {
-    for (const smaller of smallerNodes(inner)) {
-      yield withNodes(
-        node,
-        own.map((other, at) => (at === n ? smaller : other))
-      )
-    }
+    for (const smaller of smallerNodes(inner)) yield withNodes(node, replaced(own, n, smaller))
   }
 }
 
