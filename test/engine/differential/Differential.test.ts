@@ -21,6 +21,7 @@ import * as FastCheck from "effect/FastCheck"
 import * as TestContext from "effect/TestContext"
 import * as Disturbed from "./Disturbed.js"
 import { type Expected, expected } from "./Model.js"
+import * as Plain from "./Plain.js"
 import { type Disturbance, programsAtATime, type Scenario, scenarios } from "./Program.js"
 
 /** What is wrong with how the engine executes them. */
@@ -42,6 +43,16 @@ const problemsOf = ({ disturbances, patient, programs }: Scenario) =>
     return wrong("disturbed", (model, n) => Disturbed.problems(model, stormy[n]!))
   }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
 
+/** What is wrong with the model, if Effect itself executes them. */
+const plainProblemsOf = ({ programs }: Scenario) =>
+  Effect.gen(function* () {
+    const reports = yield* Disturbed.runOn(programs, Plain.layer)
+    return programs.flatMap((program, n) => {
+      const model = expected(program)
+      return model === undefined ? [] : Disturbed.problems(model, reports[n]!)
+    })
+  }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
+
 const listOf = (variable: string) => process.env[variable]?.split(",").filter((one) => one !== "")
 
 const isKind = (kind: string): kind is Disturbance["kind"] =>
@@ -60,6 +71,34 @@ const replays: ReadonlyArray<Scenario> =
     : // as this test has printed it
       [JSON.parse(replay) as Scenario]
 
+/** Fails with the smallest scenario that has problems. */
+const check = async (
+  problemsOf: (scenario: Scenario) => Effect.Effect<ReadonlyArray<string>, unknown>,
+  programs: number
+) => {
+  const choice = { only: only === undefined ? undefined : new Set(only), kinds }
+  const property = FastCheck.asyncProperty(
+    scenarios((program) => expected(program) !== undefined, choice),
+    async (scenario) => {
+      const problems = await Effect.runPromise(problemsOf(scenario))
+      if (problems.length > 0) throw new Error(problems.join("\n"))
+    }
+  )
+  const numRuns = Math.ceil(programs / programsAtATime)
+  const found = await FastCheck.check(property, { numRuns, seed })
+  if (!found.failed) return
+  const scenario = found.counterexample?.[0]
+  const problems = scenario === undefined ? [] : await Effect.runPromise(problemsOf(scenario))
+  const after = found.numRuns * programsAtATime
+  assert.fail(
+    [
+      `after ${after} programs of seed ${found.seed}, made smaller ${found.numShrinks} times:`,
+      JSON.stringify(scenario),
+      ...(problems.length > 0 ? problems : [`not again, but: ${found.error}`])
+    ].join("\n")
+  )
+}
+
 describe("a random program", () => {
   it.runIf(replays.length > 0)("replayed", async () => {
     for (const scenario of replays) {
@@ -68,33 +107,14 @@ describe("a random program", () => {
   })
 
   it.runIf(replay === undefined)(
+    "comes in plain Effect to what the model says",
+    { timeout: 120_000 + count * 500 },
+    () => check(plainProblemsOf, count)
+  )
+
+  it.runIf(replay === undefined)(
     "comes to the same outcome as by plain interpretation, whatever happens to its process",
     { timeout: 120_000 + count * 500 },
-    async () => {
-      const property = FastCheck.asyncProperty(
-        scenarios((program) => expected(program) !== undefined, {
-          only: only === undefined ? undefined : new Set(only),
-          kinds
-        }),
-        async (scenario) => {
-          const problems = await Effect.runPromise(problemsOf(scenario))
-          if (problems.length > 0) throw new Error(problems.join("\n"))
-        }
-      )
-      const found = await FastCheck.check(property, {
-        numRuns: Math.ceil(count / programsAtATime),
-        seed
-      })
-      if (!found.failed) return
-      const scenario = found.counterexample?.[0]
-      const problems = scenario === undefined ? [] : await Effect.runPromise(problemsOf(scenario))
-      assert.fail(
-        [
-          `after ${found.numRuns * programsAtATime} programs of seed ${found.seed}, made smaller ${found.numShrinks} times:`,
-          JSON.stringify(scenario),
-          ...(problems.length > 0 ? problems : [`not again, but: ${found.error}`])
-        ].join("\n")
-      )
-    }
+    () => check(problemsOf, count)
   )
 })

@@ -9,6 +9,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../../src/RunStore.js"
 import { copyInto, inProcess, moment, temporaryFile } from "../support.js"
@@ -191,14 +192,9 @@ const lapse = "60 days"
 
 let programsBefore = 0
 
-/** Runs the programs side by side, and says what each has done. */
-export const run = (
-  programs: ReadonlyArray<Program>,
-  disturbances: ReadonlyArray<Disturbance>,
-  options: Options = {}
-) =>
+/** The programs as runs to start, each with its log. */
+const begun = (programs: ReadonlyArray<Program>) =>
   Effect.gen(function* () {
-    const stopTimeout = options.patient === true ? "1 minute" : 0
     const payloads = programs.map(({ end, node }) => ({
       id: `${programsBefore++}`,
       at: "p",
@@ -209,6 +205,44 @@ export const run = (
     for (const payload of payloads) {
       logs.set(payload.id, new Log(yield* Live.Root.executionId(payload)))
     }
+    const start = Effect.forEach(
+      payloads,
+      (payload) => Live.Root.execute(payload, { discard: true }),
+      { discard: true }
+    )
+    return { logs, start }
+  })
+
+/** Runs the programs side by side on that engine, and says what each has done. */
+export const runOn = <E>(
+  programs: ReadonlyArray<Program>,
+  engine: Layer.Layer<WorkflowEngine.WorkflowEngine, E>
+) =>
+  Effect.gen(function* () {
+    const { logs, start } = yield* begun(programs)
+    const notes = new Map(Array.from(logs, ([id, log]) => [id, log.notes({ killed: false })]))
+    const all = [...logs.values()]
+    yield* Effect.zipRight(start, drive(all, patience)).pipe(
+      Effect.provide(
+        Layer.provideMerge(
+          Live.layer((id) => notes.get(id)),
+          engine
+        )
+      )
+    )
+    const reports: ReadonlyArray<Report> = all
+    return reports
+  })
+
+/** The same on this engine, on a file, whatever happens to the processes. */
+export const run = (
+  programs: ReadonlyArray<Program>,
+  disturbances: ReadonlyArray<Disturbance>,
+  options: Options = {}
+) =>
+  Effect.gen(function* () {
+    const stopTimeout = options.patient === true ? "1 minute" : 0
+    const { logs, start } = yield* begun(programs)
     const all = [...logs.values()]
     const left = [...disturbances]
     let filename = yield* temporaryFile
@@ -218,11 +252,7 @@ export const run = (
     /** Until something ends the process, or all is over. */
     const goOn = (process: Process) =>
       Effect.gen(function* () {
-        if (!isStarted) {
-          yield* Effect.forEach(payloads, (payload) =>
-            Live.Root.execute(payload, { discard: true })
-          )
-        }
+        if (!isStarted) yield* start
         isStarted = true
         while (true) {
           const disturbance = left.shift()
