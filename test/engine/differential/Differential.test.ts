@@ -4,7 +4,7 @@
  *
  * By the environment:
  *
- * - `DIFFERENTIAL_PROGRAMS`: how many programs. Default: 400.
+ * - `DIFFERENTIAL_PROGRAMS`: how many programs. Default: 200.
  * - `DIFFERENTIAL_SEED`: which. Default: 9. A failure says its seed.
  * - `DIFFERENTIAL_ONLY`: the nodes that programs are made of, by their tags with commas between.
  * - `DIFFERENTIAL_KINDS`: likewise of disturbances.
@@ -58,7 +58,7 @@ const listOf = (variable: string) => process.env[variable]?.split(",").filter((o
 const isKind = (kind: string): kind is Disturbance["kind"] =>
   kind === "drain" || kind === "kill" || kind === "evict"
 
-const count = Number(process.env.DIFFERENTIAL_PROGRAMS ?? 400)
+const count = Number(process.env.DIFFERENTIAL_PROGRAMS ?? 200)
 const seed = Number(process.env.DIFFERENTIAL_SEED ?? 9)
 const only = listOf("DIFFERENTIAL_ONLY")
 const kinds = listOf("DIFFERENTIAL_KINDS")?.filter(isKind)

@@ -118,7 +118,7 @@ const send = ({ how, name, runId, workflow }: Live.Signal) => {
 }
 
 /** How many turns a program gets that nothing disturbs any more. */
-const patience = 4_000
+const patience = 2_500
 
 /** Sends what is awaited and lets time pass, until all runs are over or so many turns are. */
 const drive = (logs: ReadonlyArray<Log>, rounds: number) =>
@@ -138,8 +138,8 @@ const drive = (logs: ReadonlyArray<Log>, rounds: number) =>
         isIdle = false
       }
       if (areOver(logs)) return
-      if (isIdle && ++idle % 3 === 0) {
-        yield* TestClock.adjust(idle % 2 === 0 ? "3 hours" : "20 seconds")
+      if (isIdle && ++idle % 2 === 0) {
+        yield* TestClock.adjust(idle % 4 === 0 ? "3 hours" : "20 seconds")
       }
     }
   })

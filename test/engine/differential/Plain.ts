@@ -16,6 +16,21 @@ type Exited = Exit.Exit<unknown, unknown>
 type Result = Workflow.Result<unknown, unknown>
 type Execute = Parameters<WorkflowEngine.Encoded["register"]>[1]
 
+/**
+ * While others wait, `Workflow.wrapActivityResult` keeps who is told to suspend until they do not,
+ * and so `DurableDeferred.raceAll`, which only looks. Here nobody suspends: nobody is counted.
+ */
+const instanceOf = (workflow: Workflow.Any, runId: string) => ({
+  ...WorkflowEngine.WorkflowInstance.initial(workflow, runId),
+  activityState: {
+    latch: Effect.unsafeMakeLatch(),
+    get count() {
+      return 0
+    },
+    set count(_) {}
+  }
+})
+
 const make = Effect.sync(() => {
   const workflows = new Map<string, Execute>()
   const runs = new Map<string, Deferred.Deferred<Result>>()
@@ -41,10 +56,7 @@ const make = Effect.sync(() => {
       const run = yield* Deferred.make<Result>()
       runs.set(runId, run)
       const result = Workflow.intoResult(execute(payload, runId)).pipe(
-        Effect.provideService(
-          WorkflowEngine.WorkflowInstance,
-          WorkflowEngine.WorkflowInstance.initial(workflow, runId)
-        ),
+        Effect.provideService(WorkflowEngine.WorkflowInstance, instanceOf(workflow, runId)),
         Effect.provideService(WorkflowEngine.WorkflowEngine, engine)
       )
       yield* Effect.forkDaemon(Effect.intoDeferred(result, run))
@@ -77,10 +89,7 @@ const make = Effect.sync(() => {
         const known = steps.get(key)
         if (known !== undefined) return known
         const result = yield* Workflow.intoResult(activity.executeEncoded).pipe(
-          Effect.provideService(
-            WorkflowEngine.WorkflowInstance,
-            WorkflowEngine.WorkflowInstance.initial(workflow, executionId)
-          )
+          Effect.provideService(WorkflowEngine.WorkflowInstance, instanceOf(workflow, executionId))
         )
         steps.set(key, result)
         return result
