@@ -24,6 +24,9 @@ import { type Expected, expected } from "./Model.js"
 import * as Plain from "./Plain.js"
 import { type Disturbance, programsAtATime, type Scenario, scenarios } from "./Program.js"
 
+/** What an eviction is, besides a drain. */
+const evict: Disturbed.Options["evict"] = undefined
+
 /** What is wrong with how the engine executes them. */
 const problemsOf = ({ disturbances, patient, programs }: Scenario) =>
   Effect.gen(function* () {
@@ -39,7 +42,7 @@ const problemsOf = ({ disturbances, patient, programs }: Scenario) =>
       ...Disturbed.repeated(model, calm[n]!)
     ])
     if (problems.length > 0) return problems
-    const stormy = yield* Disturbed.run(programs, disturbances, { patient })
+    const stormy = yield* Disturbed.run(programs, disturbances, { patient, evict })
     return wrong("disturbed", (model, n) => Disturbed.problems(model, stormy[n]!))
   }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
 

@@ -12,18 +12,21 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../../src/RunStore.js"
-import { copyInto, inProcess, moment, temporaryFile } from "../support.js"
+import { copyInto, inProcess, type layerFile, moment, temporaryFile } from "../support.js"
 import * as Live from "./Live.js"
 import type { Expected } from "./Model.js"
 import type { Disturbance, Program } from "./Program.js"
 
+/** What a process has. */
+type Provided = Layer.Layer.Success<ReturnType<typeof layerFile>>
+
 export interface Options {
   /**
    * Makes the process let go of what it has in memory, as if there were too much of it, while the
-   * run goes on there. Without it an eviction is a drain.
+   * runs go on there. Without it an eviction is a drain.
    */
-  readonly evict?: Effect.Effect<void> | undefined
-  /** Steps in flight are waited for in a drain, or cut. */
+  readonly evict?: Effect.Effect<void, never, Provided> | undefined
+  /** Steps in flight are waited for in a drain, or cut. Default: cut. */
   readonly patient?: boolean | undefined
 }
 
@@ -157,7 +160,7 @@ interface Process {
  * @returns whether it has stopped
  */
 const inOneProcess = <E>(
-  body: Effect.Effect<void, E, RunStore | WorkflowEngine.WorkflowEngine>,
+  body: Effect.Effect<void, E, Provided>,
   options: {
     readonly filename: string
     readonly workflows: ReturnType<typeof Live.layer>
