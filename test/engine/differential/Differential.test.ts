@@ -233,6 +233,59 @@ const found: Readonly<Record<string, Scenario>> = {
     disturbances: [],
     patient: true
   },
+  "a handler of a workflow with a fork does not see it suspend": {
+    programs: [
+      {
+        node: {
+          _tag: "Handle",
+          by: "catchAllCause",
+          node: { _tag: "ForkJoin", branch: { _tag: "Sleep", how: "short" }, node: step },
+          next: step
+        },
+        end: "succeeds"
+      }
+    ],
+    disturbances: [],
+    patient: true
+  },
+  "a workflow ends while a branch in the background waits": {
+    programs: [
+      {
+        node: {
+          _tag: "ForkScoped",
+          own: true,
+          branch: { _tag: "Never", how: "signal" },
+          node: { _tag: "Undo", undo: "plain", takes: 0 }
+        },
+        end: "succeeds"
+      }
+    ],
+    disturbances: [],
+    patient: true
+  },
+  "a branch fails though another waits": {
+    programs: [
+      {
+        node: {
+          _tag: "All",
+          by: "forEach",
+          concurrency: "unbounded",
+          nodes: [
+            {
+              _tag: "All",
+              by: "all",
+              concurrency: "unbounded",
+              nodes: [{ _tag: "Step", how: "fails", takes: 0 }]
+            },
+            { _tag: "Never", how: "sleep" }
+          ]
+        },
+        end: "succeeds"
+      }
+    ],
+    disturbances: [],
+    patient: true
+  },
   "a child is started beside a branch that waits": {
     programs: [
       {

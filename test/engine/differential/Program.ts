@@ -203,7 +203,7 @@ const leaves: ReadonlyArray<Weighted> = [
     weight: 6,
     of: FastCheck.record({
       _tag: tag("Step"),
-      how: weighted<"succeeds" | "fails" | "dies">(["succeeds", 5], ["fails", 2], ["dies", 1]),
+      how: weighted<"succeeds" | "fails" | "dies">(["succeeds", 8], ["fails", 2], ["dies", 1]),
       takes
     })
   },
@@ -353,11 +353,22 @@ const branches = (node: FastCheck.Arbitrary<Node>): ReadonlyArray<Weighted> => {
   ]
 }
 
+/** A node with as many levels of nodes in it, or fewer. */
 const nodes = (depth: number, only: ReadonlySet<string> | undefined): FastCheck.Arbitrary<Node> => {
   const inner = depth === 0 ? [] : branches(nodes(depth - 1, only))
-  const wanted = [...leaves, ...inner].filter(({ tag }) => only === undefined || only.has(tag))
+  const wanted = [
+    ...leaves,
+    // else most are leaves
+    ...inner.map((branch) => ({ ...branch, weight: 2 * branch.weight }))
+  ].filter(({ tag }) => only === undefined || only.has(tag))
   return FastCheck.oneof(...wanted.map(({ of, weight }) => ({ weight, arbitrary: of })))
 }
+
+const several = (node: FastCheck.Arbitrary<Node>): FastCheck.Arbitrary<Node> =>
+  FastCheck.record({
+    _tag: tag("Seq"),
+    nodes: FastCheck.array(node, { minLength: 2, maxLength: 4 })
+  })
 
 const disturbance = (kinds: ReadonlyArray<Disturbance["kind"]>) =>
   FastCheck.record({
@@ -376,6 +387,9 @@ export interface Choice {
   readonly kinds?: ReadonlyArray<Disturbance["kind"]> | undefined
 }
 
+/** A program of more nodes takes its time, and shows no more. */
+const mostNodes = 20
+
 /** To build an executor takes longer than most programs do. */
 export const programsAtATime = 4
 
@@ -392,9 +406,9 @@ export const scenarios = (
     FastCheck.record({
       programs: FastCheck.array(
         FastCheck.record({
-          node: FastCheck.oneof(nodes(1, only), nodes(2, only), nodes(3, only)),
+          node: FastCheck.oneof(nodes(3, only), several(nodes(2, only))),
           end: ending
-        }).filter((program) => sizeOf(program.node) <= 24 && holds(program)),
+        }).filter((program) => sizeOf(program.node) <= mostNodes && holds(program)),
         { minLength: programsAtATime, maxLength: programsAtATime }
       ),
       disturbances: FastCheck.array(disturbance(kinds), { minLength: 1, maxLength: 5 }),
