@@ -149,6 +149,15 @@ const drive = (logs: ReadonlyArray<Log>, rounds: number) =>
 
 const areOver = (logs: ReadonlyArray<Log>) => logs.every(({ exit }) => exit !== undefined)
 
+/** What was told of a run's end is there still, whatever has happened since. */
+const staysOver = (log: Log) =>
+  Effect.gen(function* () {
+    if (log.exit === undefined) return
+    const result = yield* Live.Root.poll(log.runId)
+    const exit = result?._tag === "Complete" ? Live.textOf(result.exit) : result?._tag
+    if (exit !== log.exit) log.violations.push(`it ${log.exit}, and later: ${exit}`)
+  })
+
 interface Process {
   /** Nobody listens to it any more. */
   killed: boolean
@@ -263,7 +272,7 @@ export const run = (
           yield* drive(all, disturbance?.after ?? patience)
           for (const log of all) yield* log.observe
           isOver = areOver(all) || disturbance === undefined
-          if (isOver) return
+          if (isOver) return yield* Effect.forEach(all, staysOver, { discard: true })
           if (disturbance?.kind === "evict" && options.evict !== undefined) {
             yield* options.evict
             continue
