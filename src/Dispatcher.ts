@@ -12,8 +12,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { ActiveRun, Halt, Registration } from "./engine/ActiveRun.js"
+import * as Events from "./Events.js"
+import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
+import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
 import * as Slots from "./engine/Slots.js"
@@ -84,8 +86,12 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly isDraining: (run: ActiveRun) => boolean
     /** The text of a value, if it is not too large to be stored. @internal */
     readonly bounded: ValueSize.Bounded
-    /** Cuts the run's present pass. @internal */
-    readonly halt: (run: ActiveRun, halt: Halt) => void
+    /** Whether it is a run of this process, and not of another executor in it. @internal */
+    readonly holds: (run: ActiveRun) => boolean
+    /** Ends the run's present pass from outside. @internal */
+    readonly end: (run: ActiveRun, ending: Ending) => void
+    /** Goes on with a run that waits in memory. @internal */
+    readonly activate: (run: ActiveRun) => Effect.Effect<void>
 
     /** The id under which this process holds runs, while it does. @internal */
     readonly executor: () => number | undefined
@@ -126,8 +132,12 @@ export const make: Effect.Effect<
   /** Released when a workflow is registered: this is not an executor that stops. */
   const goesOn = yield* Effect.makeLatch(false)
   const scope = yield* Effect.scope
+  const clock = yield* Effect.clock
+  const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
   const registrations = new Map<string, Registration>()
+  /** All that there have been. */
+  const registrationsOf = new WeakSet<Registration>()
   const deferreds = new Map<string, DurableDeferred.Any>()
   /** Registrations that are being released. */
   const retiring = new Set<Registration>()
@@ -147,8 +157,9 @@ export const make: Effect.Effect<
     persist,
     bounded,
     refuses: isDraining,
-    onLost: (run) => runs.halt(run, { _tag: "lost" }),
-    onLanded: () => runs.poke()
+    onLost: (run) => runs.end(run, { _tag: "lost" }),
+    onLanded: () => runs.poke(),
+    activate: (run) => runs.activate(run)
   })
 
   const runs = Active.make({
@@ -160,8 +171,18 @@ export const make: Effect.Effect<
     isDraining,
     origin: runtime,
     bounded,
+    clock,
+    warm: { runs: config.maxWarmRuns, bytes: config.maxWarmBytes },
     grace: config.stopGrace,
-    onRoom: () => roomFreed()
+    onRoom: () => roomFreed(),
+    onRunning: (run) =>
+      events?.publish({
+        type: "run",
+        at: clock.unsafeCurrentTimeMillis(),
+        runId: run.runId,
+        workflow: run.workflowName,
+        status: "running"
+      })
   })
 
   const results = yield* Results.make(store)
@@ -169,6 +190,8 @@ export const make: Effect.Effect<
 
   const react = (change: Change) => {
     if (change.pending || change.foreign) wanted.unsafeOpen()
+    // first whose runs they are, then what they were told
+    runs.woken(change.woken)
     for (const { exit, runId } of change.finished) {
       results.tell(runId, exit)
       runs.childFinished(runId, exit)
@@ -211,7 +234,8 @@ export const make: Effect.Effect<
   }
 
   const begin = (claimed: ReadonlyArray<ClaimedRun>) =>
-    Effect.forEach(claimed, beginOne, { discard: true })
+    // those that are given back come last: the others are told what comes next from now on
+    Effect.suspend(() => Effect.all(claimed.map(beginOne), { discard: true }))
 
   const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
     Effect.suspend(() => {
@@ -289,6 +313,7 @@ export const make: Effect.Effect<
     register: (registration) =>
       Effect.sync(() => {
         registrations.set(registration.workflow.name, registration)
+        registrationsOf.add(registration)
         Metrics.registered(registration.workflow.name)
         releasing = undefined
         wanted.unsafeOpen()
@@ -309,7 +334,9 @@ export const make: Effect.Effect<
     },
     isDraining,
     bounded,
-    halt: runs.halt,
+    holds: (run) => registrationsOf.has(run.registration),
+    end: runs.end,
+    activate: runs.activate,
     executor: () => executor,
     setExecutor: (id) => {
       executor = id

@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -21,8 +22,8 @@ import type { AnySpan } from "effect/Tracer"
 import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
-import { type Link, linkOf } from "./engine/Pass.js"
-import * as Waits from "./engine/Waits.js"
+import { type Instance, type Link, linkOf, type Pass } from "./engine/Pass.js"
+import type * as Waits from "./engine/Waits.js"
 import {
   isFinal,
   type Json,
@@ -33,12 +34,16 @@ import {
 } from "./RunStore.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
-type Instance = Upstream.WorkflowInstance["Type"]
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 /** `DurableClock.sleep` names its activities and deferreds so. */
 const timerPrefix = "DurableClock/"
 
 const suspended = new Workflow.Suspended({})
+
+/** `DurableDeferred.raceAll` names its deferred so; it only looks whether the race is over. */
+const racePrefix = "raceAll/"
 
 /** What a workflow is executed with. */
 interface Execution {
@@ -48,70 +53,100 @@ interface Execution {
 }
 
 /** What a step has come to, once its schema has decoded it. */
-type StepEnd = Effect.Effect<
-  Workflow.Complete<unknown, unknown> | Workflow.Suspended,
-  never,
-  unknown
->
+type StepEnd = Effect.Effect<Workflow.Complete<unknown, unknown>, never, unknown>
+
+const unknown = { _tag: "Unknown" } as const
 
 export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStore | Dispatcher> =
   Effect.gen(function* () {
     const store = yield* RunStore
     const dispatcher = yield* Dispatcher
 
-    /**
-     * Where the record of an interrupting pass ends nothing new is begun; it is interrupted when
-     * every branch of it has come to its end. Its compensations are begun like anything else.
-     */
-    const atEndOfRecord = (link: Link): Effect.Effect<void> =>
-      isReplayOnly(link) ? Effect.interruptible(Effect.never) : Effect.void
+    /** An instance of another executor's engine is not in one of this one's runs. */
+    const ownLink = (instance: Instance): Link | undefined => {
+      const link = linkOf(instance)
+      return link !== undefined && dispatcher.holds(link.run) ? link : undefined
+    }
+
+    /** Of the run in which this is called, if it is one of this engine's. */
+    const callersLink = Effect.map(Effect.serviceOption(WorkflowInstance), (instance) =>
+      Option.isNone(instance) ? undefined : ownLink(instance.value)
+    )
+
+    /** Inside of a call of the engine, from when it begins until it is over or interrupted. */
+    const inside = <A, E, R>(
+      link: Link,
+      fiber: AnyFiber,
+      call: Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E, R> =>
+      Effect.uninterruptibleMask((restore) => {
+        link.quiescence.enter(fiber)
+        return Effect.matchCauseEffect(restore(call), {
+          onFailure: (cause) => {
+            link.quiescence.leave(fiber)
+            return Effect.failCause(cause)
+          },
+          onSuccess: (value) => {
+            link.quiescence.leave(fiber)
+            return Effect.succeed(value)
+          }
+        })
+      })
+
+    /** What is not to be done now stays where it is; its pass is ended from outside. */
+    const stay = (link: Link, fiber: AnyFiber): Effect.Effect<never> =>
+      inside(link, fiber, link.pass.waits.stay({ fiber, quiescence: link.quiescence }))
 
     /** The run waits, suspended, until what is recorded can be read and somebody resumes it. */
-    const block = (link: Link, what: string, error: Codec.Unreadable): Effect.Effect<never> => {
+    const block = (
+      link: Link,
+      fiber: AnyFiber,
+      what: string,
+      error: Codec.Unreadable
+    ): Effect.Effect<never> => {
       const message = `${what} of run ${link.run.runId} of workflow "${link.run.workflowName}" does not decode: ${error.message}`
       return Effect.logError(message).pipe(
         Effect.zipRight(
           Effect.sync(() =>
-            dispatcher.halt(link.run, { _tag: "block", cause: Codec.blockCause(message) })
+            dispatcher.end(link.run, { _tag: "block", cause: Codec.blockCause(message) })
           )
         ),
-        Effect.zipRight(Effect.interruptible(Effect.never))
+        Effect.zipRight(stay(link, fiber))
       )
     }
 
+    /** Waits in place. In a pass that goes as far as the record does, for what is in it. */
     const wait = <A>(
-      instance: Instance,
       link: Link,
+      fiber: AnyFiber,
       key: string,
-      look: Waits.Look<A>,
-      stay = false
-    ) =>
-      Effect.gen(function* () {
-        const { run } = link
-        const options = { isDraining: () => dispatcher.isDraining(run), stay }
-        const now = yield* Clock.currentTimeMillis
-        // what has come since the interrupt took hold is not there for the forward part
-        const hidden = isReplayOnly(link) && run.seen !== undefined && !run.seen.has(key)
-        if (hidden || look(now)._tag !== "There") yield* atEndOfRecord(link)
-        const found = yield* Waits.wait(
-          link,
-          () => instance.activityState.count + run.writes,
-          look,
-          options
+      look: Waits.Look<A>
+    ): Effect.Effect<A> =>
+      Effect.flatMap(Effect.clock, (clock) =>
+        link.pass.waits.wait(
+          { fiber, quiescence: link.quiescence },
+          key,
+          lookUnlessHidden(link, key, look),
+          clock
         )
-        if (found !== undefined) run.noteFound(key)
-        return found
-      })
+      )
 
     // --- steps
 
-    const decodeStep = (link: Link, activity: Activity.Any, json: Json): StepEnd => {
+    const decodeStep = (
+      link: Link,
+      fiber: AnyFiber,
+      activity: Activity.Any,
+      json: Json
+    ): StepEnd => {
       const exit = Codec.exitFromJson(activity, json)
       const decoded = Codec.atHand(exit)
       return decoded === undefined
         ? exit.pipe(
             Effect.map((exit) => new Workflow.Complete({ exit })),
-            Effect.catchAll((error) => block(link, `the recorded step "${activity.name}"`, error))
+            Effect.catchAll((error) =>
+              block(link, fiber, `the recorded step "${activity.name}"`, error)
+            )
           )
         : Effect.succeed(new Workflow.Complete({ exit: decoded.right }))
     }
@@ -119,26 +154,28 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     const executeStep = (activity: Activity.Any, attempt: number) =>
       Effect.withFiberRuntime((fiber, { runtimeFlags }): StepEnd => {
         const instance = Context.unsafeGet(fiber.currentContext, WorkflowInstance)
-        const link = linkOf(instance)
+        const link = ownLink(instance)
         if (link === undefined) return outside(activity.name)
-        if (activity.name.startsWith(timerPrefix)) return shortSleep(instance, link, activity)
+        if (activity.name.startsWith(timerPrefix)) return shortSleep(link, fiber, activity)
         const key = stepKey(activity.name, attempt)
         const recorded = link.run.steps.get(key)
         if (recorded !== undefined) {
-          link.run.reach(key, link.nested)
-          return Effect.zipRight(dispatcher.spans.replayed, decodeStep(link, activity, recorded))
+          if (link.nested) link.run.setInner(key)
+          link.pass.reach(key)
+          return Effect.zipRight(
+            dispatcher.spans.replayed,
+            decodeStep(link, fiber, activity, recorded)
+          )
         }
-        const executed = Effect.flatMap(
+        if (isReplayOnly(link)) return stay(link, fiber)
+        return Effect.flatMap(
           dispatcher.steps.execute(fiber, runtimeFlags, instance, activity, attempt),
           (result): StepEnd => {
-            if (result._tag === "Recorded") return decodeStep(link, activity, result.exit)
-            const { cause } = result
-            return Effect.succeed(
-              cause === undefined ? suspended : new Workflow.Suspended({ cause })
-            )
+            if (result._tag === "Recorded") return decodeStep(link, fiber, activity, result.exit)
+            if (result.cause !== undefined) suspendOnFailure(link.pass, result.cause)
+            return stay(link, fiber)
           }
         )
-        return isReplayOnly(link) ? Effect.zipRight(atEndOfRecord(link), executed) : executed
       })
 
     // --- timers
@@ -149,8 +186,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
      * duration is what it asks the Clock for.
      */
     const shortSleep = Effect.fnUntraced(function* (
-      instance: Instance,
       link: Link,
+      fiber: AnyFiber,
       activity: Activity.Any
     ) {
       let duration = Duration.zero
@@ -163,24 +200,14 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       })
       yield* Effect.orDie(Effect.withClock(activity.execute as Effect.Effect<void>, asking))
       yield* setTimer(link, activity.name, duration)
-      // inside a step it is part of the step, and stays there
-      const exit = yield* wait(
-        instance,
-        link,
-        activity.name,
-        timerLook(link, activity.name),
-        link.nested
-      )
-      return exit === undefined ? suspended : new Workflow.Complete({ exit: Exit.void })
+      yield* inside(link, fiber, wait(link, fiber, activity.name, timerLook(link, activity.name)))
+      return new Workflow.Complete({ exit: Exit.void })
     })
 
     const setTimer = (link: Link, name: string, duration: Duration.Duration) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const { run } = link
-        if (run.timers.has(name)) return
-        const wakeAt = now + Duration.toMillis(duration)
-        run.setTimer(name, { wakeAt, fired: false, saved: false })
-      })
+      Effect.map(Clock.currentTimeMillis, (now) =>
+        link.run.setTimer(name, now + Duration.toMillis(duration))
+      )
 
     const timerLook =
       (link: Link, name: string): Waits.Look<Json> =>
@@ -188,7 +215,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         const done = link.run.signals.get(name)
         if (done !== undefined) return { _tag: "There", value: done }
         const timer = link.run.timers.get(name)
-        if (timer === undefined) return { _tag: "Unknown" }
+        if (timer === undefined) return unknown
         if (!timer.fired && timer.wakeAt > now) return { _tag: "At", time: timer.wakeAt }
         timer.fired = true
         return { _tag: "There", value: Codec.exitVoid }
@@ -197,13 +224,21 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     // --- deferreds
 
     const deferredResult = Effect.fnUntraced(function* (deferred: DurableDeferred.Any) {
-      const instance = yield* WorkflowInstance
-      const link = yield* requireLink(instance, deferred.name)
-      dispatcher.noteDeferred(link.run.workflowName, deferred)
-      const exit = yield* wait(instance, link, deferred.name, timerLook(link, deferred.name))
-      if (exit === undefined) return undefined
+      const link = yield* requireLink(ownLink(yield* WorkflowInstance), deferred.name)
+      const fiber = yield* currentFiber
+      const look = timerLook(link, deferred.name)
+      let exit: Json
+      if (deferred.name.startsWith(racePrefix)) {
+        const now = yield* Clock.currentTimeMillis
+        const found = lookUnlessHidden(link, deferred.name, look)(now)
+        if (found._tag !== "There") return undefined
+        exit = found.value
+      } else {
+        dispatcher.noteDeferred(link.run.workflowName, deferred)
+        exit = yield* inside(link, fiber, wait(link, fiber, deferred.name, look))
+      }
       return yield* Effect.catchAll(Codec.exitFromJson(deferred, exit), (error) =>
-        block(link, `the signal "${deferred.name}"`, error)
+        block(link, fiber, `the signal "${deferred.name}"`, error)
       )
     })
 
@@ -215,12 +250,12 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         readonly exit: Exit.Exit<unknown, unknown>
       }
     ) {
-      const link = Option.flatMapNullable(yield* Effect.serviceOption(WorkflowInstance), linkOf)
-      const own = Option.filter(link, ({ run }) => run.runId === options.executionId)
+      const link = yield* callersLink
+      const own = link?.run.runId === options.executionId ? link : undefined
       const interrupted =
         Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
-      // `DurableDeferred.into` in a pass that was cut: not an outcome
-      if (Option.isSome(own) && interrupted) return
+      // `DurableDeferred.into` in a pass that was ended: not an outcome
+      if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
       const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
         Effect.flatMap(dispatcher.bounded),
         Effect.orDie
@@ -228,23 +263,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       const signal = { runId: options.executionId, name: options.deferredName, exit }
       const write = untilStored(store.signal(signal))
       // a value that was there before stays
-      if (!(yield* Option.isSome(own) ? underWay(own.value, write) : write)) return
-      dispatcher.runs.signal(signal)
-      // no news to a pass that has seen it wherever it waits: no reason to replay, not to suspend
-      if (Option.isSome(own) && !own.value.run.waitedInVain) own.value.run.wakeups++
+      yield* link === undefined ? write : inside(link, yield* currentFiber, write)
     })
-
-    /** While it lasts the run does not suspend: another branch may wait for just that. */
-    const underWay = <A, E>(link: Link, write: Effect.Effect<A, E>) =>
-      Effect.acquireUseRelease(
-        Effect.sync(() => link.run.writes++),
-        () => write,
-        () =>
-          Effect.sync(() => {
-            link.run.writes--
-            link.run.changed()
-          })
-      )
 
     // --- runs
 
@@ -261,12 +281,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       })
 
     const execute = (workflow: Workflow.Any, options: Execution) =>
-      Effect.contextWithEffect((services: Context.Context<never>) => {
-        const parent = Context.getOption(services, WorkflowInstance)
-        const link = Option.flatMapNullable(parent, linkOf)
-        if (Option.isSome(parent) && Option.isSome(link)) {
-          return executeChild(workflow, options, parent.value, link.value)
-        }
+      Effect.flatMap(callersLink, (link) => {
+        if (link !== undefined) return executeChild(workflow, options, link)
         return Effect.flatMap(newRun(workflow, options), (run) =>
           options.discard === true
             ? Effect.as(Effect.orDie(dispatcher.start(run)), run.runId)
@@ -276,50 +292,66 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         )
       })
 
-    const executeChild = Effect.fnUntraced(function* (
+    /** Starts the child, unless the run has done so already. */
+    const beginChild = Effect.fnUntraced(function* (
       workflow: Workflow.Any,
       options: Execution,
-      parent: Instance,
-      link: Link
+      link: Link,
+      fiber: AnyFiber
     ) {
       const { run } = link
       const runId = options.executionId
       const awaits = options.discard !== true
-      const begin = Effect.gen(function* () {
-        if (!awaits) run.setDiscarded(runId, true)
-        // one that was discarded before it is awaited does not wake its parent yet
-        const unlinked = awaits && run.discarded.has(runId) && run.children.get(runId) === undefined
-        if (run.children.has(runId) && (!unlinked || run.interrupting)) return
-        yield* atEndOfRecord(link)
-        if (dispatcher.isDraining(run)) {
-          run.refused = true
-          return yield* Workflow.suspend(parent)
-        }
-        const child = yield* newRun(workflow, options)
-        dispatcher.runs.awaitChild(run, runId)
-        const created = yield* untilStored(
-          dispatcher.start({ ...child, parent: { runId: run.runId, awaits } })
+      if (!awaits) run.setDiscarded(runId, true)
+      // one that was discarded before it is awaited does not wake its parent yet
+      const unlinked = awaits && run.discarded.has(runId) && run.children.get(runId) === undefined
+      if (run.children.has(runId) && (!unlinked || run.interrupting)) return
+      const refused = () => isReplayOnly(link) || dispatcher.isDraining(run)
+      if (refused()) return yield* stay(link, fiber)
+      const child = yield* newRun(workflow, options)
+      if (run.isSuspended) yield* dispatcher.activate(run)
+      if (refused() || link.pass.ended !== undefined) return yield* stay(link, fiber)
+      dispatcher.runs.awaitChild(run, runId)
+      const created = yield* untilStored(
+        dispatcher.start({ ...child, parent: { runId: run.runId, awaits } })
+      )
+      if (!run.children.has(runId) || isFinal(created.status)) run.setChild(runId, created.exit)
+      if (awaits) run.setDiscarded(runId, false)
+    })
+
+    const executeChild = Effect.fnUntraced(function* (
+      workflow: Workflow.Any,
+      options: Execution,
+      link: Link
+    ) {
+      const { pass, run } = link
+      const runId = options.executionId
+      const fiber = yield* currentFiber
+      const instance = yield* WorkflowInstance
+      if (runId === run.runId && options.discard !== true) {
+        return yield* Effect.dieMessage(
+          `run ${runId} of workflow "${workflow.name}" awaits itself, which would never end`
         )
-        if (!run.children.has(runId) || isFinal(created.status)) run.setChild(runId, created.exit)
-        if (awaits) run.setDiscarded(runId, false)
-      })
-      if (!awaits) {
+      }
+      const begin = inside(link, fiber, beginChild(workflow, options, link, fiber))
+      const key = childKey(runId)
+      const inner = link.nested || instance !== pass.instance
+      if (options.discard === true) {
         yield* begin
-        run.reach(childKey(runId), link.nested)
+        if (link.nested) run.setInner(key)
+        pass.reach(key)
         return runId
       }
       const childLook: Waits.Look<Json> = () => {
         const exit = run.children.get(runId)
-        return exit === undefined ? { _tag: "Unknown" } : { _tag: "There", value: exit }
+        return exit === undefined ? unknown : { _tag: "There", value: exit }
       }
-      const exit = yield* Workflow.wrapActivityResult(
-        Effect.zipRight(begin, wait(parent, link, childKey(runId), childLook)),
-        (exit) => exit === undefined
-      )
-      if (exit === undefined) return yield* Workflow.suspend(parent)
-      run.reach(childKey(runId), link.nested || parent !== run.instance)
+      yield* begin
+      const exit = yield* inside(link, fiber, wait(link, fiber, key, childLook))
+      if (inner) run.setInner(key)
+      pass.reach(key)
       const decoded = yield* Effect.catchAll(Codec.exitFromJson(workflow, exit), (error) =>
-        block(link, `the result of child ${runId}`, error)
+        block(link, fiber, `the result of child ${runId}`, error)
       )
       return yield* decoded
     })
@@ -362,13 +394,11 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       deferredResult,
       deferredDone,
       scheduleClock: (_, { clock, executionId }) =>
-        Effect.gen(function* () {
-          const link = Option.flatMapNullable(yield* Effect.serviceOption(WorkflowInstance), linkOf)
-          if (Option.isNone(link) || link.value.run.runId !== executionId) {
-            return yield* Effect.dieMessage(`a DurableClock is scheduled by its own run only`)
-          }
-          yield* setTimer(link.value, clock.deferred.name, clock.duration)
-        })
+        Effect.flatMap(callersLink, (link) =>
+          link?.run.runId === executionId
+            ? setTimer(link, clock.deferred.name, clock.duration)
+            : Effect.dieMessage("a DurableClock is scheduled by its own run only")
+        )
     } as Upstream.WorkflowEngine["Type"])
   })
 
@@ -379,8 +409,23 @@ const retrySchedule = Schedule.exponential("50 millis").pipe(
 export const layer: Layer.Layer<Upstream.WorkflowEngine, never, RunStore | Dispatcher> =
   Layer.effect(WorkflowEngine, make)
 
-/** In the forward part of an interrupting pass, which goes as far as the record does. */
-const isReplayOnly = ({ nested, run }: Link) => run.interrupting && !run.closing && !nested
+/** In a pass that goes as far as the record does, where nothing new is begun. */
+const isReplayOnly = ({ nested, pass }: Link) => pass.isReplayOnly && !nested
+
+/** What has come after the interrupt is not there for what the interrupt ends. */
+const lookUnlessHidden =
+  <A>(link: Link, key: string, look: Waits.Look<A>): Waits.Look<A> =>
+  (now) =>
+    isReplayOnly(link) && link.run.isAfterInterrupt(key) ? unknown : look(now)
+
+const currentFiber: Effect.Effect<AnyFiber> = Effect.withFiberRuntime((fiber) =>
+  Effect.succeed(fiber)
+)
+
+/** A step failed whose workflow suspends then: so it does, once nothing else is under way. */
+const suspendOnFailure = (pass: Pass, cause: Cause.Cause<never>): void => {
+  pass.failure = pass.failure === undefined ? cause : Cause.sequential(pass.failure, cause)
+}
 
 /** Only a span of this process has been told to whoever looks at them. */
 const traceOf = (span: AnySpan | undefined): Trace | undefined =>
@@ -388,10 +433,8 @@ const traceOf = (span: AnySpan | undefined): Trace | undefined =>
     ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
     : undefined
 
-const requireLink = (instance: Instance, what: string): Effect.Effect<Link> => {
-  const link = linkOf(instance)
-  return link === undefined ? outside(what) : Effect.succeed(link)
-}
+const requireLink = (link: Link | undefined, what: string): Effect.Effect<Link> =>
+  link === undefined ? outside(what) : Effect.succeed(link)
 
 const outside = (what: string) =>
   Effect.dieMessage(`"${what}" was used outside of a run of this engine`)

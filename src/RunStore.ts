@@ -25,7 +25,8 @@ export type Millis = number
 /**
  * - `pending`: nobody holds it; the next executor with room takes it.
  * - `running`: an executor holds it.
- * - `suspended`: waits for a signal, a timer or a child; costs a row and nothing else.
+ * - `suspended`: waits for a signal, a timer or a child. A row is all of it that lasts; its executor
+ *   may keep it in memory besides.
  * - `completed`, `failed`, `interrupted`: over, for good.
  */
 export type RunStatus = (typeof runStatuses)[number]
@@ -92,6 +93,17 @@ export interface History {
   readonly timers: ReadonlyArray<Timer>
   readonly children: ReadonlyArray<Child>
   readonly interruptRequested: boolean
+  /**
+   * What was there when the interrupt was asked for: names of signals and timers that were due, ids
+   * of children that were over. `undefined` where none was, or where it was not noted.
+   */
+  readonly beforeInterrupt?:
+    | {
+        readonly signals: ReadonlyArray<string>
+        readonly timers: ReadonlyArray<string>
+        readonly children: ReadonlyArray<string>
+      }
+    | undefined
   /**
    * How many wake-ups (signals, finished children, due timers, `wake`, `requestInterrupt`) the run
    * has had when this history was read. Given back to `suspend`, it makes "is the signal there?"
@@ -185,6 +197,11 @@ export interface Suspension {
   readonly wakeAt: Millis | undefined
   /** Encoded `Cause`, when it suspends because something failed. */
   readonly cause: Json | undefined
+  /**
+   * Its holder keeps the run in memory: while the holder's lease runs, a wake-up makes the run
+   * `running` again under the same claim. Default: false.
+   */
+  readonly keep?: boolean | undefined
 }
 
 export interface Completion {
@@ -261,6 +278,23 @@ export interface ExecutorInfo {
   readonly runs: number
 }
 
+/** A run that was told something. */
+export interface Woken {
+  readonly runId: string
+  /** The claim under which it is held now, or was last. */
+  readonly claim: number
+  /** How many wake-ups it has had, with this one. */
+  readonly wakeups: number
+  /** When that was. */
+  readonly at: Millis
+}
+
+/** A run that is held, and how many wake-ups it has had. */
+export interface WokenRun {
+  readonly held: Held
+  readonly wakeups: number
+}
+
 /**
  * What a commit changed, for whoever waits in this process. One value per commit. Losing one must
  * never lose work (the rows are the truth), only time.
@@ -280,6 +314,8 @@ export interface Change {
   }>
   /** Runs whose interrupt was asked for. */
   readonly interrupts: ReadonlyArray<string>
+  /** The wake-ups of unfinished runs, in their order. */
+  readonly woken: ReadonlyArray<Woken>
   /** The earliest timer among the runs that this commit suspended. */
   readonly wakeAt: Millis | undefined
 }
@@ -352,12 +388,26 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
       suspension: Suspension
     ) => Effect.Effect<Option.Option<History>, RunStoreError | RunLost>
 
+    /**
+     * Goes on with a run that was suspended with `keep` and has not been woken since; no effect on
+     * one that is `running`. Refused like any other write when it is held by somebody else.
+     */
+    readonly proceed: (held: Held) => Effect.Effect<void, RunStoreError | RunLost>
+
+    /**
+     * Keeps runs in memory no longer that were suspended with `keep`: the next wake-up makes each
+     * `pending`. Answers of which that is so: not of those that were woken or taken meanwhile.
+     */
+    readonly evict: (
+      runs: ReadonlyArray<Held>
+    ) => Effect.Effect<ReadonlyArray<boolean>, RunStoreError>
+
     /** Ends the run and wakes the runs that wait for it. */
     readonly complete: (completion: Completion) => Effect.Effect<void, RunStoreError | RunLost>
 
     /**
-     * Gives runs back: each one still held becomes `pending`. Answers with how many were. New
-     * timers of the runs are stored.
+     * Gives runs back: each one still held becomes `pending`, or stays `suspended` where it waits in
+     * memory. Answers with how many became `pending`. New timers of those are stored.
      */
     readonly release: (
       runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
@@ -370,7 +420,7 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * Runs held by this executor that had a wake-up since their history was last read: what another
      * process told them. For after a `foreign` change.
      */
-    readonly wokenRuns: (executor: number) => Effect.Effect<ReadonlyArray<Held>, RunStoreError>
+    readonly wokenRuns: (executor: number) => Effect.Effect<ReadonlyArray<WokenRun>, RunStoreError>
 
     /**
      * Stores a signal and wakes the run. The first value of a name stays; answers whether this was

@@ -31,10 +31,20 @@ export interface RunnerOptions {
    */
   readonly leaseDuration: Duration.DurationInput
   /**
-   * How many runs this executor holds in memory at a time; suspended runs do not count. At least 1.
+   * How many runs this executor has under way at a time; suspended runs do not count. At least 1.
    * Default: 1,000.
    */
   readonly maxConcurrentRuns: number
+  /**
+   * How many suspended runs this executor keeps in memory, to go on with them where they are. Those
+   * that will wait longest go first; one that is not in memory is replayed from its record. 0 keeps
+   * none. Default: 1,000.
+   */
+  readonly maxWarmRuns: number
+  /**
+   * How many bytes of recorded JSON the suspended runs in memory may have in all. Default: 64 MiB.
+   */
+  readonly maxWarmBytes: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
   readonly maxConcurrentSteps: number
   /**
@@ -63,6 +73,8 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly closeTimeout: Duration.Duration
     readonly leaseDuration: Duration.Duration
     readonly maxConcurrentRuns: number
+    readonly maxWarmRuns: number
+    readonly maxWarmBytes: number
     readonly maxConcurrentSteps: number
     readonly maxValueSize: number
     readonly retention: Duration.Duration
@@ -76,6 +88,8 @@ export const defaults: RunnerConfig["Type"] = {
   closeTimeout: Duration.seconds(10),
   leaseDuration: Duration.seconds(15),
   maxConcurrentRuns: 1000,
+  maxWarmRuns: 1000,
+  maxWarmBytes: 64 * 1024 * 1024,
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
@@ -89,6 +103,8 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   closeTimeout: Duration.decode(options.closeTimeout ?? defaults.closeTimeout),
   leaseDuration: Duration.decode(options.leaseDuration ?? defaults.leaseDuration),
   maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
+  maxWarmRuns: options.maxWarmRuns ?? defaults.maxWarmRuns,
+  maxWarmBytes: options.maxWarmBytes ?? defaults.maxWarmBytes,
   maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
   maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
   retention: Duration.decode(options.retention ?? defaults.retention),
@@ -98,16 +114,18 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
 export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerConfig> =>
   Layer.sync(RunnerConfig, () => make(options))
 
-const atLeastOne = (name: string, fallback: number) =>
+const atLeast = (min: number, name: string, fallback: number) =>
   Variable.integer(name, {
-    min: 1,
+    min,
     max: Number.MAX_SAFE_INTEGER,
-    allowed: "a whole number of 1 or more"
+    allowed: `a whole number of ${min} or more`
   }).pipe(Config.withDefault(fallback))
+
+const atLeastOne = (name: string, fallback: number) => atLeast(1, name, fallback)
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
- * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_STEPS`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
+ * `MAX_CONCURRENT_RUNS`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`, `MAX_CONCURRENT_STEPS`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   stopTimeout: Variable.duration("STOP_TIMEOUT", {
@@ -120,6 +138,8 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     allowed: 'a duration of at least 1 second, such as "15 seconds" or "1 minute"'
   }).pipe(Config.withDefault(defaults.leaseDuration)),
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
+  maxWarmRuns: atLeast(0, "MAX_WARM_RUNS", defaults.maxWarmRuns),
+  maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,

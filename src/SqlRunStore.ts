@@ -122,6 +122,8 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     recordStep: writeBatched(Progress.recordSteps),
     noteStep: (step) => write(Progress.noteStep(step)),
     suspend: (suspension) => write(Progress.suspend(suspension)),
+    proceed: (held) => write(Progress.proceed(held)),
+    evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll),
     release: (runs) => write(Claims.release(runs)),
     history: (held) => write(Claims.history(held)),

@@ -1,12 +1,9 @@
 /**
- * A run that this process holds, in memory: what it has been through, and how its present pass is
- * to end. A pass is one execution of the workflow's function from its beginning, over the recorded
- * history, as far as it goes.
+ * A run that this process holds, in memory: what it has been through.
  */
 import type { Workflow, WorkflowEngine } from "@effect/workflow"
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import type { ClaimedRun, Held, History, Json, NewTimers, Trace } from "../RunStore.js"
 
 /** A workflow and its function, as registered in this process. */
@@ -24,37 +21,15 @@ export interface Registration {
   readonly services: Context.Context<WorkflowEngine.WorkflowEngine>
 }
 
-/**
- * Why a pass is cut from outside, weakest first. None of them is a failure of the run: no
- * compensation runs and nothing is recorded as failed.
- *
- * - `interrupt`: its interrupt was asked for. The next pass replays what is recorded, so that
- *   compensations of all finished steps are in place, and is interrupted where the record ends.
- * - `park`: this process drains; the run becomes pending.
- * - `block`: what is recorded cannot be read; the run waits, suspended, for somebody to resume it.
- * - `lost`: another executor holds the run now.
- */
-export type Halt =
-  | { readonly _tag: "interrupt" }
-  | { readonly _tag: "park" }
-  | { readonly _tag: "block"; readonly cause: Json }
-  | { readonly _tag: "lost" }
-
-const strength: Record<Halt["_tag"], number> = { interrupt: 0, park: 1, block: 2, lost: 3 }
-
-/** Which of two reasons to cut a pass decides how it ends. */
-export const strongerHalt = (a: Halt | undefined, b: Halt): Halt =>
-  a !== undefined && strength[a._tag] >= strength[b._tag] ? a : b
-
 export interface ActiveTimer {
   readonly wakeAt: number
+  /** Seen to be due once; stays so even if the clock is set back. */
   fired: boolean
-  saved: boolean
 }
 
 /**
- * The signal under which a run keeps what it had seen when its interrupt took hold, so that its
- * forward part ends at the same place however often its compensations are resumed.
+ * The signal under which 0.1.0 kept what a run had seen when its interrupt took hold; still read, so
+ * that its forward part ends at the same place.
  */
 export const interruptPoint = "workflow-executor/interrupt-point"
 
@@ -115,48 +90,25 @@ export class ActiveRun {
    * workflow itself does not come by them.
    */
   private inner = none
-  /** What the run had seen when its interrupt took hold first. */
-  seen: ReadonlySet<string> | undefined = undefined
   /** Of its children, those that were started to be discarded and have not been awaited since. */
   discarded = none
-  /** `History.wakeups` that the present pass began with. */
+  /** How many wake-ups of the run are known here, with what they brought. */
   wakeups = 0
-  /** This pass ends where the record ends, in an interrupt. */
+  /** `wakeups` when it was suspended, while it waits here in memory. */
+  suspendedAt: number | undefined = undefined
+  /** Its suspension is being written. */
+  suspending = false
+  /** Its interrupt was asked for. */
   interrupting = false
-
-  // --- of the present pass
-  halt: Halt | undefined = undefined
-  /** A step or a wait was refused because this process drains. */
-  refused = false
-  /** A wait was told that what it waits for is not there: the run is to suspend. */
-  waitedInVain = false
-  /** The workflow is over; its compensations and finalizers are running. */
-  closing = false
-  /** A compensation was executed, or whatever else was to be done if it failed. */
-  compensated = false
-  // where an interrupting pass ends is found out from these two; no other pass keeps them
-  /** Steps and children whose outcome this pass has come by. */
-  private reached = none
-  /** Signals, timers and children that this pass has found there. */
-  found = none
-  /** Grows with everything that this pass comes by. */
-  progress = 0
-  /** Call when this pass has come by something, or is over. */
-  onProgress: (() => void) | undefined = undefined
-  instance: WorkflowEngine.WorkflowInstance["Type"] | undefined = undefined
-  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+  /** What was there when its interrupt was asked for, if that is known. */
+  private beforeInterrupt: ReadonlySet<string> | undefined = undefined
+  /** About how many bytes of JSON it keeps in memory. */
+  bytes = 0
   /** It was given back, for another executor to go on with. */
   handedOver = false
   /** This process does not hold it any more: nothing of it may begin here. */
   lost = false
-  /** Signals to itself that are being written. */
-  writes = 0
-  /** Steps in flight of this run. */
-  stepsInFlight = 0
-  /** Grows with everything that a wait in this pass may wait for. */
-  version = 0
-  /** Call when something a wait in this pass may wait for has changed. */
-  private waits: Set<() => void> | undefined = undefined
+  private unsaved: Array<NewTimers[number]> = []
 
   constructor(
     readonly registration: Registration,
@@ -166,6 +118,7 @@ export class ActiveRun {
     this.workflowName = claimed.workflow
     this.payload = claimed.payload
     this.trace = claimed.trace
+    this.bytes = claimed.payload.length
     this.load(claimed.history)
   }
 
@@ -173,52 +126,56 @@ export class ActiveRun {
     return this.held.runId
   }
 
+  /** It is, or is about to be, suspended while it waits here: what it writes is refused. */
+  get isSuspended(): boolean {
+    return this.suspending || this.suspendedAt !== undefined
+  }
+
   /** Takes in a history as read from the store; it only ever grows. */
   load(history: History): void {
     for (const step of history.steps) {
       const key = stepKey(step.name, step.attempt)
-      this.steps = put(this.steps, key, step.exit)
+      this.setStep(key, step.exit)
       if (step.exit.endsWith(innerMark)) this.inner = add(this.inner, key)
     }
     for (const signal of history.signals) {
-      if (signal.name === interruptPoint) this.seen ??= seenFrom(signal.exit)
+      if (signal.name === interruptPoint) this.beforeInterrupt ??= seenFrom(signal.exit)
       else this.setSignal(signal.name, signal.exit)
     }
     for (const timer of history.timers) {
       const fired = timer.fired || this.timers.get(timer.name)?.fired === true
-      this.setTimer(timer.name, { wakeAt: timer.wakeAt, fired, saved: true })
+      this.timers = put(this.timers, timer.name, { wakeAt: timer.wakeAt, fired })
     }
     for (const child of history.children) this.setChild(child.runId, child.exit)
     this.wakeups = history.wakeups
     if (history.interruptRequested) this.interrupting = true
-  }
-
-  beginPass(instance: WorkflowEngine.WorkflowInstance["Type"]): void {
-    this.halt = undefined
-    this.refused = false
-    this.waitedInVain = false
-    this.closing = false
-    this.compensated = false
-    this.instance = instance
-    this.reached = none
-    this.found = none
+    if (history.beforeInterrupt !== undefined) {
+      const { children, signals, timers } = history.beforeInterrupt
+      this.beforeInterrupt ??= new Set([...signals, ...timers, ...children.map(childKey)])
+    }
   }
 
   /** A step was recorded. */
   setStep(key: string, exit: Json): void {
+    if (!this.steps.has(key)) this.bytes += exit.length
     this.steps = put(this.steps, key, exit)
   }
 
   setSignal(name: string, exit: Json): void {
+    if (!this.signals.has(name)) this.bytes += exit.length
     this.signals = put(this.signals, name, exit)
   }
 
-  setTimer(name: string, timer: ActiveTimer): void {
-    this.timers = put(this.timers, name, timer)
+  /** The timer keeps the time that it was first given. */
+  setTimer(name: string, wakeAt: number): void {
+    if (this.timers.has(name)) return
+    this.timers = put(this.timers, name, { wakeAt, fired: false })
+    this.unsaved.push({ name, wakeAt })
   }
 
   /** @param exit `undefined` while it is not over */
   setChild(runId: string, exit: Json | undefined): void {
+    if (exit !== undefined && this.children.get(runId) === undefined) this.bytes += exit.length
     this.children = put(this.children, runId, exit)
   }
 
@@ -228,78 +185,61 @@ export class ActiveRun {
     else remove(this.discarded, child)
   }
 
-  /** This pass has come by the outcome of a step or a child. */
-  reach(key: string, inner: boolean): void {
-    if (this.interrupting) this.reached = add(this.reached, key)
-    if (inner) this.inner = add(this.inner, key)
-    this.progressed()
+  setInner(key: string): void {
+    this.inner = add(this.inner, key)
   }
 
-  /** This pass has found a signal, a timer or a child there. */
-  noteFound(key: string): void {
-    if (this.interrupting) this.found = add(this.found, key)
+  /**
+   * Its interrupt was asked for, now.
+   *
+   * @returns whether that is news
+   */
+  askToInterrupt(now: number): boolean {
+    if (this.interrupting) return false
+    this.interrupting = true
+    if (this.beforeInterrupt !== undefined) return true
+    const before = new Set(this.signals.keys())
+    for (const [name, { wakeAt }] of this.timers) if (wakeAt <= now) before.add(name)
+    for (const [id, exit] of this.children) if (exit !== undefined) before.add(childKey(id))
+    this.beforeInterrupt = before
+    return true
   }
 
-  progressed(): void {
-    this.progress++
-    this.onProgress?.()
+  /** It came after the interrupt, and is not there for what the interrupt ends. */
+  isAfterInterrupt(key: string): boolean {
+    return this.beforeInterrupt !== undefined && !this.beforeInterrupt.has(key)
   }
 
-  /** Whether there are recorded outcomes that this pass is still to come by. */
-  isReplaying(): boolean {
-    const isAhead = (key: string) => !this.reached.has(key) && !this.inner.has(key)
-    for (const key of this.steps.keys()) if (isAhead(key)) return true
+  /** The recorded outcomes that a new pass comes by on its way, if there are any. */
+  recorded(): Set<string> | undefined {
+    const keys = new Set<string>()
+    for (const key of this.steps.keys()) if (!this.inner.has(key)) keys.add(key)
     for (const [child, exit] of this.children) {
-      if (exit !== undefined && isAhead(childKey(child))) return true
+      const key = childKey(child)
+      if (exit !== undefined && !this.inner.has(key)) keys.add(key)
     }
-    return false
-  }
-
-  /** @returns what takes it back */
-  onChange(wake: () => void): () => void {
-    this.waits ??= new Set()
-    const { waits } = this
-    waits.add(wake)
-    return () => {
-      waits.delete(wake)
-    }
-  }
-
-  /** Tells every wait in this pass to look again. */
-  changed(): void {
-    this.version++
-    if (this.waits === undefined || this.waits.size === 0) return
-    const { waits } = this
-    this.waits = undefined
-    for (const wake of waits) wake()
-  }
-
-  /** Timers that the store does not have yet; they ride along with the next write. */
-  takeNewTimers(): NewTimers {
-    if (this.timers.size === 0) return noTimers
-    const timers: Array<NewTimers[number]> = []
-    for (const [name, timer] of this.timers) {
-      if (timer.saved) continue
-      timer.saved = true
-      timers.push({ name, wakeAt: timer.wakeAt })
-    }
-    return timers
-  }
-
-  /** After a write that did not happen: its timers are to be written with the next. */
-  returnTimers(timers: NewTimers): void {
-    for (const { name } of timers) {
-      const timer = this.timers.get(name)
-      if (timer !== undefined) timer.saved = false
-    }
+    return keys.size === 0 ? undefined : keys
   }
 
   /** When the earliest timer that has not fired is due. */
   nextWakeAt(): number | undefined {
     let next: number | undefined
-    for (const timer of this.timers.values()) {
-      if (!timer.fired && (next === undefined || timer.wakeAt < next)) next = timer.wakeAt
+    for (const { fired, wakeAt } of this.timers.values()) {
+      if (!fired && (next === undefined || wakeAt < next)) next = wakeAt
     }
     return next
+  }
+
+  /** Timers that the store does not have yet; they ride along with the next write. */
+  takeNewTimers(): NewTimers {
+    if (this.unsaved.length === 0) return noTimers
+    const timers = this.unsaved
+    this.unsaved = []
+    return timers
+  }
+
+  /** After a write that did not happen: its timers are to be written with the next. */
+  returnTimers(timers: NewTimers): void {
+    this.unsaved.push(...timers)
   }
 }

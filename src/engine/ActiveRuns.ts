@@ -2,22 +2,35 @@
  * The runs that this process holds: begun, told what happens to them, cut, and brought to an end.
  */
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Elapsed from "../internal/Elapsed.js"
-import type { ClaimedRun, Json, RunStore, RunStoreError } from "../RunStore.js"
+import type { ClaimedRun, History, Json, RunStore, RunStoreError, Woken } from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
-import { ActiveRun, type Halt, type Registration, strongerHalt } from "./ActiveRun.js"
-import { type DriveOptions, drive } from "./Drive.js"
+import { ActiveRun, childKey, type Registration } from "./ActiveRun.js"
+import { causeToJson } from "./Codec.js"
+import {
+  type DriveOptions,
+  type Driving,
+  drive,
+  end as endPass,
+  interrupt as interruptPass,
+  next
+} from "./Drive.js"
 import type { Origin } from "./Fibers.js"
+import type { Ending, Pass } from "./Pass.js"
 import type { Persist } from "./Persist.js"
+import type { Level } from "./Quiescence.js"
 import type { Told } from "./Results.js"
 import type { Steps } from "./Steps.js"
+import { make as makeSuspend } from "./Suspend.js"
 import { turn } from "./Turn.js"
 import type { Bounded } from "./ValueSize.js"
+import type { WarmLimits } from "./Warm.js"
 
 /** What a retirement left behind. */
 export interface Retired {
@@ -30,12 +43,20 @@ export interface Retired {
 }
 
 export interface ActiveRuns {
+  /** How many runs there are, but for those that only wait. */
   readonly size: () => number
+  /** How many wait in memory, suspended. */
+  readonly warm: () => number
   readonly begin: (registration: Registration, claimed: ClaimedRun) => void
-  readonly halt: (run: ActiveRun, halt: Halt) => void
+  /** Ends the run's present pass from outside. */
+  readonly end: (run: ActiveRun, ending: Ending) => void
+  /** The run is to be gone on with, and may be written to. */
+  readonly activate: (run: ActiveRun) => Effect.Effect<void>
   /** A step has landed: whoever retires runs looks again. */
   readonly poke: () => void
 
+  /** Runs were told something: whose hold on them is over, and who goes on. */
+  readonly woken: (woken: ReadonlyArray<Woken>) => void
   readonly signal: (signal: {
     readonly runId: string
     readonly name: string
@@ -48,6 +69,8 @@ export interface ActiveRuns {
   readonly childrenAwaited: () => ReadonlyArray<Told>
   /** Reads again what other processes told the runs held here. */
   readonly refresh: (executor: number) => Effect.Effect<void, RunStoreError>
+  /** Keeps no run in memory that only waits. */
+  readonly evictAll: Effect.Effect<void>
 
   /**
    * Ends the matching runs without ending a step: waits until each one's steps are recorded and
@@ -78,11 +101,18 @@ export const make = (options: {
   readonly isDraining: (run: ActiveRun) => boolean
   readonly origin: Origin
   readonly bounded: Bounded
+  readonly clock: Clock.Clock
+  readonly warm: WarmLimits
   readonly grace: Duration.Duration
   readonly onRoom: () => void
+  /** A run that was suspended goes on. */
+  readonly onRunning: (run: ActiveRun) => void
 }): ActiveRuns => {
-  const active = new Map<string, ActiveRun>()
-  const parents = new Map<string, Set<ActiveRun>>()
+  const { clock, persist, store } = options
+  const active = new Map<string, Driving>()
+  const parents = new Map<string, Set<Driving>>()
+  /** Runs in which nothing is under way but plain code that waits, beside waits of the engine's. */
+  const idle = new Set<Driving>()
   const looking = new Set<() => void>()
   /** Grows with everything that whoever retires runs waits for. */
   let version = 0
@@ -107,136 +137,203 @@ export const make = (options: {
       })
     })
 
-  const hold = (run: ActiveRun) => {
-    if (!active.has(run.runId)) Metrics.runsHeld(1)
-    active.set(run.runId, run)
+  const hold = (driving: Driving) => {
+    const { runId } = driving.run
+    if (!active.has(runId)) Metrics.runsHeld(1)
+    active.set(runId, driving)
   }
 
-  const letGo = (run: ActiveRun) => {
-    if (active.get(run.runId) !== run) return
-    active.delete(run.runId)
+  const letGo = (driving: Driving) => {
+    const { runId } = driving.run
+    suspension.forget(driving)
+    idle.delete(driving)
+    if (active.get(runId) !== driving) return
+    active.delete(runId)
     Metrics.runsHeld(-1)
   }
 
-  const remove = (run: ActiveRun) => {
-    letGo(run)
-    for (const child of run.children.keys()) {
+  const remove = (driving: Driving) => {
+    letGo(driving)
+    for (const child of driving.run.children.keys()) {
       const waiting = parents.get(child)
-      if (waiting?.delete(run) && waiting.size === 0) parents.delete(child)
+      if (waiting?.delete(driving) && waiting.size === 0) parents.delete(child)
     }
-    if (run.handedOver) handedOver++
+    if (driving.run.handedOver) handedOver++
     poke()
     options.onRoom()
   }
 
-  const driveOptions: DriveOptions = { ...options, onOver: remove }
+  /** The run's own, and not of one that was claimed anew. */
+  const drivingOf = (run: ActiveRun): Driving | undefined => {
+    const driving = active.get(run.runId)
+    return driving?.run === run ? driving : undefined
+  }
+
+  const end = (driving: Driving, ending: Ending) => {
+    const { pass, run } = driving
+    if (ending._tag === "lost") run.lost = true
+    if (pass === undefined) return
+    endPass(driving, pass, ending)
+    options.steps.cut((other) => other === run)
+  }
+
+  const load = (driving: Driving, history: History) => {
+    const { run } = driving
+    const asked = history.interruptRequested && !run.interrupting
+    run.load(history)
+    driving.pass?.waits.tellAll()
+    if (asked) interrupting(driving)
+  }
+
+  const onRest = (driving: Driving, pass: Pass) => {
+    if (options.isDraining(driving.run)) end(driving, { _tag: "park" })
+    else if (pass.failure !== undefined) {
+      end(driving, { _tag: "block", cause: causeToJson(pass.failure) })
+    } else suspension.suspend(driving, pass)
+  }
+
+  const onLevel = (driving: Driving, pass: Pass, level: Level) => {
+    if (driving.pass !== pass || pass.ended !== undefined) return
+    // whoever interrupts it where the record ends looks again
+    pass.onProgress?.()
+    if (level !== "idle") idle.delete(driving)
+    if (level === "idle" && pass.waits.size > 0) {
+      idle.add(driving)
+      options.onRoom()
+    }
+    if (level === "rest" && !pass.isReplayOnly) onRest(driving, pass)
+    if (options.isDraining(driving.run)) poke()
+  }
+
+  const suspension = makeSuspend({
+    store,
+    persist,
+    clock,
+    limits: options.warm,
+    end,
+    load,
+    again: onRest,
+    onRoom: options.onRoom,
+    onRunning: options.onRunning
+  })
+
+  const activate = (run: ActiveRun) =>
+    Effect.suspend(() => {
+      const driving = drivingOf(run)
+      return driving === undefined ? Effect.void : suspension.activate(driving)
+    })
+
+  const driveOptions: DriveOptions = { ...options, activate, onLevel, onOver: remove }
 
   const begin = (registration: Registration, claimed: ClaimedRun) => {
     const run = new ActiveRun(registration, claimed)
-    hold(run)
-    for (const [child, exit] of run.children) if (exit === undefined) awaitChild(run, child)
-    drive(run, driveOptions)
-  }
-
-  const halt = (run: ActiveRun, reason: Halt) => {
-    if (reason._tag === "interrupt") run.interrupting = true
-    if (reason._tag === "lost") run.lost = true
-    if (run.fiber === undefined || run.instance === undefined) return
-    // compensations are not cut: the next step of one parks it, and plain ones are let finish
-    if (run.closing && (reason._tag === "interrupt" || reason._tag === "park")) {
-      if (reason._tag === "park") run.refused = true
-      return
+    const driving = drive(run, driveOptions)
+    hold(driving)
+    for (const [child, exit] of run.children) {
+      if (exit === undefined) awaitChild(driving, child)
     }
-    run.halt = strongerHalt(run.halt, reason)
-    run.instance.suspended = true
-    run.fiber.unsafeInterruptAsFork(run.fiber.id())
-    run.changed()
-    // a step of a compensation does not heed its workflow's interrupt
-    if (reason._tag === "lost") options.steps.cut((other) => other === run)
+    next(driving)
   }
 
-  const awaitChild = (run: ActiveRun, child: string) => {
+  const interrupt = (driving: Driving) => {
+    if (driving.run.askToInterrupt(clock.unsafeCurrentTimeMillis())) interrupting(driving)
+  }
+
+  /** Its interrupt was asked for, which is news. */
+  const interrupting = (driving: Driving) => {
+    const { pass, run } = driving
+    interruptPass(driving)
+    if (pass?.isReplayOnly) options.steps.interrupt(run)
+  }
+
+  const awaitChild = (driving: Driving, child: string) => {
     const waiting = parents.get(child)
-    if (waiting === undefined) parents.set(child, new Set([run]))
-    else waiting.add(run)
+    if (waiting === undefined) parents.set(child, new Set([driving]))
+    else waiting.add(driving)
   }
 
   const childFinished = (child: string, exit: Json) => {
-    for (const run of parents.get(child) ?? []) {
+    for (const { pass, run } of parents.get(child) ?? []) {
       run.setChild(child, exit)
-      run.changed()
+      pass?.waits.tell(childKey(child))
     }
   }
 
   const refresh = Effect.fnUntraced(function* (executor: number) {
-    for (const held of yield* options.store.wokenRuns(executor)) {
-      const run = active.get(held.runId)
-      if (run === undefined || run.held.claim !== held.claim) continue
-      const history = yield* Effect.option(options.store.history(held))
+    for (const { held, wakeups } of yield* store.wokenRuns(executor)) {
+      const driving = active.get(held.runId)
+      if (driving === undefined || driving.run.held.claim !== held.claim) continue
+      if (driving.run.wakeups >= wakeups) continue
+      const history = yield* Effect.option(store.history(held))
       if (history._tag === "None") continue
-      // the pass goes on with the wake-up count it began with, so that its suspension is refused
-      const { wakeups } = run
-      run.load(history.value)
-      run.wakeups = wakeups
-      run.changed()
-      if (history.value.interruptRequested) halt(run, { _tag: "interrupt" })
+      suspension.woken(driving, {
+        ...held,
+        wakeups: history.value.wakeups,
+        at: clock.unsafeCurrentTimeMillis()
+      })
+      load(driving, history.value)
     }
   })
 
-  /** Parks runs that are between steps, and waits until none that match is left. */
+  /** Ends runs that are between steps, and waits until none that match is left. */
   const parkUntilNone = (matches: (run: ActiveRun) => boolean) =>
     Effect.gen(function* () {
-      const quiet = new Map<ActiveRun, number>()
+      const quiet = new Map<Driving, number>()
       while (true) {
         const seen = version
-        const left = [...active.values()].filter(matches)
+        const left = [...active.values()].filter(({ run }) => matches(run))
         if (left.length === 0) return
-        const idle = left.filter((run) => isBetweenSteps(run))
-        for (const run of idle) {
-          const turns = quiet.get(run) ?? 0
-          quiet.set(run, turns + 1)
-          if (turns === patience) halt(run, { _tag: "park" })
+        let waits = false
+        for (const driving of left) {
+          const { pass } = driving
+          if (pass === undefined || pass.ended !== undefined) continue
+          if (pass.quiescence.level === "rest" && !pass.isReplayOnly) {
+            end(driving, { _tag: "park" })
+          } else if (pass.stepsInFlight > 0) quiet.delete(driving)
+          else if (!pass.returned) {
+            const turns = quiet.get(driving) ?? 0
+            quiet.set(driving, turns + 1)
+            if (turns >= patience) end(driving, { _tag: "park" })
+            else waits = true
+          }
         }
-        for (const run of left) if (run.stepsInFlight > 0) quiet.delete(run)
-        yield* idle.some((run) => (quiet.get(run) ?? 0) <= patience) ? turn : changedSince(seen)
+        yield* waits ? turn : changedSince(seen)
       }
     })
 
   const retire: ActiveRuns["retire"] = (matches, { deadline, final }) =>
     Effect.gen(function* () {
       const before = handedOver
-      for (const run of active.values()) if (matches(run)) run.changed()
       const remaining = Math.max(0, deadline - (yield* Elapsed.now))
       const parked = yield* within(parkUntilNone(matches), Duration.millis(remaining))
       if (final) yield* options.giveUp
       if (parked) return { cut: [], abandoned: [], handedOver: handedOver - before }
 
-      const late = new Set([...active.values()].filter(matches))
-      for (const run of late) halt(run, { _tag: "park" })
-      const cut = options.steps.cut((run) => late.has(run))
+      const late = [...active.values()].filter(({ run }) => matches(run))
+      const runs = new Set(late.map(({ run }) => run))
+      const cut = options.steps.cut((run) => runs.has(run))
+      for (const driving of late) end(driving, { _tag: "park" })
       yield* within(parkUntilNone(matches), options.grace)
-      const abandoned = [...active.values()].filter(matches)
+      const abandoned = [...active.values()].filter(({ run }) => matches(run))
       yield* abandon(abandoned)
       return {
         cut,
-        abandoned: abandoned.map((run) => run.runId),
+        abandoned: abandoned.map(({ run }) => run.runId),
         handedOver: handedOver - before
       }
     })
 
   /** Gives back runs whose code goes on all the same; what it still writes will be refused. */
-  const abandon = (runs: ReadonlyArray<ActiveRun>) =>
+  const abandon = (late: ReadonlyArray<Driving>) =>
     Effect.gen(function* () {
-      if (runs.length === 0) return
-      for (const run of runs) {
-        run.lost = true
-        letGo(run)
+      if (late.length === 0) return
+      for (const driving of late) {
+        driving.run.lost = true
+        letGo(driving)
       }
       const released = yield* Effect.forkDaemon(
-        options.persist(
-          options.store.release(
-            runs.map((run) => ({ held: run.held, timers: run.takeNewTimers() }))
-          )
+        persist(
+          store.release(late.map(({ run }) => ({ held: run.held, timers: run.takeNewTimers() })))
         )
       )
       handedOver += yield* Fiber.join(released).pipe(
@@ -249,51 +346,62 @@ export const make = (options: {
     })
 
   return {
-    size: () => active.size,
+    size: () => active.size - suspension.size() - idle.size,
+    warm: suspension.size,
     begin,
-    halt,
+    end: (run, ending) => {
+      const driving = drivingOf(run)
+      if (driving !== undefined) end(driving, ending)
+    },
+    activate,
     poke,
+    woken: (woken) => {
+      for (const one of woken) {
+        const driving = active.get(one.runId)
+        if (driving !== undefined) suspension.woken(driving, one)
+      }
+    },
     signal: ({ exit, name, runId }) => {
-      const run = active.get(runId)
-      if (run === undefined || run.signals.has(name)) return
-      run.setSignal(name, exit)
-      run.changed()
+      const driving = active.get(runId)
+      if (driving === undefined || driving.run.signals.has(name)) return
+      driving.run.setSignal(name, exit)
+      driving.pass?.waits.tell(name)
     },
     interrupt: (runId) => {
-      const run = active.get(runId)
-      if (run !== undefined) halt(run, { _tag: "interrupt" })
+      const driving = active.get(runId)
+      if (driving !== undefined) interrupt(driving)
     },
     childFinished,
-    awaitChild,
+    awaitChild: (run, child) => {
+      const driving = drivingOf(run)
+      if (driving !== undefined) awaitChild(driving, child)
+    },
     childrenAwaited: () =>
       Array.from(parents.keys(), (runId) => ({
         runId,
         tell: (exit: Json) => childFinished(runId, exit)
       })),
     refresh,
+    evictAll: Effect.suspend(() => suspension.evict(suspension.all())),
     retire,
     lose: Effect.gen(function* () {
       const lost = [...active.values()]
-      for (const run of lost) halt(run, { _tag: "lost" })
+      for (const driving of lost) end(driving, { _tag: "lost" })
       yield* within(
         Effect.gen(function* () {
           while (true) {
             const seen = version
-            if (!lost.some((run) => active.get(run.runId) === run)) return
+            if (!lost.some((driving) => active.get(driving.run.runId) === driving)) return
             yield* changedSince(seen)
           }
         }),
         options.grace
       )
-      for (const run of lost) letGo(run)
+      for (const driving of lost) letGo(driving)
       return lost.length
     })
   }
 }
-
-/** In a pass, with no step in flight and not in its compensations. */
-const isBetweenSteps = (run: ActiveRun) =>
-  run.fiber !== undefined && run.stepsInFlight === 0 && !run.closing
 
 /** Whether it was done in that time. */
 const within = (effect: Effect.Effect<void>, duration: Duration.Duration) =>

@@ -1,11 +1,10 @@
 /**
- * Drives one run that this process holds: pass after pass, until it is over, suspended or handed
- * over, with what became of it written before anybody is told.
+ * Drives one run that this process holds: pass after pass, until it is over or this process does not
+ * hold it any more, with what became of it written before anybody is told.
  *
  * A pass is in memory for as long as its steps take, and thousands may be: nothing here is a fiber
  * that waits, and what waits for the end of a pass holds what it needs then and nothing else.
  */
-import type * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -13,16 +12,18 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
-import * as Scope from "effect/Scope"
 import type { Json } from "../RunStore.js"
-import { noPassSpan, type PassOutcome, type PassSpan, type Spans } from "../telemetry/Spans.js"
+import type { PassOutcome, Spans } from "../telemetry/Spans.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
-import { interruptAtEndOfRecord } from "./EndOfRecord.js"
 import * as Fibers from "./Fibers.js"
-import { LazyScope } from "./LazyScope.js"
-import * as Pass from "./Pass.js"
+import * as Interrupt from "./Interrupt.js"
+import type { LazyScope } from "./LazyScope.js"
+import * as Passes from "./Pass.js"
+import { type Ending, Pass, type Verdict } from "./Pass.js"
+import type { Level } from "./Quiescence.js"
 import { type SettleOptions, settle } from "./Settle.js"
+import { pause } from "./Turn.js"
 
 export interface DriveOptions extends SettleOptions {
   /** Runs of this process are given back rather than begun again. */
@@ -30,45 +31,41 @@ export interface DriveOptions extends SettleOptions {
   readonly spans: Spans
   /** What the fibers of runs start with. */
   readonly origin: Fibers.Origin
+  /** Whether anything is under way in its pass has changed. */
+  readonly onLevel: (driving: Driving, pass: Pass, level: Level) => void
   /** This process does not hold the run any more. */
-  readonly onOver: (run: ActiveRun) => void
+  readonly onOver: (driving: Driving) => void
 }
 
 /** A run while it is driven. */
-interface Driving {
+export interface Driving {
   readonly run: ActiveRun
   readonly options: DriveOptions
-  readonly annotations: Fibers.Annotations
+  /** What the fibers of this run start with. */
+  readonly origin: Fibers.Origin
   /** Passes so far. */
   passes: number
+  pass: Pass | undefined
+  /** Its children are being told of its interrupt. */
+  telling: Fiber.RuntimeFiber<void> | undefined
 }
 
-/** One execution of the workflow's function. */
-interface Passing {
-  readonly run: ActiveRun
-  readonly instance: WorkflowEngine.WorkflowInstance["Type"]
-  readonly scope: LazyScope
-  span: PassSpan
-}
-
-export const drive = (run: ActiveRun, options: DriveOptions): void => {
+export const drive = (run: ActiveRun, options: DriveOptions): Driving => {
   const annotations = Fibers.annotationsOf(options.origin).pipe(
     HashMap.set<string, unknown>("runId", run.runId),
     HashMap.set<string, unknown>("workflow", run.workflowName)
   )
-  next({ run, options, annotations, passes: 0 })
+  const origin = Fibers.annotated(options.origin, annotations)
+  return { run, options, origin, passes: 0, pass: undefined, telling: undefined }
 }
 
-const originOf = ({ annotations, options }: Driving): Fibers.Origin =>
-  Fibers.annotated(options.origin, annotations)
-
 /** Begins another pass, unless the run is not to go on here. */
-const next = (driving: Driving): void => {
+export const next = (driving: Driving): void => {
   const payload = decodePayload(driving.run)
   const known = Codec.atHand(payload)
   if (known !== undefined) begin(driving, known)
   else {
-    Fibers.fork(originOf(driving), Effect.either(payload)).addObserver((exit) =>
+    Fibers.fork(driving.origin, Effect.either(payload)).addObserver((exit) =>
       begin(
         driving,
         Exit.isSuccess(exit) ? exit.value : Either.left(Codec.blockCause(Cause.pretty(exit.cause)))
@@ -81,125 +78,209 @@ const begin = (driving: Driving, payload: Either.Either<object, Json>): void => 
   const { options, run } = driving
   if (Either.isLeft(payload)) conclude(driving, Effect.succeed(unreadable(run, payload.left)))
   else if (options.isDraining(run)) conclude(driving, Effect.succeed({ _tag: "Release" }))
-  else pass(driving, payload.right)
+  else execute(driving, payload.right)
 }
 
 /** Ends a pass with its verdict; closing its scopes may take a while. */
-const conclude = (driving: Driving, verdict: Effect.Effect<Pass.Verdict>): void => {
+const conclude = (driving: Driving, verdict: Effect.Effect<Verdict>): void => {
   const settled = settle(driving.run, verdict, driving.options)
-  Fibers.fork(Fibers.uninterruptible(originOf(driving)), settled).addObserver((exit) => {
+  Fibers.fork(Fibers.uninterruptible(driving.origin), settled).addObserver((exit) => {
+    driving.pass = undefined
     if (Exit.isSuccess(exit) && exit.value === "again") next(driving)
-    else driving.options.onOver(driving.run)
+    else driving.options.onOver(driving)
   })
 }
 
+/** The interrupt of the run was asked for. */
+export const interrupt = (driving: Driving): void => {
+  const { origin, pass } = driving
+  // compensations are let finish
+  if (pass === undefined || pass.returned || pass.ended !== undefined) return
+  Interrupt.atEndOfRecord(pass, origin, () => tellChildren(driving))
+}
+
+/** Passes the interrupt on to the children that are not over. */
+const tellChildren = (driving: Driving): void => {
+  const { options, origin, run } = driving
+  const unfinished = [...run.children].filter(([, exit]) => exit === undefined)
+  if (unfinished.length === 0) return
+  driving.telling = Fibers.fork(
+    origin,
+    Effect.forEach(
+      unfinished,
+      ([child]) => options.persist(options.store.requestInterrupt(child)),
+      {
+        concurrency: "unbounded",
+        discard: true
+      }
+    ).pipe(
+      Effect.catchAll((error) =>
+        Effect.logError("the interrupt was not passed on", Cause.fail(error))
+      )
+    )
+  )
+}
+
 /** Waits for somebody to mend it; but an interrupt that has nothing to undo needs no payload. */
-const unreadable = (run: ActiveRun, cause: Json): Pass.Verdict =>
+const unreadable = (run: ActiveRun, cause: Json): Verdict =>
   run.interrupting && run.steps.size === 0
-    ? { _tag: "Complete", exit: Exit.interrupt(FiberId.none) }
+    ? { _tag: "Complete", exit: Exit.interrupt(FiberId.none), compensated: false }
     : { _tag: "Suspend", cause }
 
 /** One execution of the workflow's function, and what it means for the run. */
-const pass = (driving: Driving, payload: object): void => {
+const execute = (driving: Driving, payload: object): void => {
   const { options, run } = driving
-  const instance = Pass.runInstance(run)
-  const passing: Passing = { run, instance, scope: new LazyScope(), span: noPassSpan }
-  run.beginPass(instance)
+  const pass = new Pass(run, {
+    origin: driving.origin,
+    onLevel: (pass, level) => options.onLevel(driving, pass, level)
+  })
+  driving.pass = pass
   // a workflow's services are those of its registration, not those around this executor
-  const services = Fibers.servicesOf(run.registration.services, instance, passing.scope)
-  const origin = originOf(driving)
+  const services = Fibers.servicesOf(run.registration.services, pass.instance, pass.scope)
   const fiber = Fibers.forkLater(
-    Fibers.interruptible(Fibers.withServices(origin, services)),
-    traced(passing, ++driving.passes, payload, options.spans)
+    Fibers.interruptible(Fibers.withServices(originOf(driving, pass), services)),
+    traced(pass, ++driving.passes, payload, options.spans)
   )
-  run.fiber = fiber
-  if (run.interrupting) Fibers.fork(origin, interruptAtEndOfRecord(run, fiber, options))
-  fiber.addObserver(onEnd(driving, passing))
+  pass.fiber = fiber
+  if (run.interrupting) Interrupt.atEndOfRecord(pass, driving.origin, () => tellChildren(driving))
+  fiber.addObserver((exit) => onEnd(driving, pass, exit))
+}
+
+/** What a fiber of the pass starts with. */
+const originOf = (driving: Driving, pass: Pass): Fibers.Origin => {
+  const supervisor = Fibers.bothSupervise(pass.quiescence, pass.appSupervisor)
+  const annotations = Fibers.annotationsOf(driving.origin)
+  return Fibers.watched(Fibers.annotated(driving.origin, annotations, supervisor))
 }
 
 /** The workflow, under the span of the pass. */
 const traced = (
-  passing: Passing,
-  pass: number,
+  pass: Pass,
+  number: number,
   payload: object,
   spans: Spans
 ): Effect.Effect<unknown, unknown> => {
-  const { run } = passing
+  const { run } = pass
   // the engine that it asks for is the one it was registered with
   // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   const workflow = run.registration.execute(payload, run.runId) as Effect.Effect<unknown, unknown>
   const span = spans.pass({
     runId: run.runId,
     workflow: run.workflowName,
-    pass,
-    resumed: pass > 1 || run.held.claim > 1,
+    pass: number,
+    resumed: number > 1 || run.held.claim > 1,
     trace: run.trace
   })
   return Effect.flatMap(span, (begun) => {
-    passing.span = begun
+    pass.span = begun
     return begun.inside(workflow)
   })
 }
 
-const onEnd = (driving: Driving, passing: Passing) => (exit: Exit.Exit<unknown, unknown>) => {
-  const { run } = passing
-  run.fiber = undefined
+/**
+ * Ends the pass from outside: its fiber is interrupted, which no handler of the workflow can catch;
+ * its scope closes, and that of the run, which has its compensations, does not.
+ */
+export const end = (driving: Driving, pass: Pass, ending: Ending): void => {
+  const began = pass.ended === undefined
+  pass.ended = Passes.strongerEnding(pass.ended, ending)
+  if (!began || pass.fiber === undefined) return
+  // what upstream's own combinators and finalizers look at
+  pass.instance.suspended = true
+  pass.instance.cause = pass.failure
+  pass.fiber.unsafeInterruptAsFork(pass.fiber.id())
+  Fibers.fork(driving.origin, unwound(pass))
+}
+
+/**
+ * Waits of fibers that were interrupted, but not where they wait, are ended too: in the finalizers of
+ * the workflow, and where it was made uninterruptible.
+ */
+const unwound = (pass: Pass) =>
+  Effect.gen(function* () {
+    let still = 0
+    for (let count = 0; pass.fiber !== undefined; count++) {
+      yield* pause(count)
+      still = pass.quiescence.level === "moving" ? 0 : still + 1
+      Interrupt.letGo(pass.waits, pass.waits.now(), still)
+      if (still > 0 && pass.waits.size === 0) return
+    }
+  })
+
+const onEnd = (driving: Driving, pass: Pass, exit: Exit.Exit<unknown, unknown>): void => {
+  pass.returned = true
+  pass.onProgress?.()
   conclude(
     driving,
-    Effect.tap(concluded(passing, Pass.unlessCut(exit, run)), (verdict) =>
-      passing.span.end(
-        passOutcomes[verdict._tag],
+    Effect.tap(concluded(driving, pass, exit), (verdict) => {
+      pass.fiber = undefined
+      const waits = verdict._tag === "Release" && driving.run.isSuspended
+      return pass.span.end(
+        waits ? "suspended" : passOutcomes[verdict._tag],
         verdict._tag === "Complete" ? verdict.exit : Exit.void
       )
-    )
+    })
   )
 }
 
-const passOutcomes: Readonly<Record<Pass.Verdict["_tag"], PassOutcome>> = {
+const passOutcomes: Readonly<Record<Verdict["_tag"], PassOutcome>> = {
   Complete: "ended",
   Suspend: "suspended",
-  Interrupt: "interrupting",
+  Forget: "suspended",
   Release: "handed over",
   Drop: "lost"
 }
 
-/** Closes what the pass has opened: its scope, and when the workflow is over that of the run. */
+/**
+ * Closes what the pass has opened: its scope, and when the workflow is over that of the run. What
+ * finalizers do is a part of the pass, to be ended like it.
+ */
 const concluded = (
-  { instance, run, scope }: Passing,
+  driving: Driving,
+  pass: Pass,
   exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<Pass.Verdict> => {
-  const close = (closed: Exit.Exit<unknown>) => {
-    const result = Pass.resultOf(Exit.zipLeft(exit, closed), instance)
-    const end = Pass.endOf(result)
-    return end === undefined
-      ? Effect.sync(() => verdictOf(run, instance, result))
-      : Effect.map(Effect.exit(Scope.close(instance.scope, end)), (undone) =>
-          verdictOf(run, instance, Exit.zipLeft(result, undone))
-        )
+): Effect.Effect<Verdict> => {
+  if (!pass.scope.isMade) return compensated(driving, pass, exit)
+  const origin = Fibers.uninterruptible(originOf(driving, pass))
+  return Effect.flatMap(closed(origin, pass, pass.scope, exit), (closed) =>
+    compensated(driving, pass, Exit.zipLeft(Passes.unlessInterrupted(exit, pass), closed))
+  )
+}
+
+const compensated = (
+  driving: Driving,
+  pass: Pass,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<Verdict> => {
+  if (pass.ended !== undefined) return Effect.succeed(Passes.verdictOfEnding(pass.ended))
+  const result = Passes.resultOf(Passes.unlessInterrupted(exit, pass), pass.instance)
+  const end = Passes.endOf(result)
+  if (end === undefined || !pass.compensations.isMade) {
+    return Effect.as(told(driving), Passes.decide(result, pass))
   }
-  return scope.isMade ? Effect.flatMap(closing(run, scope, exit), close) : close(Exit.void)
+  pass.closing = true
+  const origin = Fibers.interruptible(originOf(driving, pass))
+  return Effect.flatMap(closed(origin, pass, pass.compensations, end), (undone) =>
+    pass.ended === undefined
+      ? Effect.as(told(driving), Passes.decide(Passes.withUndone(result, end, undone), pass))
+      : Effect.succeed(Passes.verdictOfEnding(pass.ended))
+  )
 }
 
-const verdictOf = (
-  run: ActiveRun,
-  instance: WorkflowEngine.WorkflowInstance["Type"],
-  exit: ReturnType<typeof Pass.resultOf>
-): Pass.Verdict => {
-  run.fiber = undefined
-  run.progressed()
-  return Pass.decide({
-    exit,
-    suspended: instance.suspended,
-    halt: run.halt,
-    refused: run.refused,
-    compensating: run.closing && instance.suspended
-  })
-}
+/** What its children were to be told. */
+const told = ({ telling }: Driving): Effect.Effect<unknown> =>
+  telling === undefined ? Effect.void : Fiber.await(telling)
 
-/** In a fiber of its own, which can be cut like that of the workflow. */
-const closing = (run: ActiveRun, scope: LazyScope, exit: Exit.Exit<unknown, unknown>) =>
-  Effect.flatMap(Effect.forkDaemon(scope.close(exit)), (fiber) => {
-    run.fiber = fiber
+/** Closes the scope in a fiber of its own, which can be ended like that of the workflow. */
+const closed = (
+  origin: Fibers.Origin,
+  pass: Pass,
+  scope: LazyScope,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<Exit.Exit<void>> =>
+  Effect.suspend(() => {
+    const fiber = Fibers.fork(origin, scope.close(exit))
+    pass.fiber = fiber
     return Fiber.await(fiber)
   })
 

@@ -13,6 +13,7 @@ import type * as HashMap from "effect/HashMap"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
+import * as Supervisor from "effect/Supervisor"
 import { type LazyScope, toScope } from "./LazyScope.js"
 
 /** What a fiber starts with: services, fiber refs and runtime flags. */
@@ -24,12 +25,30 @@ export type Annotations = HashMap.HashMap<string, unknown>
 export const annotationsOf = ({ fiberRefs }: Pick<Origin, "fiberRefs">): Annotations =>
   FiberRefs.getOrDefault(fiberRefs, FiberRef.currentLogAnnotations)
 
-/** The same, but for what it logs. */
-export const annotated = (origin: Origin, annotations: Annotations): Origin => {
+/** Who sees its fibers. */
+export const supervisorOf = ({
+  fiberRefs
+}: Pick<Origin, "fiberRefs">): Supervisor.Supervisor<unknown> =>
+  FiberRefs.getOrDefault(fiberRefs, FiberRef.currentSupervisor)
+
+/** Both see them. */
+export const bothSupervise = (
+  supervisor: Supervisor.Supervisor<unknown>,
+  other: Supervisor.Supervisor<unknown>
+): Supervisor.Supervisor<unknown> =>
+  other === Supervisor.none ? supervisor : supervisor.zip(other)
+
+/** The same, but for what it logs, and who sees its fibers. */
+export const annotated = (
+  origin: Origin,
+  annotations: Annotations,
+  supervisor: Supervisor.Supervisor<unknown> | undefined = undefined
+): Origin => {
   const { context, fiberRefs, runtimeFlags } = origin
   const locals = new Map(fiberRefs.locals)
   // written afresh: a ref keeps the values that it had in the fibers before, with all they hold
   locals.set(FiberRef.currentLogAnnotations, [[FiberId.none, annotations]])
+  if (supervisor !== undefined) locals.set(FiberRef.currentSupervisor, [[FiberId.none, supervisor]])
   // what a fiber starts with is in `context`
   locals.delete(FiberRef.currentContext)
   return { context, runtimeFlags, fiberRefs: FiberRefs.unsafeMake(locals) }
@@ -62,6 +81,10 @@ const withFlags = (
 
 export const uninterruptible = (origin: Origin): Origin =>
   withFlags(origin, RuntimeFlags.disable(origin.runtimeFlags, RuntimeFlags.Interruption))
+
+/** Its supervisor is told of each effect that a fiber executes. */
+export const watched = (origin: Origin): Origin =>
+  withFlags(origin, RuntimeFlags.enable(origin.runtimeFlags, RuntimeFlags.OpSupervision))
 
 export const interruptible = (origin: Origin): Origin =>
   withFlags(origin, RuntimeFlags.enable(origin.runtimeFlags, RuntimeFlags.Interruption))

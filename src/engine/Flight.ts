@@ -3,7 +3,6 @@
  */
 import type * as Activity from "@effect/workflow/Activity"
 import * as Workflow from "@effect/workflow/Workflow"
-import type * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -11,7 +10,8 @@ import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
-import type * as RuntimeFlags from "effect/RuntimeFlags"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Supervisor from "effect/Supervisor"
 import type { AnySpan } from "effect/Tracer"
 import type * as Events from "../Events.js"
 import type { Json } from "../RunStore.js"
@@ -19,9 +19,8 @@ import type { StepInFlight } from "../StepInFlight.js"
 import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import * as Fibers from "./Fibers.js"
 import { LazyScope } from "./LazyScope.js"
-import { type Link, stepInstance, suspendedBy } from "./Pass.js"
-
-export type Instance = WorkflowEngine.WorkflowInstance["Type"]
+import { type Instance, type Link, type Pass, stepInstance, suspendedBy } from "./Pass.js"
+import { Quiescence } from "./Quiescence.js"
 
 /** What a step came to in this process. */
 export type StepResult =
@@ -55,12 +54,30 @@ export class Request extends Effectable.Class<StepResult> {
   }
 }
 
+/** Who has asked for a step. */
+export interface Asking {
+  readonly link: Link
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly tell: (result: StepResult) => void
+}
+
+/** It waits for what the engine brings, like the step that it waits for; or not any more. */
+export const restWith = ({ fiber, link }: Asking, rests: boolean): void => {
+  if (rests) link.quiescence.rest(fiber)
+  else link.quiescence.goOn()
+}
+
 /** A step in flight, and what it takes to cut it without its counting as a failure. */
 export class Flight implements StepInFlight {
+  readonly pass: Pass
   readonly run: ActiveRun
   readonly name: string
   readonly attempt: number
   readonly instance: Instance
+  /** Of its fibers. */
+  readonly quiescence: Quiescence
+  /** Its workflow asks for it where it can be interrupted. */
+  readonly isInterruptible: boolean
   /** The instance's scope. */
   readonly instanceScope = new LazyScope()
   /** The scope of the activity's execution. */
@@ -72,9 +89,11 @@ export class Flight implements StepInFlight {
   /** It is not just being started, in the fiber of whoever asks. */
   started = false
   /** Others who have asked for it. */
-  waiting: Set<(result: StepResult) => void> | undefined = undefined
+  waiting: Set<Asking> | undefined = undefined
   /** It was interrupted from outside: what comes of that is no failure of the step. */
   cut = false
+  /** All that it has under way waits for what the engine brings. */
+  rests = false
   /** Whoever asked for it first does not want it any more. */
   abandoned = false
   /** Of one that was to be recorded; for the metrics. */
@@ -83,17 +102,26 @@ export class Flight implements StepInFlight {
   millis: number | undefined = undefined
 
   constructor(
-    { nested, run }: Link,
-    { activity, attempt, instance }: Request,
+    readonly asking: Asking,
+    { activity, attempt, instance, runtimeFlags }: Request,
     readonly startedAt: number,
-    /** Gives its room back. */
-    readonly leave: () => void
+    /** Told when it comes to rest, and when it goes on. */
+    onRest: (flight: Flight, rests: boolean) => void
   ) {
-    this.run = run
+    const { nested, pass } = asking.link
+    this.pass = pass
+    this.run = pass.run
     this.name = activity.name
     this.attempt = attempt
-    this.instance = stepInstance(run, this.instanceScope)
-    this.inner = nested || run.closing || instance !== run.instance
+    this.isInterruptible = RuntimeFlags.interruptible(runtimeFlags)
+    this.quiescence = new Quiescence(() => onRest(this, this.quiescence.waitsForEngine))
+    this.instance = stepInstance(pass, this.quiescence, this.instanceScope)
+    this.inner = nested || pass.closing || pass.interrupted || instance !== pass.instance
+  }
+
+  /** Who sees its fibers: what the app has for those of workflows, too. */
+  get supervisor(): Supervisor.Supervisor<unknown> {
+    return Fibers.bothSupervise(this.quiescence, this.pass.appSupervisor)
   }
 
   get runId(): string {
@@ -149,7 +177,7 @@ const originOf = ({ fiber, runtimeFlags }: Request, flight: Flight): Fibers.Orig
   }
   const step = stepKey(flight.name, flight.attempt)
   const annotations = HashMap.set(Fibers.annotationsOf(origin), "step", step)
-  return Fibers.uninterruptible(Fibers.annotated(origin, annotations))
+  return Fibers.uninterruptible(Fibers.annotated(origin, annotations, flight.supervisor))
 }
 
 /**
@@ -205,14 +233,26 @@ export const end = (fiber: Executing): Effect.Effect<Exit.Exit<unknown, unknown>
   })
 
 /** What it comes to; at once where it asks for itself while it is being started. */
-export const landing = (flight: Flight): Effect.Effect<StepResult> =>
+export const landing = (
+  flight: Flight,
+  { fiber }: Request,
+  link: Link
+): Effect.Effect<StepResult> =>
   flight.started
     ? Effect.async((resume) => {
-        const tell = (result: StepResult) => resume(Effect.succeed(result))
+        const asking: Asking = {
+          link,
+          fiber,
+          tell: (result) => {
+            if (flight.rests) restWith(asking, false)
+            resume(Effect.succeed(result))
+          }
+        }
         flight.waiting ??= new Set()
-        flight.waiting.add(tell)
+        flight.waiting.add(asking)
+        if (flight.rests) restWith(asking, true)
         return Effect.sync(() => {
-          flight.waiting?.delete(tell)
+          if (flight.waiting?.delete(asking) && flight.rests) restWith(asking, false)
         })
       })
     : Effect.succeed(suspended)

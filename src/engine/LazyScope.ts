@@ -1,6 +1,10 @@
 /**
- * A scope that is made when somebody first puts something in: every run and every step has one, and
+ * A scope that is made when anybody first looks into it: every run and every step has one, and
  * hardly any needs it.
+ *
+ * Effect's own functions do not only call a scope's methods: `Effect.forkIn`, and with it
+ * `forkScoped`, writes to its `state`. So whoever reads that gets the state of a scope that is made
+ * then, and this one's.
  */
 import * as Effect from "effect/Effect"
 import type { ExecutionStrategy } from "effect/ExecutionStrategy"
@@ -17,12 +21,17 @@ export class LazyScope {
     return this.made !== undefined
   }
 
+  /** Of the scope that it is from now on. */
+  get state(): unknown {
+    return stateOf(this.scope())
+  }
+
   addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
-    return Effect.flatMap(this.scope(), (scope) => Scope.addFinalizerExit(scope, finalizer))
+    return Effect.suspend(() => Scope.addFinalizerExit(this.scope(), finalizer))
   }
 
   fork(strategy: ExecutionStrategy): Effect.Effect<Scope.CloseableScope> {
-    return Effect.flatMap(this.scope(), (scope) => Scope.fork(scope, strategy))
+    return Effect.suspend(() => Scope.fork(this.scope(), strategy))
   }
 
   close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
@@ -32,22 +41,30 @@ export class LazyScope {
     })
   }
 
-  private scope(): Effect.Effect<Scope.CloseableScope> {
-    return Effect.suspend(() => {
-      if (this.made !== undefined) return Effect.succeed(this.made)
-      // another fiber may have made it meanwhile: a fiber can yield anywhere
-      const made = Effect.map(Scope.make(), (scope) => {
-        this.made ??= scope
-        return this.made
-      })
-      const { closed } = this
-      return closed === undefined ? made : Effect.tap(made, (scope) => Scope.close(scope, closed))
-    })
+  private scope(): Scope.CloseableScope {
+    if (this.made === undefined) {
+      // neither waits for anything, so nobody else can come in between
+      this.made = Effect.runSync(Scope.make())
+      if (this.closed !== undefined) Effect.runSync(Scope.close(this.made, this.closed))
+    }
+    return this.made
   }
 }
 
-// what makes it a scope to whoever asks, and cannot be had otherwise
-Object.setPrototypeOf(LazyScope.prototype, Effect.runSync(Scope.make()))
+const stateOf = (scope: Scope.CloseableScope): unknown =>
+  // not in the scope's type; see above
+  (scope as Scope.CloseableScope & { readonly state?: unknown }).state
+
+const plain = Effect.runSync(Scope.make())
+
+// What makes it a scope to whoever asks, and cannot be had otherwise: its type ids, its `pipe` and
+// its strategy. Not its state.
+Object.setPrototypeOf(
+  LazyScope.prototype,
+  Object.create(Object.getPrototypeOf(plain), {
+    strategy: { value: plain.strategy, enumerable: true }
+  })
+)
 
 /** As the scope that it is at run time. */
 export const toScope = (lazy: LazyScope): Scope.CloseableScope =>

@@ -1,6 +1,6 @@
 /**
- * How a pass ends: the pure decisions about a run, and the instance that a pass gives to its
- * workflow.
+ * One execution of a workflow's function, from its beginning, over the recorded history as far as
+ * it goes; what it has under way, and how it ends: by itself, or from outside.
  */
 import * as Workflow from "@effect/workflow/Workflow"
 import type * as WorkflowEngine from "@effect/workflow/WorkflowEngine"
@@ -8,77 +8,175 @@ import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import type * as Supervisor from "effect/Supervisor"
 import type { Json } from "../RunStore.js"
-import type { ActiveRun, Halt } from "./ActiveRun.js"
+import { noPassSpan, type PassSpan } from "../telemetry/Spans.js"
+import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
-import { LazyLatch } from "./LazyLatch.js"
+import * as Fibers from "./Fibers.js"
 import { LazyScope, toScope } from "./LazyScope.js"
+import { type Level, Quiescence } from "./Quiescence.js"
+import { Waits } from "./Waits.js"
 
-type Instance = WorkflowEngine.WorkflowInstance["Type"]
+export type Instance = WorkflowEngine.WorkflowInstance["Type"]
+
+/**
+ * Why a pass is ended from outside, weakest first. None of them is a failure of the run: no
+ * compensation runs, nothing is recorded as failed, and nothing that the workflow returns then is
+ * what the run came to.
+ *
+ * - `evict`: the run waits, suspended, and is kept in memory no longer.
+ * - `park`: this process drains; the run becomes pending.
+ * - `block`: what is recorded cannot be read, or the workflow suspends when it fails; the run waits,
+ *   suspended, for somebody to resume it.
+ * - `lost`: another executor holds the run now.
+ */
+export type Ending =
+  | { readonly _tag: "evict" }
+  | { readonly _tag: "park" }
+  | { readonly _tag: "block"; readonly cause: Json }
+  | { readonly _tag: "lost" }
+
+const strength: Record<Ending["_tag"], number> = { evict: 0, park: 1, block: 2, lost: 3 }
+
+/** Which of two reasons to end a pass decides what becomes of its run. */
+export const strongerEnding = (a: Ending | undefined, b: Ending): Ending =>
+  a !== undefined && strength[a._tag] >= strength[b._tag] ? a : b
+
+export class Pass {
+  readonly quiescence: Quiescence
+  readonly waits: Waits
+  readonly instance: Instance
+  /** What else sees the fibers of workflows. */
+  readonly appSupervisor: Supervisor.Supervisor<unknown>
+  /** The scope of the workflow's function. */
+  readonly scope = new LazyScope()
+  /** The scope of the run, whose finalizers are its compensations. */
+  readonly compensations: LazyScope
+  span: PassSpan = noPassSpan
+  /** The fiber of the workflow, later that of its finalizers and compensations. */
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
+  ended: Ending | undefined = undefined
+  /** The interrupt that was asked for has taken hold of its fiber. */
+  interrupted = false
+  /** The workflow's function is over. */
+  returned = false
+  /** Its compensations are running. */
+  closing = false
+  /** A compensation was executed, or whatever else was to be done if it failed. */
+  compensated = false
+  /** Why it is to be suspended, where its workflow suspends on failure. */
+  failure: Cause.Cause<never> | undefined = undefined
+  stepsInFlight = 0
+  /** Recorded outcomes that it is still to come by. */
+  private ahead: Set<string> | undefined
+  /** Call when it has come by one, or what it has under way has changed. */
+  onProgress: (() => void) | undefined = undefined
+
+  constructor(
+    readonly run: ActiveRun,
+    options: {
+      readonly origin: Fibers.Origin
+      readonly onLevel: (pass: Pass, level: Level) => void
+    }
+  ) {
+    this.quiescence = new Quiescence((level) => options.onLevel(this, level))
+    this.waits = new Waits({
+      origin: options.origin,
+      isWoken: () => run.suspendedAt !== undefined,
+      isEnded: () => this.ended !== undefined,
+      isOver: () => this.fiber === undefined || this.fiber.unsafePoll() !== null
+    })
+    this.appSupervisor = Fibers.supervisorOf(options.origin)
+    this.compensations = new CompensationScope(this)
+    this.instance = runInstance(this)
+    this.ahead = run.recorded()
+  }
+
+  /** There are recorded outcomes that it is still to come by. */
+  get isReplaying(): boolean {
+    return this.ahead !== undefined
+  }
+
+  /** How many they are. */
+  get toReplay(): number {
+    return this.ahead?.size ?? 0
+  }
+
+  /**
+   * It goes as far as the record does and no further: its interrupt was asked for, and is to take
+   * hold when every finished step has its compensation in place.
+   */
+  get isReplayOnly(): boolean {
+    return this.run.interrupting && !this.interrupted && !this.closing
+  }
+
+  /** It has come by the outcome of a step or a child. */
+  reach(key: string): void {
+    if (this.ahead?.delete(key) && this.ahead.size === 0) this.ahead = undefined
+    this.onProgress?.()
+  }
+}
 
 /** What becomes of a run after a pass. */
 export type Verdict =
-  | { readonly _tag: "Complete"; readonly exit: Exit.Exit<unknown, unknown> }
+  | {
+      readonly _tag: "Complete"
+      readonly exit: Exit.Exit<unknown, unknown>
+      /** Its compensations were executed. */
+      readonly compensated: boolean
+    }
   /** Waits for a wake-up; with a `cause`, for somebody to resume it. */
   | { readonly _tag: "Suspend"; readonly cause: Json | undefined }
-  /** Another pass at once, which ends in the interrupt that was asked for. */
-  | { readonly _tag: "Interrupt" }
+  /** Waits already, and is written so. */
+  | { readonly _tag: "Forget" }
   /** Back to `pending`, for another executor. */
   | { readonly _tag: "Release" }
   /** Held by another executor: nothing to write. */
   | { readonly _tag: "Drop" }
 
-/** What became of a run, from how its pass was cut, if it was, and how its fiber ended. */
-export const decide = (pass: {
-  readonly exit: Exit.Exit<Workflow.Result<unknown, unknown>>
-  /** The workflow has asked to be suspended, or was made to. */
-  readonly suspended: boolean
-  readonly halt: Halt | undefined
-  readonly refused: boolean
-  /** The workflow has come to an end, but its compensations have not yet. */
-  readonly compensating: boolean
-}): Verdict => {
-  const { exit, halt } = pass
-  if (halt?._tag === "lost") return { _tag: "Drop" }
-  if (!pass.compensating) {
-    // a real end that came before or with the cut is an end all the same
-    if (Exit.isSuccess(exit) && exit.value._tag === "Complete") {
-      return { _tag: "Complete", exit: exit.value.exit }
-    }
-    if (Exit.isFailure(exit) && !(pass.suspended && Cause.isInterruptedOnly(exit.cause))) {
-      // defects of a workflow that does not capture them, and self-interruption
-      return { _tag: "Complete", exit }
-    }
-  }
-  switch (halt?._tag) {
-    case "block":
-      return { _tag: "Suspend", cause: halt.cause }
+/** What becomes of a run whose pass was ended from outside. */
+export const verdictOfEnding = (ending: Ending): Verdict => {
+  switch (ending._tag) {
+    case "evict":
+      return { _tag: "Forget" }
     case "park":
       return { _tag: "Release" }
-    case "interrupt":
-      return { _tag: "Interrupt" }
-    case undefined: {
-      if (pass.refused) return { _tag: "Release" }
-      const cause =
-        Exit.isSuccess(exit) && exit.value._tag === "Suspended" ? exit.value.cause : undefined
-      return { _tag: "Suspend", cause: cause === undefined ? undefined : Codec.causeToJson(cause) }
-    }
+    case "block":
+      return { _tag: "Suspend", cause: ending.cause }
+    case "lost":
+      return { _tag: "Drop" }
   }
+}
+
+/** What became of a run whose pass has come to its own end. */
+export const decide = (
+  result: Exit.Exit<Workflow.Result<unknown, unknown>>,
+  { compensated }: { readonly compensated: boolean }
+): Verdict => {
+  // defects of a workflow that does not capture them, and self-interruption
+  if (Exit.isFailure(result)) return { _tag: "Complete", exit: result, compensated }
+  if (result.value._tag === "Complete") {
+    return { _tag: "Complete", exit: result.value.exit, compensated }
+  }
+  const { cause } = result.value
+  return { _tag: "Suspend", cause: cause === undefined ? undefined : Codec.causeToJson(cause) }
 }
 
 /** Marks an instance as one of this engine's, and survives its being copied (`DurableDeferred.into`). */
 const LinkTypeId: unique symbol = Symbol.for("effect-workflow-executor/Link")
 
-/** From an instance back to its run. */
+/** From an instance back to its pass. */
 export interface Link {
+  readonly pass: Pass
   readonly run: ActiveRun
   /** The instance of a step, which may execute steps of its own. */
   readonly nested: boolean
-  /** How many waits of this instance wait in place. */
-  waiting: number
+  /** Of the fibers of its pass, or of its step. */
+  readonly quiescence: Quiescence
 }
 
 interface LinkedInstance {
@@ -88,7 +186,20 @@ interface LinkedInstance {
 export const linkOf = (instance: Instance): Link | undefined =>
   (instance as LinkedInstance)[LinkTypeId]
 
-/** As `WorkflowInstance.initial`, but for its scope and its latch: hardly any instance needs them. */
+/**
+ * Upstream counts the calls of the engine that are under way, for those that suspend wait for each
+ * other. Here none suspends: one that waits stays where it is, and must not hold up one that only
+ * looks, as `DurableDeferred.raceAll` does before it begins.
+ */
+const nothingToCount: Instance["activityState"] = {
+  get count() {
+    return 0
+  },
+  set count(_) {},
+  latch: Effect.unsafeMakeLatch(true)
+}
+
+/** As `WorkflowInstance.initial`, but for its scope: hardly any instance needs one. */
 const linked = (
   link: Link,
   workflow: Workflow.Any,
@@ -100,78 +211,52 @@ const linked = (
   suspended: false,
   interrupted: false,
   cause: undefined,
-  activityState: { count: 0, latch: new LazyLatch() },
+  activityState: nothingToCount,
   [LinkTypeId]: link
 })
 
-/** The instance that a step of the run gets. */
-export const stepInstance = (run: ActiveRun, scope: LazyScope): Instance =>
-  linked({ run, nested: true, waiting: 0 }, run.registration.workflow, scope)
+/** The instance that a step of the pass gets. */
+export const stepInstance = (pass: Pass, quiescence: Quiescence, scope: LazyScope): Instance =>
+  linked({ pass, run: pass.run, nested: true, quiescence }, pass.run.registration.workflow, scope)
 
 const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
   ...workflow,
   annotations: Context.add(workflow.annotations, tag, value) as Context.Context<never>
 })
 
-/** The instance that a pass of the run gets. */
-export const runInstance = (run: ActiveRun): Instance => {
+/** The instance that a pass gets. */
+const runInstance = (pass: Pass): Instance => {
+  const { quiescence, run } = pass
   const { workflow } = run.registration
   return linked(
-    { run, nested: false, waiting: 0 },
+    { pass, run, nested: false, quiescence },
     // an interrupt that is asked for is no failure to suspend on
     run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
-    new CompensationScope(run)
+    pass.compensations
   )
 }
 
-/**
- * The workflow's scope, whose finalizers are its compensations. A compensation may execute steps,
- * wait for timers and signals, and be parked by a drain like any other part of a workflow. Then
- * those that come after it, in reverse order, must not run before it has finished: they are left
- * for the pass that resumes it.
- */
 class CompensationScope extends LazyScope {
-  constructor(private readonly run: ActiveRun) {
+  constructor(private readonly pass: Pass) {
     super()
   }
 
   override addFinalizer(finalizer: Scope.Scope.Finalizer): Effect.Effect<void> {
-    const { run } = this
     return super.addFinalizer((exit) =>
       Effect.suspend(() => {
-        if (run.closing && run.instance?.suspended === true) return Effect.void
-        if (Exit.isFailure(exit)) run.compensated = true
+        if (Exit.isFailure(exit)) this.pass.compensated = true
         return finalizer(exit)
       })
     )
   }
-
-  override close(exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { run } = this
-      run.closing = true
-      if (run.instance !== undefined) run.instance.suspended = false
-      const closing = super.close(exit)
-      if (!this.isMade) return closing
-      return Effect.gen(function* () {
-        // in a fiber of its own, which can be cut like that of the workflow
-        const fiber = yield* Effect.forkDaemon(closing)
-        run.fiber = fiber
-        const closed = yield* Fiber.await(fiber)
-        if (run.instance?.suspended !== true) yield* closed
-      })
-    })
-  }
 }
 
-/** What fails because a pass was cut from outside, a finalizer for instance, is no failure of the run. */
-export const unlessCut = (
+/** What fails because an interrupt that was asked for takes hold is no failure of the run. */
+export const unlessInterrupted = (
   exit: Exit.Exit<unknown, unknown>,
-  { halt, instance }: ActiveRun
+  { interrupted }: Pass
 ): Exit.Exit<unknown, unknown> =>
-  (halt !== undefined || instance?.interrupted === true) &&
-  Exit.isFailure(exit) &&
-  Cause.isInterrupted(exit.cause)
+  interrupted && Exit.isFailure(exit) && Cause.isInterrupted(exit.cause)
     ? Exit.interrupt(FiberId.none)
     : exit
 
@@ -209,6 +294,17 @@ export const endOf = (
 ): Exit.Exit<unknown, unknown> | undefined => {
   if (Exit.isFailure(result)) return result
   return result.value._tag === "Complete" ? result.value.exit : undefined
+}
+
+/** Why the run ended, and what went wrong in its compensations after that. */
+export const withUndone = (
+  result: Exit.Exit<Workflow.Result<unknown, unknown>>,
+  end: Exit.Exit<unknown, unknown>,
+  undone: Exit.Exit<unknown, unknown>
+): Exit.Exit<Workflow.Result<unknown, unknown>> => {
+  if (Exit.isSuccess(undone)) return result
+  const cause = Exit.isSuccess(end) ? undone.cause : Cause.sequential(end.cause, undone.cause)
+  return Exit.succeed(new Workflow.Complete({ exit: Exit.failCause(cause) }))
 }
 
 /** Notes why the workflow suspends, instead of failing. */

@@ -21,6 +21,8 @@ export interface RecordingOptions {
   readonly clock: Clock.Clock
   /** The run was found to be held by somebody else. */
   readonly onLost: (run: ActiveRun) => void
+  /** Goes on with a run that waits in memory, if it is to be gone on with here. */
+  readonly activate: (run: ActiveRun) => Effect.Effect<void>
   /** The step is in flight no more. */
   readonly land: (flight: Flight, result: StepResult) => StepResult
 }
@@ -50,11 +52,14 @@ export const make = (options: RecordingOptions) => {
         exit: text,
         timers
       } as const
-      return Effect.matchCauseEffect(options.persist(store.recordStep(step)), {
+      const recorded = options.persist(store.recordStep(step))
+      const written = run.isSuspended ? Effect.zipRight(options.activate(run), recorded) : recorded
+      return Effect.matchCauseEffect(written, {
         onSuccess: () => {
           const key = stepKey(flight.name, flight.attempt)
           run.setStep(key, text)
-          run.reach(key, flight.inner)
+          if (flight.inner) run.setInner(key)
+          flight.pass.reach(key)
           flight.outcome = status
           flight.millis = completedAt - flight.startedAt
           return Effect.succeed(land(flight, { _tag: "Recorded", exit: text }))
@@ -70,7 +75,6 @@ export const make = (options: RecordingOptions) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error?._tag === "RunLost") options.onLost(flight.run)
     // what executed and was not recorded executes again, in another executor
-    else flight.run.refused = true
     const result = Effect.succeed(land(flight, suspended))
     return error?._tag === "RunLost"
       ? result

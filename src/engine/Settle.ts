@@ -17,6 +17,8 @@ export interface SettleOptions {
   readonly store: RunStore["Type"]
   readonly persist: Persist["persist"]
   readonly bounded: Bounded
+  /** Goes on with a run that waits in memory, if it is to be gone on with here. */
+  readonly activate: (run: ActiveRun) => Effect.Effect<void>
 }
 
 /** Whether another pass follows. */
@@ -35,20 +37,13 @@ export const settle = (
 const write = (run: ActiveRun, verdict: Verdict, options: SettleOptions) => {
   switch (verdict._tag) {
     case "Complete":
-      return complete(run, verdict.exit, options)
+      return complete(run, verdict, options)
     case "Suspend":
       return suspend(run, verdict.cause, options)
     case "Release":
       return release(run, options)
-    case "Interrupt":
-      run.interrupting = true
-      // children that were being started when the pass was cut are its children too
-      return options.persist(options.store.history(run.held)).pipe(
-        Effect.map((history) => {
-          run.load(history)
-          return "again" as Settled
-        })
-      )
+    case "Forget":
+      return Effect.succeed<Settled>("over")
     case "Drop":
       return Effect.as(
         Effect.logWarning("run lost to another executor; its fiber was interrupted here"),
@@ -57,12 +52,18 @@ const write = (run: ActiveRun, verdict: Verdict, options: SettleOptions) => {
   }
 }
 
-const complete = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: SettleOptions) =>
+const complete = (
+  run: ActiveRun,
+  { compensated, exit }: Extract<Verdict, { readonly _tag: "Complete" }>,
+  options: SettleOptions
+) =>
   Effect.flatMap(writable(run, exit, options.bounded), (written) => {
     const status = Codec.statusOfExit(written.exit)
-    const { compensated, held } = run
+    const { held } = run
     const completion = { held, status, exit: written.text, compensated }
-    return Effect.flatMap(options.persist(options.store.complete(completion)), () => {
+    const completed = options.persist(options.store.complete(completion))
+    const ended = run.isSuspended ? Effect.zipRight(options.activate(run), completed) : completed
+    return Effect.flatMap(ended, () => {
       Metrics.runFinished(run.workflowName, status)
       return Effect.as(Effect.logDebug(`run ${status}`), "over" as Settled)
     })
@@ -70,6 +71,7 @@ const complete = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: Se
 
 const suspend = (run: ActiveRun, cause: Json | undefined, options: SettleOptions) =>
   Effect.gen(function* () {
+    if (run.isSuspended) yield* options.activate(run)
     const timers = run.takeNewTimers()
     const woken = yield* options.persist(
       options.store.suspend({
@@ -94,8 +96,10 @@ const suspend = (run: ActiveRun, cause: Json | undefined, options: SettleOptions
 
 const release = (run: ActiveRun, options: SettleOptions) =>
   Effect.gen(function* () {
-    yield* options.persist(options.store.release([{ held: run.held, timers: run.takeNewTimers() }]))
-    run.handedOver = true
+    const released = yield* options.persist(
+      options.store.release([{ held: run.held, timers: run.takeNewTimers() }])
+    )
+    run.handedOver = released > 0
     return "over" as Settled
   })
 

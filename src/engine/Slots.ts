@@ -14,6 +14,8 @@ export interface Slots {
   readonly admit: (refuses: () => boolean) => Effect.Effect<boolean>
   /** Gives the room back. */
   readonly leave: () => void
+  /** Takes room again after `leave`, also where there is none. */
+  readonly takeBack: () => void
   /** Nobody is admitted until as many `resume`s. */
   readonly pause: () => void
   readonly resume: () => void
@@ -99,6 +101,9 @@ export const make = (size: number): Slots => {
         return admitted === undefined ? wait(refuses) : Effect.succeed(admitted)
       }),
     leave,
+    takeBack: () => {
+      taken++
+    },
     pause: () => {
       pauses++
     },

@@ -14,21 +14,15 @@ import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import * as Flights from "./Flight.js"
-import {
-  type Executing,
-  Flight,
-  type Instance,
-  Request,
-  type StepResult,
-  suspended
-} from "./Flight.js"
-import { type Link, linkOf } from "./Pass.js"
+import { type Executing, Flight, Request, restWith, type StepResult, suspended } from "./Flight.js"
+import { type Instance, type Link, linkOf } from "./Pass.js"
 import * as Recording from "./Recording.js"
 import type { Slots } from "./Slots.js"
 
 export interface Steps {
   /**
-   * Executes a step of a run and records its outcome, or joins the one in flight.
+   * Executes a step of a run and records its outcome, or joins the one in flight. While it does, the
+   * fiber is inside of a call of the engine.
    */
   readonly execute: (
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
@@ -40,6 +34,8 @@ export interface Steps {
   readonly list: () => ReadonlyArray<StepInFlight>
   /** Interrupts the steps in flight of these runs, and says which; does not wait for them. */
   readonly cut: (matches: (run: ActiveRun) => boolean) => ReadonlyArray<StepInFlight>
+  /** The same for those of a run whose workflow lets them be interrupted. */
+  readonly interrupt: (run: ActiveRun) => void
 }
 
 interface StepsOptions extends Omit<Recording.RecordingOptions, "clock" | "land"> {
@@ -48,6 +44,8 @@ interface StepsOptions extends Omit<Recording.RecordingOptions, "clock" | "land"
   readonly refuses: (run: ActiveRun) => boolean
   /** A step is in flight no more. */
   readonly onLanded: () => void
+  /** Goes on with a run that waits in memory, if it is to be gone on with here. */
+  readonly activate: (run: ActiveRun) => Effect.Effect<void>
 }
 
 export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.Scope> =>
@@ -57,19 +55,35 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     const flights = yield* inFlight
     const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
+    // a step inside a step is part of it: it has no room of its own
+    const leaveRoom = ({ asking, rests }: Flight) => {
+      if (!asking.link.nested && !rests) slots.leave()
+    }
+
+    /** What only waits for the engine needs no room, and is nothing that a run has under way. */
+    const onRest = (flight: Flight, rests: boolean) => {
+      if (flight.rests === rests) return
+      if (rests) leaveRoom(flight)
+      else if (!flight.asking.link.nested) slots.takeBack()
+      flight.rests = rests
+      flight.pass.stepsInFlight += rests ? -1 : 1
+      restWith(flight.asking, rests)
+      for (const asking of flight.waiting ?? []) restWith(asking, rests)
+      options.onLanded()
+    }
+
     /** It is in flight no more; whoever else has asked for it goes on when this returns. */
     const land = (flight: Flight, result: StepResult): StepResult => {
-      const { run } = flight
+      const { pass, run } = flight
       flights.delete(flightKey(run, stepKey(flight.name, flight.attempt)))
-      run.stepsInFlight--
+      if (!flight.rests) pass.stepsInFlight--
       Metrics.stepLanded(
         flight.workflow,
         flight.outcome ?? (flight.cut ? "cut" : "suspended"),
         flight.millis
       )
-      flight.leave()
-      for (const tell of flight.waiting ?? []) tell(result)
-      run.changed()
+      leaveRoom(flight)
+      for (const { tell } of flight.waiting ?? []) tell(result)
       options.onLanded()
       return result
     }
@@ -78,7 +92,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
 
     const launch = (request: Request, flight: Flight): Executing => {
       flights.set(flightKey(flight.run, stepKey(flight.name, flight.attempt)), flight)
-      flight.run.stepsInFlight++
+      flight.pass.stepsInFlight++
       Metrics.stepStarted()
       events?.publish(Flights.startOf(flight))
       return Flights.start(request, flight)
@@ -91,12 +105,14 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
         flight.abandoned = true
         const exit = yield* Fiber.interrupt(fiber)
         const result = yield* conclude(flight, Exit.flatten(exit))
-        const halt = flight.run.halt?._tag
-        if (result._tag === "Recorded" || slots.isClosed()) return
-        if (halt !== undefined && halt !== "interrupt") return
-        // for people to see; a write that fails here is no loss
-        yield* Effect.forkDaemon(
-          Effect.ignore(
+        if (result._tag === "Suspended") yield* Effect.forkDaemon(noteCut(flight))
+      })
+
+    /** For people to see; a write that fails here is no loss. */
+    const noteCut = (flight: Flight) =>
+      slots.isClosed() || flight.pass.ended !== undefined
+        ? Effect.void
+        : Effect.ignore(
             store.noteStep({
               held: flight.run.held,
               name: flight.name,
@@ -106,21 +122,26 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
               completedAt: clock.unsafeCurrentTimeMillis()
             })
           )
-        )
-      })
+
+    /** Of a step that was cut because the interrupt of its run was asked for, that is noted first. */
+    const concluded = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
+      Effect.tap(conclude(flight, exit), (result) =>
+        result._tag === "Suspended" ? noteCut(flight) : Effect.void
+      )
 
     /** What a step in flight comes to for another who asks for it; who may have to take it on. */
-    const join = (flight: Flight, request: Request): Effect.Effect<StepResult> =>
-      Effect.flatMap(Flights.landing(flight), (result) =>
+    const join = (flight: Flight, request: Request, link: Link): Effect.Effect<StepResult> =>
+      Effect.flatMap(Flights.landing(flight, request, link), (result) =>
         flight.abandoned && result._tag === "Suspended"
-          ? Effect.uninterruptible(request)
+          ? Effect.uninterruptible(ask(request, link))
           : Effect.succeed(result)
       )
 
     /** Starts the step, which has its room, and waits for it. Who asks for a step also records it. */
     const begin = (request: Request, link: Link): Effect.Effect<StepResult> => {
       const startedAt = clock.unsafeCurrentTimeMillis()
-      const flight = new Flight(link, request, startedAt, link.nested ? noLeave : slots.leave)
+      const asking = { link, fiber: request.fiber, tell: () => {} }
+      const flight = new Flight(asking, request, startedAt, onRest)
       const fiber = launch(request, flight)
       const ended = fiber.unsafePoll()
       return ended === null
@@ -134,71 +155,95 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
       end: Effect.Effect<Exit.Exit<unknown, unknown>>
     ): Effect.Effect<StepResult> =>
       Effect.matchCauseEffect(end, {
-        onSuccess: (exit) => conclude(flight, exit),
+        onSuccess: (exit) => (flight.cut ? concluded(flight, exit) : conclude(flight, exit)),
         onFailure: (cause) => Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause))
       })
 
-    const refuse = (run: ActiveRun): Effect.Effect<StepResult> => {
-      run.refused = true
-      return Effect.succeed(suspended)
-    }
+    const refused = Effect.succeed(suspended)
+
+    const refuses = ({ pass, run }: Link) => pass.ended !== undefined || options.refuses(run)
 
     /** There is no room now; meanwhile another may ask for the same step. */
     const queue = (request: Request, link: Link): Effect.Effect<StepResult> => {
-      const { run } = link
       const admission = restored(
         request,
-        slots.admit(() => options.refuses(run))
+        slots.admit(() => refuses(link))
       )
       return Effect.flatMap(admission, (admitted) => {
-        if (!admitted) return refuse(run)
+        if (!admitted) return refused
         const known = knownOf(request, link)
-        if (run.halt === undefined && known === undefined) return begin(request, link)
+        if (link.pass.ended === undefined && known === undefined) return begin(request, link)
         slots.leave()
-        return run.halt === undefined && known !== undefined ? known : refuse(run)
+        return link.pass.ended === undefined && known !== undefined ? known : refused
       })
     }
 
     /** Of a step that was recorded meanwhile, or is in flight. */
-    const knownOf = (request: Request, { run }: Link): Effect.Effect<StepResult> | undefined => {
+    const knownOf = (request: Request, link: Link): Effect.Effect<StepResult> | undefined => {
+      const { run } = link
       const key = stepKey(request.activity.name, request.attempt)
       const exit = run.steps.get(key)
       if (exit !== undefined) return Effect.succeed({ _tag: "Recorded", exit })
       const flight = flights.get(flightKey(run, key))
-      return flight === undefined ? undefined : restored(request, join(flight, request))
+      return flight === undefined ? undefined : restored(request, join(flight, request, link))
     }
 
+    const ask = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const known = knownOf(request, link)
+      if (known !== undefined) return known
+      const { nested, pass } = link
+      // a step inside a step is part of it: it has its room already
+      const admitted = nested || slots.enter(() => refuses(link))
+      if (admitted === undefined) return queue(request, link)
+      if (admitted && pass.ended === undefined) return begin(request, link)
+      if (admitted && !nested) slots.leave()
+      return refused
+    }
+
+    /** The fiber is inside of the call until it is answered: none of it can be interrupted. */
     const answer = (request: Request): Effect.Effect<StepResult> => {
       const link = linkOf(request.instance)
       if (link === undefined) return Effect.dieMessage(notOfThisEngine(request.activity.name))
-      const known = knownOf(request, link)
-      if (known !== undefined) return known
-      const { nested, run } = link
-      // a step inside a step is part of it: it has its room already
-      const admitted = nested || slots.enter(() => options.refuses(run))
-      if (admitted === undefined) return queue(request, link)
-      if (admitted && run.halt === undefined) return begin(request, link)
-      if (admitted && !nested) slots.leave()
-      return refuse(run)
+      const { fiber } = request
+      link.quiescence.enter(fiber)
+      const asked = link.run.isSuspended
+        ? Effect.zipRight(
+            options.activate(link.run),
+            Effect.suspend(() => ask(request, link))
+          )
+        : ask(request, link)
+      return Effect.matchCauseEffect(asked, {
+        onFailure: (cause) => {
+          link.quiescence.leave(fiber)
+          return Effect.failCause(cause)
+        },
+        onSuccess: (result) => {
+          link.quiescence.leave(fiber)
+          return Effect.succeed(result)
+        }
+      })
     }
 
     // not to be interrupted between taking the room and recording what came of it, but while it waits
     const execute: Steps["execute"] = (...what) =>
       Effect.uninterruptible(new Request(...what, answer))
 
+    const cut = (matches: (flight: Flight) => boolean) => {
+      const cut: Array<StepInFlight> = []
+      for (const flight of flights.values()) {
+        if (!flight.started || !matches(flight)) continue
+        cut.push(Flights.toStepInFlight(flight))
+        flight.cut = true
+        flight.fiber?.unsafeInterruptAsFork(flight.fiber.id())
+      }
+      return cut
+    }
+
     return {
       execute,
       list: () => Array.from(flights.values(), Flights.toStepInFlight),
-      cut: (matches) => {
-        const cut: Array<StepInFlight> = []
-        for (const flight of flights.values()) {
-          if (!flight.started || !matches(flight.run)) continue
-          cut.push(Flights.toStepInFlight(flight))
-          flight.cut = true
-          flight.fiber?.unsafeInterruptAsFork(flight.fiber.id())
-        }
-        return cut
-      }
+      cut: (matches) => cut(({ run }) => matches(run)),
+      interrupt: (run) => void cut((flight) => flight.run === run && flight.isInterruptible)
     }
   })
 
@@ -220,8 +265,6 @@ const restored = <A>({ runtimeFlags }: Request, effect: Effect.Effect<A>): Effec
 
 /** A step that was left behind is not the same step of the same run, claimed anew. */
 const flightKey = ({ held, runId }: ActiveRun, step: string) => `${held.claim}/${runId}/${step}`
-
-const noLeave = () => {}
 
 const notOfThisEngine = (name: string) =>
   `Activity "${name}" was executed outside of a run: an Activity runs inside a workflow only`

@@ -8,3 +8,14 @@ export const turn: Effect.Effect<void> = Effect.async((resume) => {
   const handle = setImmediate(() => resume(Effect.void))
   return Effect.sync(() => clearImmediate(handle))
 })
+
+/**
+ * For whoever looks again and again: a turn at first, and when that has gone on for long a moment of
+ * the Clock's time.
+ *
+ * @param count how often it has looked
+ */
+export const pause = (count: number): Effect.Effect<void> =>
+  count < manyTurns ? turn : Effect.sleep("100 millis")
+
+const manyTurns = 1_000

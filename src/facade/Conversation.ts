@@ -11,13 +11,11 @@
  * more, so that no `catch` and no `finally` of it sees a suspension, a drain or an interrupt.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
-import * as Workflow from "@effect/workflow/Workflow"
 import { type WorkflowEngine, WorkflowInstance } from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import { linkOf } from "../engine/Pass.js"
 import { recorded } from "./RecordedError.js"
 
 /** What workflow code may need. */
@@ -120,7 +118,6 @@ export class Conversation<A> {
         yield* this.functionsTurn
         if (this.result !== undefined) return yield* this.result
         for (const asked of this.asked.splice(0)) yield* this.begin(asked)
-        if (this.told.length > 0) yield* lookAgain
         for (const { release } of this.told.splice(0)) release()
         yield* this.somethingToDo
         if (this.cut !== undefined) return yield* Effect.failCause(this.cut)
@@ -161,7 +158,7 @@ export class Conversation<A> {
 
   /**
    * Forks what was asked for. Its fiber ends when the function has had its turn: until then there is
-   * something under way, so that the run does not suspend beside a function that is at work.
+   * something under way, so that the run is not at rest beside a function that is at work.
    */
   private begin(asked: Asked): Effect.Effect<void, never, Env> {
     const told = (tell: () => void) =>
@@ -172,9 +169,7 @@ export class Conversation<A> {
           this.wake()
         })
       )
-    const executed = Effect.flatMap(asked, (tell) =>
-      Workflow.wrapActivityResult(told(tell), () => false)
-    )
+    const executed = Effect.flatMap(asked, told)
     return Effect.map(Effect.fork(executed), (fiber) => {
       this.underWay.add(fiber)
       fiber.addObserver((exit) => {
@@ -216,9 +211,6 @@ export const unlessSuspended = <A, E, R>(
         : Effect.succeed(exit)
     )
   )
-
-/** The waits of the run look again at what is under way, which may be less now. */
-const lookAgain = Effect.map(WorkflowInstance, (instance) => linkOf(instance)?.run.changed())
 
 /** What the promise of what has failed rejects with: an error, always. */
 const errorOf = (cause: Cause.Cause<unknown>): Error => {

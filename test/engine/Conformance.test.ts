@@ -4,11 +4,24 @@ import * as Layer from "effect/Layer"
 import { conformance } from "./conformance.js"
 import { layerFile, layerMemory, temporaryFile } from "./support.js"
 
-conformance("in memory", { layer: layerMemory() })
+const onFile = (options: Parameters<typeof layerFile>[1] = {}) =>
+  Layer.unwrapScoped(Effect.map(temporaryFile, (filename) => layerFile(filename, options)))
 
-conformance("over a SQLite file", {
-  layer: Layer.unwrapScoped(Effect.map(temporaryFile, (filename) => layerFile(filename)))
-})
+/** What ends a pass that waits, and has it replayed. */
+const whenCut = Object.fromEntries(
+  [
+    "a signal that comes while the run is suspending is not lost",
+    "a child that ends while the activity that waits for it cleans up wakes the parent"
+  ].map((behaviour) => [behaviour, "a run that waits is not cut"])
+)
+
+conformance("in memory", { layer: layerMemory(), keepsRuns: true, skip: whenCut })
+
+conformance("over a SQLite file", { layer: onFile(), keepsRuns: true, skip: whenCut })
+
+conformance("in memory, no run kept while it waits", { layer: layerMemory({ maxWarmRuns: 0 }) })
+
+conformance("over a SQLite file, no run kept while it waits", { layer: onFile({ maxWarmRuns: 0 }) })
 
 // That the expectations are @effect/workflow's own, and where its memory engine falls short of them.
 conformance("@effect/workflow's own memory engine", {

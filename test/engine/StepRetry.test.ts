@@ -76,9 +76,9 @@ describe("a step that is tried again", () => {
     Effect.gen(function* () {
       const log: Array<string> = []
       const schedule = Schedule.intersect(Schedule.spaced("0.5 millis"), Schedule.recurs(2))
-      const { exit, suspended } = yield* begin(Step.retry(flaky(log, "a"), { schedule }))
+      const { exit } = yield* begin(Step.retry(flaky(log, "a"), { schedule }))
       for (let n = 0; n < 2; n++) {
-        yield* suspended
+        yield* turns()
         yield* pass(1)
       }
       assert.deepStrictEqual(yield* exit, Exit.fail("no 3"))
@@ -244,11 +244,9 @@ describe("a wait between attempts", () => {
     Effect.gen(function* () {
       const log: Array<string> = []
       const schedule = Schedule.jittered(Schedule.exponential("0.3 millis"))
-      const { exit, suspended } = yield* begin(
-        Step.retry(flaky(log, "a", 3), { times: 5, schedule })
-      )
+      const { exit } = yield* begin(Step.retry(flaky(log, "a", 3), { times: 5, schedule }))
       for (let n = 0; n < 2; n++) {
-        yield* suspended
+        yield* turns()
         yield* pass(1)
       }
       assert.deepStrictEqual(yield* exit, Exit.succeed("a"))

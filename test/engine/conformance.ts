@@ -48,6 +48,8 @@ export interface EngineUnderTest {
   readonly layer: Layer.Layer<WorkflowEngine.WorkflowEngine, unknown>
   /** Callers that wait for a result notice it only as time passes. */
   readonly callersPoll?: boolean
+  /** A run that waits is kept in memory, and goes on where it is instead of being replayed. */
+  readonly keepsRuns?: boolean
   /** Behaviours that it does not have, each with the reason. */
   readonly skip?: Readonly<Record<string, string>>
 }
@@ -83,6 +85,9 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
       Effect.scoped(Effect.suspend(body)).pipe(Effect.provide(engine.layer))
     )
   }
+
+  /** How often a workflow that waits once is executed. */
+  const passesOfOneWait = engine.keepsRuns === true ? 1 : 2
 
   /** What a caller gets; no time passes, but for callers that poll. */
   const awaited = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
@@ -303,7 +308,10 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         yield* untilSuspended(W, runId)
         yield* signal(W, runId)
         assert.deepStrictEqual(yield* awaited(fiber), Exit.succeed("a 1 EUR"))
-        assert.deepStrictEqual(seen, [true, true, true, true])
+        assert.deepStrictEqual(
+          seen,
+          Array.from({ length: 2 * passesOfOneWait }, () => true)
+        )
       }))
 
     test("a recorded step does not execute again when the run goes on", () =>
@@ -489,8 +497,8 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         yield* untilSuspended(W, runId)
         yield* signal(W, runId)
         yield* exitOf(W, runId)
-        assert.strictEqual(keys.length, 2)
-        assert.strictEqual(keys[0], keys[1])
+        assert.strictEqual(keys.length, passesOfOneWait)
+        assert.strictEqual(new Set(keys).size, 1)
       }))
 
     test("a step that interrupts itself is tried again as its policy says", () =>
@@ -640,7 +648,7 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         yield* untilSuspended(W, runId)
         yield* pass("10 seconds")
         assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("slept"))
-        assert.strictEqual(executions, 2)
+        assert.strictEqual(executions, passesOfOneWait)
       }))
 
     test("a fraction of a millisecond is slept to its end", () =>
@@ -784,7 +792,10 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         yield* untilSuspended(W, runId)
         yield* signal(W, runId)
         // the effect itself is not a step: it runs in each pass, and its first outcome stays
-        assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("value 2, value 1"))
+        assert.deepStrictEqual(
+          yield* exitOf(W, runId),
+          Exit.succeed(`value ${passesOfOneWait}, value 1`)
+        )
       }))
 
     test("into records a typed error", () =>
@@ -838,11 +849,13 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         )
         const runId = yield* W.execute({ id: "1" }, { discard: true })
         yield* untilSuspended(W, runId)
-        assert.deepStrictEqual(log, ["ensuring", "part"])
+        yield* turns()
+        const cut = engine.keepsRuns === true ? [] : ["ensuring", "part"]
+        assert.deepStrictEqual(log, cut)
         yield* signal(W, runId)
         yield* exitOf(W, runId)
         yield* turns()
-        assert.deepStrictEqual(log, ["ensuring", "part", "ensuring", "part", "whole"])
+        assert.deepStrictEqual(log, [...cut, "ensuring", "part", "whole"])
       }))
 
     test("a suspension is not a failure that the workflow could catch", () =>
@@ -1317,6 +1330,7 @@ export const conformance = (name: string, engine: EngineUnderTest) => {
         )
         const runId = yield* W.execute({ id: "1" }, { discard: true })
         yield* untilSuspended(W, runId)
+        yield* turns()
         assert.isTrue(seen[0] === true && String(seen[1]).includes("boom"))
       }))
 

@@ -7,6 +7,7 @@ import { claiming } from "./conformance/claiming.js"
 import { creation } from "./conformance/creation.js"
 import { fencing } from "./conformance/fencing.js"
 import { finished } from "./conformance/finished.js"
+import { keeping } from "./conformance/keeping.js"
 import { leases } from "./conformance/leases.js"
 import { model } from "./conformance/model.js"
 import { queries } from "./conformance/queries.js"
@@ -21,6 +22,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     claiming(layer)
     steps(layer)
     suspension(layer)
+    keeping(layer)
     wakeUps(layer)
     fencing(layer)
     leases(layer)

@@ -135,14 +135,14 @@ describe("migrating", () => {
     Effect.gen(function* () {
       const broken = {
         ...migrations,
-        "0003_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
+        "0004_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
       }
       const error = yield* Effect.flip(migrate(broken))
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
-      expect(error.message).toContain("3_broken")
+      expect(error.message).toContain("4_broken")
       expect(error.message).toContain("NONSENSE")
       expect(yield* tables).toEqual([])
-      yield* migrate({ ...broken, "0003_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...broken, "0004_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
   )
@@ -150,7 +150,7 @@ describe("migrating", () => {
   it.effect("adds what is new to a database of an older version", () =>
     Effect.gen(function* () {
       yield* migrate(migrations)
-      yield* migrate({ ...migrations, "0003_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...migrations, "0004_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
   )

@@ -131,7 +131,10 @@ describe("a run's spans", () => {
         yield* untilTrue("the step begins", () => entered)
         yield* copyInto(filename, copy)
         return runId
-      }).pipe(inProcess(filename, Live, options), Effect.withTracer(first.tracer))
+      }).pipe(
+        inProcess(filename, Live, { ...options, maxWarmRuns: 0 }),
+        Effect.withTracer(first.tracer)
+      )
 
       yield* Deferred.succeed(stuck, undefined)
       const second = recorder()

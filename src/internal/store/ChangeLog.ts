@@ -1,4 +1,4 @@
-import type { Change, Json, Millis } from "../../RunStore.js"
+import type { Change, Json, Millis, Woken } from "../../RunStore.js"
 
 /** Collects what the operations of one transaction change. */
 export class ChangeLog {
@@ -11,6 +11,13 @@ export class ChangeLog {
     readonly name: string
     readonly exit: Json
   }> = []
+
+  private readonly woken: Array<Woken> = []
+
+  /** In the order in which they were woken. */
+  wokeUp(woken: Woken): void {
+    this.woken.push(woken)
+  }
 
   becamePending(): void {
     this.pending = true
@@ -39,6 +46,7 @@ export class ChangeLog {
       this.wakeAt === undefined &&
       this.finishedRuns.length === 0 &&
       this.stored.length === 0 &&
+      this.woken.length === 0 &&
       this.interrupted.length === 0
     return nothing
       ? undefined
@@ -48,6 +56,7 @@ export class ChangeLog {
           finished: this.finishedRuns,
           signals: this.stored,
           interrupts: this.interrupted,
+          woken: this.woken,
           wakeAt: this.wakeAt
         }
   }

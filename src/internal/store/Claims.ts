@@ -105,7 +105,7 @@ const claimedRun = (
       payload: row.payload,
       trace: toTrace(row),
       history:
-        row.claim === 1
+        row.claim === 1 && row.interrupt_wakeup === null
           ? Histories.first(row, signals)
           : yield* Histories.read(transaction, row, signals)
     }
@@ -131,13 +131,21 @@ const giveBack = "status = 'pending', executor = NULL, claim = claim + 1"
 
 const releaseHeld = `UPDATE workflow_runs SET ${giveBack} WHERE ${isHeld}`
 
+/** One that waits in memory goes on waiting, held by nobody. */
+const letGoOfWaiting = `
+  UPDATE workflow_runs SET executor = NULL, claim = claim + 1
+  WHERE id = ? AND claim = ? AND status = 'suspended' AND executor IS NOT NULL`
+
 export const release =
   (runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>): Operation<number> =>
   (transaction) =>
     Effect.gen(function* () {
-      const released = yield* Effect.filter(runs, ({ held }) =>
-        Effect.map(transaction.changes(releaseHeld, [held.key, held.claim]), (count) => count > 0)
-      )
+      const released: Array<(typeof runs)[number]> = []
+      for (const run of runs) {
+        const params = [run.held.key, run.held.claim]
+        if ((yield* transaction.changes(releaseHeld, params)) > 0) released.push(run)
+        else yield* transaction.changes(letGoOfWaiting, params)
+      }
       yield* Timers.insert(
         transaction,
         released.map(({ held, timers }) => ({ key: held.key, timers }))

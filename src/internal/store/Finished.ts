@@ -59,7 +59,8 @@ const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
 const beginAgain = `
   UPDATE workflow_runs SET
     status = 'pending', exit = NULL, cause = NULL, compensated = NULL, completed_at = NULL,
-    executor = NULL, interrupt_requested = 0, wakeups = wakeups + 1
+    executor = NULL, interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
+    wakeups = wakeups + 1
   WHERE id = ?`
 
 export const retry =

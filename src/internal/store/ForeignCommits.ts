@@ -10,6 +10,7 @@ const foreignChange: Change = {
   finished: [],
   signals: [],
   interrupts: [],
+  woken: [],
   wakeAt: undefined
 }
 

@@ -172,7 +172,11 @@ const transact = (
     .reserved((sql) =>
       Effect.gen(function* () {
         yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
-        const transaction = { ...sql, now: yield* Clock.currentTimeMillis, log: new ChangeLog() }
+        const transaction = {
+          ...sql,
+          now: Math.floor(yield* Clock.currentTimeMillis),
+          log: new ChangeLog()
+        }
         yield* runAll(writes, transaction).pipe(
           Effect.catchAllCause(failure(true)),
           Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),

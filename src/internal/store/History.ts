@@ -11,9 +11,12 @@ export interface Claimed {
   readonly claim: number
   readonly wakeups: number
   readonly interrupt_requested: number
+  readonly interrupt_wakeup: number | null
+  readonly interrupt_at: number | null
 }
 
-export const claimedColumns = "id, run_id, claim, wakeups, interrupt_requested"
+export const claimedColumns =
+  "id, run_id, claim, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at"
 
 /** By `run_id`; a run without any is not in it. */
 export type Signals = ReadonlyMap<string, History["signals"]>
@@ -37,7 +40,32 @@ export const read = (sql: Sql, run: Claimed, signals: Signals): Effect.Effect<Hi
       ...first(run, signals),
       steps: yield* sql.rows<RecordedStep>(selectSteps, [run.id]),
       timers: yield* timersOf(sql, run.id),
-      children: yield* childrenOf(sql, run.id)
+      children: yield* childrenOf(sql, run.id),
+      ...(run.interrupt_wakeup === null
+        ? {}
+        : { beforeInterrupt: yield* beforeInterrupt(sql, run, run.interrupt_wakeup) })
+    }
+  })
+
+const signalsBefore = "SELECT name AS value FROM workflow_signals WHERE run_id = ? AND wakeup < ?"
+
+const timersBefore = "SELECT name AS value FROM workflow_timers WHERE run = ? AND wake_at <= ?"
+
+const childrenBefore = `
+  SELECT r.run_id AS value FROM workflow_children c
+  CROSS JOIN workflow_runs r ON r.id = c.child
+  WHERE c.parent = ? AND r.exit IS NOT NULL AND ifnull(c.wakeup, 0) < ?`
+
+const beforeInterrupt = (sql: Sql, run: Claimed, wakeup: number) =>
+  Effect.gen(function* () {
+    const select = (statement: string, key: string | number, bound: number) =>
+      Effect.map(sql.rows<{ readonly value: string }>(statement, [key, bound]), (rows) =>
+        rows.map(({ value }) => value)
+      )
+    return {
+      signals: yield* select(signalsBefore, run.run_id, wakeup),
+      timers: yield* select(timersBefore, run.id, run.interrupt_at ?? 0),
+      children: yield* select(childrenBefore, run.id, wakeup)
     }
   })
 

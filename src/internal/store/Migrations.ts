@@ -128,8 +128,26 @@ const finishedRuns = [
     END`
 ]
 
+/**
+ * A run that waits may be kept in its executor's memory: `suspended` with an `executor`. What came
+ * after an interrupt was asked for can be told from what came before: a wake-up's number is what
+ * `wakeups` was after it.
+ */
+const waitsInMemory = [
+  // When it came; NULL: not known.
+  "ALTER TABLE workflow_signals ADD COLUMN received_at INTEGER",
+  // The wake-up that it was; 0: it came before its run.
+  "ALTER TABLE workflow_signals ADD COLUMN wakeup INTEGER NOT NULL DEFAULT 0",
+  // The parent's wake-up by the child's end; NULL: it has not been woken by it.
+  "ALTER TABLE workflow_children ADD COLUMN wakeup INTEGER",
+  // The wake-up by which an interrupt was asked for first, and when.
+  "ALTER TABLE workflow_runs ADD COLUMN interrupt_wakeup INTEGER",
+  "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
-  "0002_finished_runs": finishedRuns
+  "0002_finished_runs": finishedRuns,
+  "0003_waits_in_memory": waitsInMemory
 }

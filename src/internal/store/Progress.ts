@@ -103,8 +103,11 @@ const stillHeld = (transaction: Transaction, held: Held) =>
 const insertTimers = (transaction: Transaction, { key }: Held, timers: NewTimers) =>
   Timers.insert(transaction, [{ key, timers }])
 
+/** While its executor keeps it, the run still has one; its holder knows of all wake-ups so far. */
 const suspendRun = `
-  UPDATE workflow_runs SET status = 'suspended', executor = NULL, wake_at = ?, cause = ?
+  UPDATE workflow_runs SET
+    status = 'suspended', executor = iif(?, executor, NULL), wake_at = ?, cause = ?,
+    seen_wakeups = wakeups
   WHERE ${isHeld} AND wakeups = ?`
 
 export const suspend =
@@ -114,6 +117,7 @@ export const suspend =
       const { held, timers, cause } = suspension
       const wakeAt = suspension.wakeAt === undefined ? null : wholeMillis(suspension.wakeAt)
       const suspended = yield* transaction.changes(suspendRun, [
+        suspension.keep === true ? 1 : 0,
         wakeAt,
         cause ?? null,
         held.key,
@@ -125,6 +129,28 @@ export const suspend =
       if (wakeAt !== null) transaction.log.timer(wakeAt)
       return Option.none()
     })
+
+const proceedRun = `
+  UPDATE workflow_runs SET status = 'running', wake_at = NULL, cause = NULL
+  WHERE id = ? AND claim = ? AND status IN ('suspended', 'running') AND executor IS NOT NULL`
+
+export const proceed =
+  (held: Held): Operation<void, RunLost> =>
+  (transaction) =>
+    Effect.flatMap(transaction.changes(proceedRun, [held.key, held.claim]), (count) =>
+      count === 0 ? Effect.fail(lost(held)) : Effect.void
+    )
+
+const evictRun = `
+  UPDATE workflow_runs SET executor = NULL, claim = claim + 1
+  WHERE id = ? AND claim = ? AND status = 'suspended' AND executor IS NOT NULL`
+
+export const evict =
+  (runs: ReadonlyArray<Held>): Operation<ReadonlyArray<boolean>> =>
+  (transaction) =>
+    Effect.forEach(runs, (held) =>
+      Effect.map(transaction.changes(evictRun, [held.key, held.claim]), (count) => count > 0)
+    )
 
 const completeRun = `
   UPDATE workflow_runs SET

@@ -2,14 +2,14 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type {
-  Held,
   Json,
   Millis,
   Page,
   RunQuery,
   RunStatus,
   Step,
-  StepStatus
+  StepStatus,
+  WokenRun
 } from "../../RunStore.js"
 import type { Database } from "./Database.js"
 import type { RunRow } from "./Rows.js"
@@ -83,17 +83,22 @@ export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
   )
 
 const selectWoken = `
-  SELECT id, run_id, claim FROM workflow_runs INDEXED BY workflow_runs_held
+  SELECT id, run_id, claim, wakeups FROM workflow_runs INDEXED BY workflow_runs_held
   WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups`
 
 export const wokenRuns = (executor: number) => (sql: Sql) =>
   Effect.map(
-    sql.rows<{ readonly id: number; readonly run_id: string; readonly claim: number }>(
-      selectWoken,
-      [executor]
-    ),
-    (rows): ReadonlyArray<Held> =>
-      rows.map(({ id, run_id, claim }) => ({ runId: run_id, key: id, claim }))
+    sql.rows<{
+      readonly id: number
+      readonly run_id: string
+      readonly claim: number
+      readonly wakeups: number
+    }>(selectWoken, [executor]),
+    (rows): ReadonlyArray<WokenRun> =>
+      rows.map(({ id, run_id, claim, wakeups }) => ({
+        held: { runId: run_id, key: id, claim },
+        wakeups
+      }))
   )
 
 const selectNextWakeAt = `

@@ -25,7 +25,8 @@ export const toRun = (row: RunRow): Run => ({
   payload: row.payload,
   exit: row.exit ?? undefined,
   cause: row.cause ?? undefined,
-  executor: row.executor ?? undefined,
+  // one that waits in its executor's memory is held by nobody, to whoever asks
+  executor: row.status === "running" ? (row.executor ?? undefined) : undefined,
   interruptRequested: row.interrupt_requested === 1,
   createdAt: row.created_at,
   startedAt: row.started_at ?? undefined,

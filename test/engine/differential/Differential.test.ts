@@ -21,6 +21,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as TestContext from "effect/TestContext"
+import { Dispatcher } from "../../../src/Dispatcher.js"
 import * as Disturbed from "./Disturbed.js"
 import { type Expected, expected } from "./Model.js"
 import * as Plain from "./Plain.js"
@@ -34,8 +35,8 @@ import {
 
 const step: Node = { _tag: "Step", how: "succeeds", takes: 0 }
 
-/** What an eviction is, besides a drain. */
-const evict: Disturbed.Options["evict"] = undefined
+/** What waits in memory is let go. */
+const evict: Disturbed.Options["evict"] = Effect.flatMap(Dispatcher, ({ runs }) => runs.evictAll)
 
 /** What is wrong with how the engine executes them. */
 const problemsOf = ({ disturbances, patient, programs }: Scenario) =>

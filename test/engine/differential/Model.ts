@@ -214,8 +214,11 @@ export const evaluate = (node: Node, at: string): Part => {
     }
     case "Race":
       return race(node.by, evaluate(node.left, `${at}.l`), evaluate(node.right, `${at}.r`))
-    case "Timeout":
-      return evaluate(node.node, `${at}.n`)
+    case "Timeout": {
+      const inner = evaluate(node.node, `${at}.n`)
+      // Effect does not interrupt a timeout for a branch of `all` that fails beside it
+      return { ...inner, ambiguous: inner.ambiguous || inner.outcome._tag === "never" }
+    }
     case "Retry": {
       const failed = Array.from({ length: node.failures }, (_, n) => `${at}#${n + 1}/1`)
       return series(leaf(succeeds(""), ...failed), evaluate(node.node, `${at}.n`))

@@ -9,6 +9,7 @@
  * - Of branches that run at the same time at most one fails.
  * - A step is known by where it is in the program, and so is every signal, sleep and child.
  * - Finalizers and compensations do not fail.
+ * - What has a timeout comes to an end.
  *
  * `expected` of `Model.ts` says of a program whether it keeps to that; others are not tried.
  */

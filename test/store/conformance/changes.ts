@@ -12,6 +12,7 @@ const nothing: Change = {
   finished: [],
   signals: [],
   interrupts: [],
+  woken: [],
   wakeAt: undefined
 }
 
@@ -33,10 +34,17 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* suspend(a, { wakeAt: 100, timers: [{ name: "t", wakeAt: 50 }] })
         yield* expectChange({ wakeAt: 100 })
         yield* store.signal({ runId: "a", name: "paid", exit: "1" })
-        yield* expectChange({ pending: true, signals: [{ runId: "a", name: "paid", exit: "1" }] })
+        yield* expectChange({
+          pending: true,
+          signals: [{ runId: "a", name: "paid", exit: "1" }],
+          woken: [{ runId: "a", claim: 1, wakeups: 1, at: 0 }]
+        })
         const again = yield* claimOne(executor)
         yield* store.requestInterrupt("a")
-        yield* expectChange({ interrupts: ["a"] })
+        yield* expectChange({
+          interrupts: ["a"],
+          woken: [{ runId: "a", claim: 2, wakeups: 2, at: 0 }]
+        })
         yield* store.complete({ held: again.held, status: "interrupted", exit: "2" })
         yield* expectChange({ finished: [{ runId: "a", exit: "2" }] })
       }).pipe(Effect.provide(layer))
@@ -48,7 +56,7 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const executor = yield* register
         const queue = yield* store.changes
         const expectPending = Effect.map(drain(queue), (seen) =>
-          expect(seen).toEqual([{ ...nothing, pending: true }])
+          expect(seen).toMatchObject([{ ...nothing, pending: true, woken: expect.any(Array) }])
         )
         const { held } = yield* begin(executor, "a")
         yield* store.release([{ held, timers: [] }])
@@ -80,7 +88,6 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.recordStep(aStep(held))
         yield* store.noteStep({ ...aStep(held), status: "running" })
         yield* store.renew(executor, { leaseMillis, state: "running" })
-        yield* store.wake("a")
         yield* store.wake("none")
         yield* store.history(held)
         yield* store.create(aRun("a"))
@@ -90,7 +97,7 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.takeOver({ limit: 9 })
         yield* suspend({
           held,
-          history: { ...history, wakeups: 1 },
+          history,
           workflow: "",
           payload: "",
           trace: undefined

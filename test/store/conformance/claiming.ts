@@ -127,6 +127,11 @@ export const claiming = (layer: Layer.Layer<RunStore, RunStoreError>) => {
             timers: [{ name: `timer of ${runId}`, wakeAt: 500, fired: false }],
             children: [{ runId: `child of ${runId}`, exit: undefined }],
             interruptRequested: runId === "b",
+            // its timer was not due by then
+            beforeInterrupt:
+              runId === "b"
+                ? { signals: [`signal of ${runId}`], timers: [], children: [] }
+                : undefined,
             wakeups: claimed[i]?.history.wakeups
           })
         }

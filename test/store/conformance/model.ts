@@ -16,6 +16,8 @@ interface ModelRun {
   claim: number
   wakeups: number
   wakeAt: number | undefined
+  /** Who holds it, or keeps it in memory while it is suspended. */
+  executor: number | undefined
   readonly signals: Set<string>
   readonly steps: Map<string, string>
 }
@@ -47,7 +49,13 @@ const command = FastCheck.oneof(
   {
     weight: 4,
     arbitrary: FastCheck.record({
-      type: FastCheck.constantFrom("record" as const, "history" as const, "release" as const),
+      type: FastCheck.constantFrom(
+        "record" as const,
+        "history" as const,
+        "release" as const,
+        "proceed" as const,
+        "evict" as const
+      ),
       ofClaim
     })
   },
@@ -56,6 +64,7 @@ const command = FastCheck.oneof(
     arbitrary: FastCheck.record({
       type: FastCheck.constant("suspend" as const),
       ofClaim,
+      keep: FastCheck.boolean(),
       delay: FastCheck.option(FastCheck.integer({ min: 0, max: 50 }), { nil: undefined })
     })
   },
@@ -95,22 +104,36 @@ const command = FastCheck.oneof(
 
 type Command = typeof command extends FastCheck.Arbitrary<infer A> ? A : never
 
-const wakeModel = (run: ModelRun | undefined) => {
+/** The lease of every executor but the newest has lapsed. */
+const wakeModel = (world: World, run: ModelRun | undefined) => {
   if (run === undefined || isFinal(run.status)) return
   run.wakeups++
   run.wakeAt = undefined
-  if (run.status === "suspended") run.status = "pending"
+  if (run.status !== "suspended") return
+  if (run.executor === world.executor) run.status = "running"
+  else if (run.executor === undefined) run.status = "pending"
+  else giveBack(run)
 }
 
 const giveBack = (run: ModelRun) => {
   run.status = "pending"
+  run.executor = undefined
   run.claim++
 }
 
 const isOpen = (world: World, { run }: OldClaim) => {
   const model = world.runs.get(run.held.runId)
-  const same = model?.key === run.held.key && model.claim === run.held.claim
-  return same && model.status === "running" ? model : undefined
+  return model?.status === "running" && isSame(model, run) ? model : undefined
+}
+
+const isSame = (model: ModelRun, { held }: ClaimedRun) =>
+  model.key === held.key && model.claim === held.claim
+
+/** It is suspended, and kept in memory by whoever had this claim. */
+const isKept = (world: World, { run }: OldClaim) => {
+  const model = world.runs.get(run.held.runId)
+  const waits = model?.status === "suspended" && model.executor !== undefined
+  return waits && isSame(model, run) ? model : undefined
 }
 
 /** What the store answers, with `lost` for a refused write. */
@@ -122,6 +145,7 @@ const claimed = (world: World, run: ClaimedRun) => {
   expect(model?.status).toBe("pending")
   if (model === undefined) return
   model.status = "running"
+  model.executor = world.executor
   model.claim++
   expect(run.held.claim).toBe(model.claim)
   model.key = run.held.key
@@ -143,7 +167,13 @@ const execute = (world: World, command: Command) =>
         const { created } = yield* store.create(aRun(command.runId))
         expect(created).toBe(!world.runs.has(command.runId))
         if (created) {
-          const fresh = { key: undefined, claim: 0, wakeups: 0, wakeAt: undefined }
+          const fresh = {
+            key: undefined,
+            claim: 0,
+            wakeups: 0,
+            wakeAt: undefined,
+            executor: undefined
+          }
           world.runs.set(command.runId, {
             ...fresh,
             status: "pending",
@@ -167,7 +197,7 @@ const execute = (world: World, command: Command) =>
         const exit = `"${model.wakeups}"`
         const first = yield* store.signal({ runId: command.runId, name: command.name, exit })
         expect(first).toBe(!model.signals.has(command.name))
-        if (first) wakeModel(model)
+        if (first) wakeModel(world, model)
         model.signals.add(command.name)
         return
       }
@@ -175,7 +205,7 @@ const execute = (world: World, command: Command) =>
         const model = world.runs.get(command.runId)
         const before = yield* store.wake(command.runId)
         expect(before).toEqual(Option.fromNullable(model?.status))
-        return wakeModel(model)
+        return wakeModel(world, model)
       }
       case "retry": {
         const model = world.runs.get(command.runId)
@@ -203,7 +233,8 @@ const execute = (world: World, command: Command) =>
             status === "suspended" && wakeAt !== undefined && wakeAt <= world.now
         )
         expect(yield* store.wakeDue(9)).toBe(due.length)
-        return due.forEach(wakeModel)
+        for (const run of due) wakeModel(world, run)
+        return
       }
       case "takeOver": {
         world.now += leaseMillis + 1
@@ -241,6 +272,11 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
         return expectHistory(model, answer)
       }
       case "release": {
+        const kept = isKept(world, claim)
+        if (kept !== undefined) {
+          kept.executor = undefined
+          kept.claim++
+        }
         expect(yield* store.release([{ held, timers: [] }])).toBe(model === undefined ? 0 : 1)
         return model === undefined ? undefined : giveBack(model)
       }
@@ -250,10 +286,26 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
         if (model !== undefined) model.status = command.status
         return
       }
+      case "proceed": {
+        const open = model ?? isKept(world, claim)
+        const answer = yield* attempt(store.proceed(held))
+        expect(answer).toBe(open === undefined ? "lost" : undefined)
+        if (open !== undefined) open.status = "running"
+        return
+      }
+      case "evict": {
+        const kept = isKept(world, claim)
+        expect(yield* store.evict([held])).toEqual([kept !== undefined])
+        if (kept === undefined) return
+        kept.executor = undefined
+        kept.claim++
+        return
+      }
       case "suspend": {
         const wakeAt = command.delay === undefined ? undefined : world.now + command.delay
         const { wakeups } = claim
-        const suspension = { held, wakeups, timers: [], wakeAt, cause: undefined }
+        const { keep } = command
+        const suspension = { held, wakeups, timers: [], wakeAt, cause: undefined, keep }
         const answer = yield* attempt(store.suspend(suspension))
         if (model === undefined || answer === "lost") {
           return expect([model, answer]).toEqual([undefined, "lost"])
@@ -265,6 +317,7 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
         }
         model.status = "suspended"
         model.wakeAt = wakeAt
+        if (!keep) model.executor = undefined
       }
     }
   })

@@ -172,10 +172,13 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* store.wokenRuns(executor)).toEqual([])
         yield* store.wake("a")
         yield* store.signal({ runId: "b", name: "paid", exit: "1" })
-        expect(yield* store.wokenRuns(executor)).toEqual([a.held, b.held])
+        expect(yield* store.wokenRuns(executor)).toEqual([
+          { held: a.held, wakeups: 1 },
+          { held: b.held, wakeups: 1 }
+        ])
         expect(yield* store.wokenRuns(yield* register)).toEqual([])
         yield* store.history(a.held)
-        expect(yield* store.wokenRuns(executor)).toEqual([b.held])
+        expect(yield* store.wokenRuns(executor)).toEqual([{ held: b.held, wakeups: 1 }])
         yield* suspend(b)
         expect(yield* store.wokenRuns(executor)).toEqual([])
       }).pipe(Effect.provide(layer))
