@@ -23,6 +23,12 @@ export interface Sizes {
   readonly runningInMemory: number
   readonly stepsInFlight: number
   readonly backlog: number
+  /** Steps and sleeps of one run. */
+  readonly loops: number
+  /** Of one parent. */
+  readonly children: number
+  /** Steps of one run that is read again. */
+  readonly replayed: number
 }
 
 export const full: Sizes = {
@@ -40,7 +46,10 @@ export const full: Sizes = {
   suspendedInMemory: 100_000,
   runningInMemory: 10_000,
   stepsInFlight: 10_000,
-  backlog: 10_000
+  backlog: 10_000,
+  loops: 1_000,
+  children: 5_000,
+  replayed: 10_000
 }
 
 export const quick: Sizes = {
@@ -58,5 +67,8 @@ export const quick: Sizes = {
   suspendedInMemory: 2_000,
   runningInMemory: 500,
   stepsInFlight: 500,
-  backlog: 500
+  backlog: 500,
+  loops: 50,
+  children: 100,
+  replayed: 200
 }

@@ -9,7 +9,7 @@ import {
   Workflow,
   type WorkflowEngine
 } from "@effect/workflow"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 
 const payload = { id: Schema.String }
 const idempotencyKey = ({ id }: { readonly id: string }) => id
@@ -98,6 +98,101 @@ export const sleeperLayer = (told: { readonly waiting: Tell; readonly woken: Tel
       told.waiting(id)
       yield* DurableClock.sleep({ name: "day", duration: "1 day" })
       yield* Activity.make({ name: "woken", execute: Effect.sync(() => told.woken(id)) })
+    })
+  )
+
+export const Loop = Workflow.make({
+  name: "Loop",
+  payload: { id: Schema.String, times: Schema.Number },
+  success: Schema.Number,
+  idempotencyKey
+})
+
+/** Does a step and sleeps for a millisecond, so many times; answers with the number of its passes. */
+export const loopLayer = Layer.suspend(() => {
+  const passes = new Map<string, number>()
+  return Loop.toLayer(({ id, times }) =>
+    Effect.gen(function* () {
+      passes.set(id, (passes.get(id) ?? 0) + 1)
+      for (let index = 0; index < times; index++) {
+        yield* makeStep(index, undefined)
+        yield* DurableClock.sleep({ name: `pause${index}`, duration: "1 millis" })
+      }
+      return passes.get(id)!
+    })
+  )
+})
+
+export const Work = Workflow.make({
+  name: "Work",
+  payload: { id: Schema.String, millis: Schema.Number },
+  idempotencyKey
+})
+
+/** One step, which takes so many milliseconds. */
+export const workLayer = Work.toLayer(({ millis }) =>
+  Activity.make({ name: "work", execute: millis === 0 ? Effect.void : Effect.sleep(millis) })
+)
+
+export const FanOut = Workflow.make({
+  name: "FanOut",
+  payload: {
+    id: Schema.String,
+    children: Schema.Number,
+    /** How many of them at a time; all at once when it is 0. */
+    concurrency: Schema.Number,
+    /** Of each child's step. */
+    millis: Schema.Number
+  },
+  success: Schema.Number,
+  idempotencyKey
+})
+
+/** So many children, so many at a time; answers with the number of its passes. */
+export const fanOutLayer = Layer.suspend(() => {
+  const passes = new Map<string, number>()
+  return FanOut.toLayer(({ children, concurrency, id, millis }) =>
+    Effect.gen(function* () {
+      passes.set(id, (passes.get(id) ?? 0) + 1)
+      const indexes = Array.from({ length: children }, (_, index) => index)
+      yield* Effect.forEach(indexes, (index) => Work.execute({ id: `${id}-${index}`, millis }), {
+        concurrency: concurrency === 0 ? "unbounded" : concurrency,
+        discard: true
+      })
+      return passes.get(id)!
+    })
+  )
+})
+
+export const Signalled = Workflow.make({
+  name: "Signalled",
+  payload: { id: Schema.String, children: Schema.Number },
+  idempotencyKey
+})
+
+/** So many children of `AwaitGo`, all at once. */
+export const signalledLayer = Signalled.toLayer(({ children, id }) =>
+  Effect.forEach(
+    Array.from({ length: children }, (_, index) => index),
+    (index) => AwaitGo.execute({ id: `${id}-${index}` }),
+    { concurrency: "unbounded", discard: true }
+  )
+)
+
+export const Long = Workflow.make({
+  name: "Long",
+  payload: { id: Schema.String, steps: Schema.Number },
+  idempotencyKey
+})
+
+/** So many steps, then the signal `Go`; tells when it waits, and from the first step after it. */
+export const longLayer = (told: { readonly waiting: Tell; readonly resumed: Tell }) =>
+  Long.toLayer(({ id, steps }) =>
+    Effect.gen(function* () {
+      for (let index = 0; index < steps; index++) yield* makeStep(index, undefined)
+      told.waiting(id)
+      yield* DurableDeferred.await(Go)
+      yield* Activity.make({ name: "resumed", execute: Effect.sync(() => told.resumed(id)) })
     })
   )
 

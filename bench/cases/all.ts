@@ -11,6 +11,7 @@ import { signal } from "./signal.js"
 import { startup } from "./startup.js"
 import { steps } from "./steps.js"
 import { timers } from "./timers.js"
+import { waits } from "./waits.js"
 
 export const all: ReadonlyArray<Case> = [
   commits,
@@ -20,6 +21,7 @@ export const all: ReadonlyArray<Case> = [
   finished,
   http,
   signal,
+  waits,
   timers,
   startup,
   executors,

@@ -47,6 +47,16 @@ const compared = (table: string, subject: string, to: string, bound: number) => 
   }
 }
 
+const atMostTimes = (table: string, subject: string, to: string, bound: number) => (find: Find) => {
+  const values = find(table, subject)
+  const baseline = find(table, to)
+  if (values === undefined || baseline === undefined) return undefined
+  return {
+    measured: `${number(ratio(values, baseline))} times (${number(median(values))} to ${number(median(baseline))} ms)`,
+    reached: ratio(values, baseline) <= bound
+  }
+}
+
 const medianUnder =
   (table: string, subject: string, bound: number, unit: string) => (find: Find) => {
     const values = find(table, subject)
@@ -120,6 +130,30 @@ const targets: ReadonlyArray<Target> = [
   {
     target: "Signal to next step, from another process: median under 50 ms",
     verdict: medianUnder("signal-other", "median", 50, "ms")
+  },
+  {
+    target: "A step and a sleep of 1 ms, 1,000 times: under 5 s",
+    verdict: medianUnder("loop", "sqlite", 5_000, "ms")
+  },
+  {
+    target: "Short sleeps: at most 1.15 times layerMemory's time",
+    verdict: atMostTimes("loop", "sqlite", "upstream", 1.15)
+  },
+  {
+    target: "Fan-out, five at a time: at most 1.15 times layerMemory's time",
+    verdict: atMostTimes("fan-out", "sqlite", "upstream", 1.15)
+  },
+  {
+    target: "Children signalled one by one: at most 1.15 times layerMemory's time",
+    verdict: atMostTimes("signalled", "sqlite", "upstream", 1.15)
+  },
+  {
+    target: "5,000 children of one parent: under 6 s",
+    verdict: medianUnder("fan-in", "sqlite", 6_000, "ms")
+  },
+  {
+    target: "10,000 steps are replayed in under 0.5 s",
+    verdict: medianUnder("replay", "sqlite", 500, "ms")
   },
   {
     target: "Timer lateness at 100,000 sleepers: p99 under 100 ms",

@@ -12,6 +12,7 @@ import type * as Seed from "./Seed.js"
 import type * as Sender from "./Sender.js"
 import type * as StartUp from "./StartUp.js"
 import type * as Throughput from "./Throughput.js"
+import type * as Waiting from "./Waiting.js"
 
 interface Tasks {
   readonly Backlog: typeof Backlog.open
@@ -26,6 +27,7 @@ interface Tasks {
   readonly Sender: typeof Sender.open
   readonly StartUp: typeof StartUp.open
   readonly Throughput: typeof Throughput.open
+  readonly Waiting: typeof Waiting.open
 }
 
 export type TaskName = keyof Tasks

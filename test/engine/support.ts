@@ -15,16 +15,18 @@ import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import type { Dispatcher } from "../../src/Dispatcher.js"
 import * as Executor from "../../src/Executor.js"
 import { turn } from "../../src/engine/Turn.js"
 import * as Runner from "../../src/Runner.js"
 import * as RunnerConfig from "../../src/RunnerConfig.js"
+import type { RunStore } from "../../src/RunStore.js"
 import * as SqlRunStore from "../../src/SqlRunStore.js"
 
 // A step that a test has left in flight is cut at the test's end.
 const defaults: Partial<RunnerConfig.RunnerOptions> = { stopTimeout: 0, leaseDuration: "1000 days" }
 
-const silent = Logger.replace(Logger.defaultLogger, Logger.none)
+export const silent = Logger.replace(Logger.defaultLogger, Logger.none)
 
 export const layerMemory = (options: Partial<RunnerConfig.RunnerOptions> = {}) =>
   Executor.layerTest({ ...defaults, ...options }).pipe(Layer.provideMerge(silent))
@@ -192,3 +194,27 @@ export const Instance = WorkflowEngine.WorkflowInstance
 
 /** What workflow code may need. */
 export type Env = WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
+
+const onFile = (options: Partial<RunnerConfig.RunnerOptions>) =>
+  Layer.unwrapScoped(Effect.map(temporaryFile, (filename) => layerFile(filename, options)))
+
+/** A test over each store, with runs that are kept in memory while they wait and with none. */
+export const everywhere = (
+  name: string,
+  body: (options: {
+    readonly keepsRuns: boolean
+  }) => Effect.Effect<
+    void,
+    unknown,
+    WorkflowEngine.WorkflowEngine | RunStore | Dispatcher | Scope.Scope
+  >,
+  options: Partial<RunnerConfig.RunnerOptions> = {}
+): void => {
+  for (const keepsRuns of [true, false]) {
+    const all = keepsRuns ? options : { ...options, maxWarmRuns: 0 }
+    const kept = keepsRuns ? "" : ", no run kept"
+    const run = () => Effect.scoped(Effect.suspend(() => body({ keepsRuns })))
+    it.effect(`${name} (memory${kept})`, () => Effect.provide(run(), layerMemory(all)))
+    it.effect(`${name} (file${kept})`, () => Effect.provide(run(), onFile(all)))
+  }
+}
