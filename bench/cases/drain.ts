@@ -8,6 +8,8 @@ interface Stop {
   readonly label: string
   readonly steps: number
   readonly ending: "end" | "cut"
+  /** Runs that wait in memory. */
+  readonly waiting: number
 }
 
 export const drain: Case = {
@@ -17,18 +19,31 @@ export const drain: Case = {
     const many = sizes.stepsInFlight
     const count = many.toLocaleString("en-US")
     const stops: ReadonlyArray<Stop> = [
-      { key: "idle", label: "nothing in flight", steps: 0, ending: "end" },
-      { key: "end", label: `${count} steps end as the stop begins`, steps: many, ending: "end" },
-      { key: "cut", label: `${count} steps are cut`, steps: many, ending: "cut" }
+      { key: "idle", label: "nothing in flight", steps: 0, ending: "end", waiting: 0 },
+      {
+        key: "waiting",
+        label: "50 steps end as the stop begins, 500 runs wait in memory",
+        steps: 50,
+        ending: "end",
+        waiting: 500
+      },
+      {
+        key: "end",
+        label: `${count} steps end as the stop begins`,
+        steps: many,
+        ending: "end",
+        waiting: 0
+      },
+      { key: "cut", label: `${count} steps are cut`, steps: many, ending: "cut", waiting: 0 }
     ]
     const measured: Array<{ readonly stop: Stop; readonly outputs: ReadonlyArray<Output> }> = []
     for (const stop of stops) {
-      const { ending, key, label, steps } = stop
+      const { ending, key, label, steps, waiting } = stop
       const outputs: Array<Output> = []
       for (let round = 0; round < sizes.coldRounds; round++) {
         progress(`drain: ${label}`)
         const filename = join(folder, `drain-${key}-${round}.db`)
-        const session = await open("Drain", { filename, steps, ending })
+        const session = await open("Drain", { filename, steps, ending, waiting })
         outputs.push(await session.ask())
         await session.close()
       }

@@ -156,6 +156,10 @@ const targets: ReadonlyArray<Target> = [
     verdict: medianUnder("replay", "sqlite", 500, "ms")
   },
   {
+    target: "A drain of 50 steps in flight and 500 runs that wait in memory adds under 100 ms",
+    verdict: medianUnder("drain", "waiting", 100, "ms")
+  },
+  {
     target: "Timer lateness at 100,000 sleepers: p99 under 100 ms",
     verdict: medianUnder("timers", "p99", 100, "ms")
   },

@@ -1,4 +1,4 @@
-/** A stop with many steps in flight. */
+/** A stop with many steps in flight, and with runs that wait in memory. */
 import Database from "better-sqlite3"
 import { Deferred, Effect, FiberId, Layer } from "effect"
 import * as Engines from "../Engines.js"
@@ -17,15 +17,19 @@ export const open = async (params: {
   readonly steps: number
   /** All steps end as the stop begins, or are cut by a stop timeout of 0. */
   readonly ending: "end" | "cut"
+  /** So many runs wait for a signal meanwhile. */
+  readonly waiting: number
 }): Promise<Session<void, Output>> => {
-  const { ending, filename, steps } = params
+  const { ending, filename, steps, waiting } = params
   const gate = Deferred.unsafeMake<void>(FiberId.none)
   let inFlight = 0
-  const layer = Workflows.gatedLayer({
+  const gated = Workflows.gatedLayer({
     first: () => {},
     inFlight: () => inFlight++,
     gate: Deferred.await(gate)
-  }).pipe(
+  })
+  const awaitGo = Workflows.awaitGoLayer({ waiting: () => {}, resumed: () => {} })
+  const layer = Layer.merge(gated, awaitGo).pipe(
     Layer.provideMerge(
       Engines.layer({
         engine: "sqlite",
@@ -40,8 +44,15 @@ export const open = async (params: {
   )
   // steps that are cut are named in the log, all of them
   const runtime = await Runtime.make(layer, ending === "cut" ? "None" : "Warning")
+  const suspended = Effect.gen(function* () {
+    for (let index = 0; index < waiting; index++) {
+      const runId = yield* Workflows.AwaitGo.execute({ id: `${index}` }, { discard: true })
+      while ((yield* Workflows.AwaitGo.poll(runId))?._tag !== "Suspended") yield* Effect.sleep(1)
+    }
+  })
   return {
     ask: async () => {
+      await runtime.run(suspended)
       let started = 0
       await runtime.run(
         Effect.replicateEffect(
