@@ -189,7 +189,10 @@ export const end = (driving: Driving, pass: Pass, ending: Ending): void => {
   pass.instance.suspended = true
   pass.instance.cause = pass.failure
   pass.fiber.unsafeInterruptAsFork(pass.fiber.id())
-  Fibers.fork(driving.origin, unwound(pass))
+  // most are over by then: nobody has to look after them
+  setImmediate(() => {
+    if (pass.fiber !== undefined) Fibers.fork(driving.origin, unwound(pass))
+  })
 }
 
 /**
