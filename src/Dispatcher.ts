@@ -27,9 +27,12 @@ import type { RunnerState } from "./RunnerState.js"
 import {
   type Change,
   type ClaimedRun,
+  type CreatedRun,
+  type Held,
   type Json,
   type NewRun,
   type Run,
+  type RunLost,
   RunStore,
   type RunStoreError
 } from "./RunStore.js"
@@ -60,6 +63,9 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
      * when it succeeds, in every state. A run with the same `runId` is left as it is.
      */
     readonly start: (run: NewRun) => Effect.Effect<Run, RunStoreError>
+
+    /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
+    readonly startChild: (run: NewRun, parent: Held) => Effect.Effect<Run, RunStoreError | RunLost>
 
     /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
     readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
@@ -237,14 +243,14 @@ export const make: Effect.Effect<
     // those that are given back come last: the others are told what comes next from now on
     Effect.suspend(() => Effect.all(claimed.map(beginOne), { discard: true }))
 
-  const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
+  const startIn = <E>(create: Create<E>, run: NewRun): Effect.Effect<Run, E> =>
     Effect.suspend(() => {
       const claimFor = room() > 0 && registrations.has(run.workflow) ? executor : undefined
-      if (claimFor === undefined) return Effect.map(store.create(run), ({ run }) => run)
+      if (claimFor === undefined) return Effect.map(create(run), ({ run }) => run)
       reserved++
       // a run that is claimed is also begun, or given back
       return Effect.uninterruptible(
-        Effect.matchCauseEffect(store.create(run, claimFor), {
+        Effect.matchCauseEffect(create(run, claimFor), {
           onFailure: (cause) => {
             reserved--
             roomFreed()
@@ -259,6 +265,8 @@ export const make: Effect.Effect<
         })
       )
     })
+
+  const start = (run: NewRun) => startIn(store.create, run)
 
   const budget = Duration.toMillis(config.stopTimeout)
   /** The drain that is under way now, or one that begins. */
@@ -304,6 +312,7 @@ export const make: Effect.Effect<
       ),
     inFlight: Effect.sync(steps.list),
     start,
+    startChild: (run, parent) => startIn(store.by(parent).create, run),
     result: (runId) =>
       results.of(
         runId,
@@ -359,6 +368,9 @@ export const make: Effect.Effect<
 
 export const layer: Layer.Layer<Dispatcher, never, RunStore | RunnerConfig.RunnerConfig> =
   Layer.scoped(Dispatcher, make)
+
+/** Who stores a run. */
+type Create<E> = (run: NewRun, claimFor?: number) => Effect.Effect<CreatedRun, E>
 
 const declared = (registration: Registration | undefined, name: string) =>
   registration === undefined

@@ -335,6 +335,44 @@ export class RunStoreError extends Data.TaggedError("RunStoreError")<{
   readonly cause?: unknown
 }> {}
 
+/** What `create` answers with. */
+export interface CreatedRun {
+  /** As it now is. */
+  readonly run: Run
+  readonly created: boolean
+  /** Present where it was claimed at once. */
+  readonly claimed: ClaimedRun | undefined
+}
+
+/**
+ * What the pass of a held run writes beside the run's own record: signals, children, interrupts and
+ * wake-ups, to whichever run they go. Each is refused, and nothing written, once the run is not held
+ * under that claim any more; one that waits in its holder's memory still is.
+ */
+export interface WritesOfHolder {
+  /** As `RunStore.create`: of a child. */
+  readonly create: (
+    run: NewRun,
+    claimFor?: number | undefined
+  ) => Effect.Effect<CreatedRun, RunStoreError | RunLost>
+  /** As `RunStore.signal`. */
+  readonly signal: (signal: Signal) => Effect.Effect<boolean, RunStoreError | RunLost>
+  /** As `RunStore.wake`. */
+  readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
+  /** As `RunStore.requestInterrupt`. */
+  readonly requestInterrupt: (
+    runId: string
+  ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
+}
+
+/** A value for a run's DurableDeferred. */
+export interface Signal {
+  readonly runId: string
+  readonly name: string
+  /** Encoded `Exit`. */
+  readonly exit: Json
+}
+
 /** The run is no longer held by the one who writes: its lease lapsed or it was released. */
 export class RunLost extends Data.TaggedError("RunLost")<{
   readonly runId: string
@@ -358,10 +396,10 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly create: (
       run: NewRun,
       claimFor?: number | undefined
-    ) => Effect.Effect<
-      { readonly run: Run; readonly created: boolean; readonly claimed: ClaimedRun | undefined },
-      RunStoreError
-    >
+    ) => Effect.Effect<CreatedRun, RunStoreError>
+
+    /** Writes in the name of who holds a run; see `WritesOfHolder`. */
+    readonly by: (held: Held) => WritesOfHolder
 
     /**
      * Claims up to `limit` pending runs of these workflows, oldest first, with their history. An
@@ -426,11 +464,7 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * Stores a signal and wakes the run. The first value of a name stays; answers whether this was
      * it. The run need not exist yet.
      */
-    readonly signal: (signal: {
-      readonly runId: string
-      readonly name: string
-      readonly exit: Json
-    }) => Effect.Effect<boolean, RunStoreError>
+    readonly signal: (signal: Signal) => Effect.Effect<boolean, RunStoreError>
 
     /** Wakes a run that is suspended. `None` when there is no such run, else its status before. */
     readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>

@@ -43,7 +43,7 @@ import * as Queries from "./internal/store/Queries.js"
 import type { Sql } from "./internal/store/Sql.js"
 import { nextTurn } from "./internal/store/Sql.js"
 import * as WakeUps from "./internal/store/WakeUps.js"
-import type { Change, RunStoreError } from "./RunStore.js"
+import type { Change, CreatedRun, RunStoreError } from "./RunStore.js"
 import { RunStore } from "./RunStore.js"
 
 export interface Options {
@@ -117,7 +117,16 @@ const closedFlag = Effect.map(
 const writes = ({ write, writeBatched }: GroupCommit) => {
   const create = writeBatched(createAll)
   return {
-    create: (run, claimFor) => create({ run, claimFor }),
+    create: (run, claimFor) =>
+      // only what is created in somebody's name can be refused
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
+    by: (held) => ({
+      create: (run, claimFor) => create({ run, claimFor, by: held }),
+      signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal))),
+      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
+      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)))
+    }),
     claim: (options) => write(Claims.claim(options)),
     recordStep: writeBatched(Progress.recordSteps),
     noteStep: (step) => write(Progress.noteStep(step)),

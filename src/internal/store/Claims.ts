@@ -15,6 +15,37 @@ import type { Operation, Transaction } from "./Write.js"
  */
 export const isHeld = "id = ? AND claim = ? AND status = 'running'"
 
+/**
+ * The same, where what is written is not the run's own record: its holder may keep it in memory. The
+ * same parameters.
+ */
+const selectHolder = `
+  SELECT 1 FROM workflow_runs
+  WHERE id = ? AND claim = ? AND status IN ('running', 'suspended') AND executor IS NOT NULL`
+
+const holds = (transaction: Transaction, { claim, key }: Held) =>
+  Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
+
+/** Refuses it once the run is not held under that claim. */
+export const asHolder =
+  <A>(held: Held, operation: Operation<A>): Operation<A, RunLost> =>
+  (transaction) =>
+    Effect.flatMap(
+      holds(transaction, held),
+      (isHolder): Effect.Effect<A, SqlError | RunLost> =>
+        isHolder ? operation(transaction) : lost(held)
+    )
+
+/** Those of these holds that are over; looks at each once. */
+export const lostAmong = (
+  transaction: Transaction,
+  helds: ReadonlyArray<Held>
+): Effect.Effect<ReadonlySet<Held>, SqlError> =>
+  Effect.map(
+    Effect.filter(new Set(helds), (held) => Effect.map(holds(transaction, held), (is) => !is)),
+    (lost) => new Set(lost)
+  )
+
 export const lost = (held: Held) => new RunLost({ runId: held.runId })
 
 /**
