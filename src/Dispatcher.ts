@@ -15,6 +15,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Events from "./Events.js"
 import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
+import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
@@ -103,6 +104,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly executor: () => number | undefined
     /** Says which that is. @internal */
     readonly setExecutor: (id: number | undefined) => void
+    /** This executor's lease, as far as it knows. @internal */
+    readonly lease: Leases.Lease
     /** How many more runs there is room for. @internal */
     readonly room: () => number
     /** Opens `wanted` once there is room again. @internal */
@@ -131,7 +134,6 @@ export const make: Effect.Effect<
   const config = yield* RunnerConfig.RunnerConfig
   const state = yield* SubscriptionRef.make<RunnerState>("idle")
   const runtime = yield* Effect.runtime()
-  const slots = Slots.make(config.maxConcurrentSteps)
   const { giveUp, persist } = yield* Persist.make
   const spans = yield* Spans.make
   const wanted = yield* Effect.makeLatch(false)
@@ -139,6 +141,12 @@ export const make: Effect.Effect<
   const goesOn = yield* Effect.makeLatch(false)
   const scope = yield* Effect.scope
   const clock = yield* Effect.clock
+  const lease = Leases.make({
+    clock,
+    millis: Duration.toMillis(config.leaseDuration),
+    onGranted: () => slots.look()
+  })
+  const slots = Slots.make(config.maxConcurrentSteps, lease.isFresh)
   const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
   const registrations = new Map<string, Registration>()
@@ -160,6 +168,7 @@ export const make: Effect.Effect<
   const steps = yield* Steps.make({
     store,
     slots,
+    lease,
     persist,
     bounded,
     refuses: isDraining,
@@ -350,6 +359,7 @@ export const make: Effect.Effect<
     setExecutor: (id) => {
       executor = id
     },
+    lease,
     room,
     awaitRoom: () => {
       roomWanted = true

@@ -70,17 +70,21 @@ export const leases = (options: {
 }) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
+    const { lease } = dispatcher
     const store = yield* RunStore
     const { leaseDuration } = yield* RunnerConfig
     const leaseMillis = Duration.toMillis(leaseDuration)
     const warnOfUnknown = yield* warnOfUnknownWorkflows
     const tick = Effect.gen(function* () {
       const state = yield* SubscriptionRef.get(dispatcher.state)
+      lease.wanted.unsafeClose()
+      const asked = lease.now()
       const held = yield* store.renew(options.executor(), {
         leaseMillis,
         state: state === "draining" ? "draining" : "running"
       })
-      if (!held) yield* options.reregister
+      if (held) lease.granted(asked)
+      else yield* options.reregister
       const dead = (yield* store.executors).filter(Machine.here.isDead).map(({ id }) => id)
       const found = dead.length > 0 ? "that has died" : "whose lease had lapsed"
       while (true) {
@@ -102,7 +106,10 @@ export const leases = (options: {
       )
       if (!renewed) continue
       yield* Effect.catchAllCause(warnOfUnknown, onError("looking at pending runs"))
-      yield* Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis)))
+      yield* Effect.raceFirst(
+        Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis))),
+        lease.wanted.await
+      )
     }
   })
 
