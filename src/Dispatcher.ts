@@ -15,6 +15,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Events from "./Events.js"
 import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
+import * as Backlogs from "./engine/Backlog.js"
 import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
@@ -108,8 +109,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly lease: Leases.Lease
     /** How many more runs there is room for. @internal */
     readonly room: () => number
-    /** Opens `wanted` once there is room again. @internal */
-    readonly awaitRoom: () => void
+    /** Keeps room for runs that are about to be claimed. @internal */
+    readonly reserve: Reserve
     /** The registered workflows whose runs may be claimed. @internal */
     readonly claimable: () => ReadonlyArray<string>
     /** Begins runs that were claimed; gives back those that must not begin any more. @internal */
@@ -159,8 +160,9 @@ export const make: Effect.Effect<
   let releasing: { readonly began: number; ended: number } | undefined
   let executor: number | undefined
   let stopping = false
-  /** Room kept for runs that are being stored. */
+  /** Room kept for runs that are being stored or claimed. */
   let reserved = 0
+  const backlog = Backlogs.make()
 
   const bounded = ValueSize.bounded(config.maxValueSize)
   const isDraining = (run: ActiveRun) => stopping || run.lost || retiring.has(run.registration)
@@ -204,7 +206,10 @@ export const make: Effect.Effect<
   yield* watch(store, (change) => react(change))
 
   const react = (change: Change) => {
-    if (change.pending || change.foreign) wanted.unsafeOpen()
+    if (change.pending || change.foreign) {
+      backlog.grows()
+      wanted.unsafeOpen()
+    }
     // first whose runs they are, then what they were told
     runs.woken(change.woken)
     for (const { exit, runId } of change.finished) {
@@ -237,6 +242,23 @@ export const make: Effect.Effect<
     roomWanted = false
     wanted.unsafeOpen()
   }
+  const reserve: Reserve = (wanted, use) =>
+    Effect.suspend(() => {
+      const count = Math.max(0, Math.min(room(), wanted))
+      if (count === 0) {
+        roomWanted = true
+        return Effect.void
+      }
+      reserved += count
+      const version = backlog.version()
+      return Effect.ensuring(
+        use(count, () => backlog.isTaken(version)),
+        Effect.sync(() => {
+          reserved -= count
+          roomFreed()
+        })
+      )
+    })
   const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
 
   const beginOne = (run: ClaimedRun): Effect.Effect<void> => {
@@ -254,8 +276,12 @@ export const make: Effect.Effect<
 
   const startIn = <E>(create: Create<E>, run: NewRun): Effect.Effect<Run, E> =>
     Effect.suspend(() => {
-      const claimFor = room() > 0 && registrations.has(run.workflow) ? executor : undefined
-      if (claimFor === undefined) return Effect.map(create(run), ({ run }) => run)
+      const isNext = room() > 0 && registrations.has(run.workflow) && !backlog.mayWait()
+      const claimFor = isNext ? executor : undefined
+      if (claimFor === undefined) {
+        backlog.grows()
+        return Effect.map(create(run), ({ run }) => run)
+      }
       reserved++
       // a run that is claimed is also begun, or given back
       return Effect.uninterruptible(
@@ -334,6 +360,7 @@ export const make: Effect.Effect<
         registrationsOf.add(registration)
         Metrics.registered(registration.workflow.name)
         releasing = undefined
+        backlog.grows()
         wanted.unsafeOpen()
       }).pipe(
         Effect.zipRight(goesOn.release),
@@ -361,9 +388,7 @@ export const make: Effect.Effect<
     },
     lease,
     room,
-    awaitRoom: () => {
-      roomWanted = true
-    },
+    reserve,
     claimable: () => [...registrations.keys()],
     begin,
     wanted,
@@ -378,6 +403,19 @@ export const make: Effect.Effect<
 
 export const layer: Layer.Layer<Dispatcher, never, RunStore | RunnerConfig.RunnerConfig> =
   Layer.scoped(Dispatcher, make)
+
+/**
+ * Keeps room for up to `wanted` runs while `use` claims and begins them. Where there is none, opens
+ * `Dispatcher.wanted` once there is.
+ */
+type Reserve = <E, R>(
+  wanted: number,
+  use: (
+    count: number,
+    /** It got less than it asked for: nothing waits but what has come meanwhile. */
+    nothingWaits: () => void
+  ) => Effect.Effect<void, E, R>
+) => Effect.Effect<void, E, R>
 
 /** Who stores a run. */
 type Create<E> = (run: NewRun, claimFor?: number) => Effect.Effect<CreatedRun, E>

@@ -128,11 +128,13 @@ const start = Effect.gen(function* () {
         leaseMillis: Duration.toMillis(leaseDuration)
       })
       .pipe(
-        Effect.map((id) => {
-          executor = id
-          dispatcher.setExecutor(id)
-          dispatcher.lease.granted(asked)
-        })
+        Effect.flatMap((id) =>
+          Effect.sync(() => {
+            executor = id
+            dispatcher.setExecutor(id)
+            dispatcher.lease.granted(asked)
+          })
+        )
       )
   })
   yield* SubscriptionRef.updateEffect(

@@ -41,15 +41,15 @@ export const claims = (executor: () => number) =>
     while (true) {
       yield* dispatcher.wanted.await
       dispatcher.wanted.unsafeClose()
-      const limit = Math.min(dispatcher.room(), claimBatch)
       const workflows = dispatcher.claimable()
-      if (limit <= 0) dispatcher.awaitRoom()
-      if (limit <= 0 || workflows.length === 0) continue
-      yield* store.claim({ executor: executor(), workflows, limit }).pipe(
-        Effect.tap((claimed) => {
+      if (workflows.length === 0) continue
+      const claim = (limit: number, nothingWaits: () => void) =>
+        Effect.flatMap(store.claim({ executor: executor(), workflows, limit }), (claimed) => {
           if (claimed.length === limit) dispatcher.wanted.unsafeOpen()
+          else nothingWaits()
           return dispatcher.begin(claimed)
-        }),
+        })
+      yield* dispatcher.reserve(claimBatch, claim).pipe(
         // claimed is begun, or given back
         Effect.uninterruptible,
         Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
