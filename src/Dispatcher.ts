@@ -20,6 +20,7 @@ import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
+import * as SetAside from "./engine/SetAside.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
 import * as ValueSize from "./engine/ValueSize.js"
@@ -109,6 +110,8 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly lease: Leases.Lease
     /** How many more runs there is room for. @internal */
     readonly room: () => number
+    /** How many more bytes of JSON there is room for; at least 1 while there is room. @internal */
+    readonly roomInBytes: () => number
     /** Keeps room for runs that are about to be claimed. @internal */
     readonly reserve: Reserve
     /** The registered workflows whose runs may be claimed. @internal */
@@ -190,6 +193,7 @@ export const make: Effect.Effect<
     bounded,
     clock,
     warm: { runs: config.maxWarmRuns, bytes: config.maxWarmBytes },
+    maxRunSize: config.maxRunSize,
     grace: config.stopGrace,
     onRoom: () => roomFreed(),
     onRunning: (run) =>
@@ -259,12 +263,21 @@ export const make: Effect.Effect<
         })
       )
     })
-  const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
+  const roomInBytes = () => config.maxConcurrentBytes - runs.bytes()
+  const room = () => {
+    if (stopping) return 0
+    const under = runs.size() + reserved
+    // one is begun whatever it has: it would wait for ever
+    return under > 0 && roomInBytes() <= 0 ? 0 : config.maxConcurrentRuns - under
+  }
 
   const beginOne = (run: ClaimedRun): Effect.Effect<void> => {
     const registration = registrations.get(run.workflow)
     if (registration === undefined || stopping) {
       return Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
+    }
+    if (run.bytes > config.maxRunSize) {
+      return SetAside.unread(run, config.maxRunSize, { store, persist })
     }
     runs.begin(registration, run)
     return Effect.void
@@ -388,6 +401,7 @@ export const make: Effect.Effect<
     },
     lease,
     room,
+    roomInBytes: () => Math.max(1, roomInBytes()),
     reserve,
     claimable: () => [...registrations.keys()],
     begin,

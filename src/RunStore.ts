@@ -117,7 +117,23 @@ export interface ClaimedRun {
   readonly workflow: string
   readonly payload: Json
   readonly trace: Trace | undefined
+  /** How many bytes of JSON it has: its payload and its history. */
+  readonly bytes: number
+  /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
   readonly history: History
+}
+
+export interface ClaimOptions {
+  readonly executor: number
+  readonly workflows: ReadonlyArray<string>
+  /** At most so many runs. */
+  readonly limit: number
+  /**
+   * No more once their `bytes` come to this; one run is claimed whatever it has. Default: no bound.
+   */
+  readonly maxBytes?: number | undefined
+  /** The history of a run with more bytes is not read. Default: all are. */
+  readonly maxRunBytes?: number | undefined
 }
 
 /** Where the run's caller was in its trace; W3C ids. */
@@ -256,6 +272,11 @@ export interface RunQuery {
   readonly createdBefore?: Millis | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
+  /**
+   * No more once their payloads and results come to more bytes than this; but one run, whatever it
+   * has. Default: no bound.
+   */
+  readonly maxBytes?: number | undefined
   /** `Page.cursor` of the page before. */
   readonly cursor?: number | undefined
 }
@@ -404,13 +425,11 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     /**
      * Claims up to `limit` pending runs of these workflows, oldest first, with their history. An
      * executor that is not registered, or not any more, claims nothing: nobody would ever take its
-     * runs over.
+     * runs over. Histories are read after the claim is committed, as they are when this answers.
      */
-    readonly claim: (options: {
-      readonly executor: number
-      readonly workflows: ReadonlyArray<string>
-      readonly limit: number
-    }) => Effect.Effect<ReadonlyArray<ClaimedRun>, RunStoreError>
+    readonly claim: (
+      options: ClaimOptions
+    ) => Effect.Effect<ReadonlyArray<ClaimedRun>, RunStoreError>
 
     /** Records a step's outcome. An outcome that is already there stays. */
     readonly recordStep: (step: StepOutcome) => Effect.Effect<void, RunStoreError | RunLost>

@@ -21,6 +21,9 @@ const batch = 200
 /** At most so many are claimed in one transaction, and begin in the same turn of the event loop. */
 const claimBatch = 64
 
+/** Their histories are read in one turn: about so many bytes, or one run. */
+const claimBytes = 4 * 1024 * 1024
+
 /** setTimeout's limit. */
 const maxSleepMillis = 2 ** 31 - 1
 
@@ -38,19 +41,25 @@ export const claims = (executor: () => number) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
     const store = yield* RunStore
+    const { maxRunSize: maxRunBytes } = yield* RunnerConfig
     while (true) {
       yield* dispatcher.wanted.await
       dispatcher.wanted.unsafeClose()
       const workflows = dispatcher.claimable()
       if (workflows.length === 0) continue
-      const claim = (limit: number, nothingWaits: () => void) =>
-        Effect.flatMap(store.claim({ executor: executor(), workflows, limit }), (claimed) => {
-          if (claimed.length === limit) dispatcher.wanted.unsafeOpen()
+      const claim = (limit: number, nothingWaits: () => void) => {
+        const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
+        const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
+        return Effect.flatMap(store.claim(claiming), (claimed) => {
+          const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
+          if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
           else nothingWaits()
           return dispatcher.begin(claimed)
         })
+      }
       yield* dispatcher.reserve(claimBatch, claim).pipe(
-        // claimed is begun, or given back
+        // claimed is begun, or given back; and what comes after it was read is told when it is begun
+        Effect.withMaxOpsBeforeYield(Number.POSITIVE_INFINITY),
         Effect.uninterruptible,
         Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
         Effect.catchAllCause(onError("claiming runs"))

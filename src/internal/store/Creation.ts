@@ -152,7 +152,11 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
+/** About: what is not ASCII has more bytes than characters. */
+export const bytesOf = ({ run }: Creation): number => run.payload.length
+
 const claimedAtOnce = (run: NewRun, key: number, signals: Histories.Signals): ClaimedRun => ({
+  bytes: run.payload.length,
   held: { runId: run.runId, key, claim: 1 },
   workflow: run.workflow,
   payload: run.payload,
