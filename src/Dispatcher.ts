@@ -15,9 +15,12 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Events from "./Events.js"
 import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
+import * as Backlogs from "./engine/Backlog.js"
+import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
+import * as SetAside from "./engine/SetAside.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
 import * as ValueSize from "./engine/ValueSize.js"
@@ -27,9 +30,12 @@ import type { RunnerState } from "./RunnerState.js"
 import {
   type Change,
   type ClaimedRun,
+  type CreatedRun,
+  type Held,
   type Json,
   type NewRun,
   type Run,
+  type RunLost,
   RunStore,
   type RunStoreError
 } from "./RunStore.js"
@@ -60,6 +66,9 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
      * when it succeeds, in every state. A run with the same `runId` is left as it is.
      */
     readonly start: (run: NewRun) => Effect.Effect<Run, RunStoreError>
+
+    /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
+    readonly startChild: (run: NewRun, parent: Held) => Effect.Effect<Run, RunStoreError | RunLost>
 
     /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
     readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
@@ -97,10 +106,14 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly executor: () => number | undefined
     /** Says which that is. @internal */
     readonly setExecutor: (id: number | undefined) => void
+    /** This executor's lease, as far as it knows. @internal */
+    readonly lease: Leases.Lease
     /** How many more runs there is room for. @internal */
     readonly room: () => number
-    /** Opens `wanted` once there is room again. @internal */
-    readonly awaitRoom: () => void
+    /** How many more bytes of JSON there is room for; at least 1 while there is room. @internal */
+    readonly roomInBytes: () => number
+    /** Keeps room for runs that are about to be claimed. @internal */
+    readonly reserve: Reserve
     /** The registered workflows whose runs may be claimed. @internal */
     readonly claimable: () => ReadonlyArray<string>
     /** Begins runs that were claimed; gives back those that must not begin any more. @internal */
@@ -125,7 +138,6 @@ export const make: Effect.Effect<
   const config = yield* RunnerConfig.RunnerConfig
   const state = yield* SubscriptionRef.make<RunnerState>("idle")
   const runtime = yield* Effect.runtime()
-  const slots = Slots.make(config.maxConcurrentSteps)
   const { giveUp, persist } = yield* Persist.make
   const spans = yield* Spans.make
   const wanted = yield* Effect.makeLatch(false)
@@ -133,6 +145,12 @@ export const make: Effect.Effect<
   const goesOn = yield* Effect.makeLatch(false)
   const scope = yield* Effect.scope
   const clock = yield* Effect.clock
+  const lease = Leases.make({
+    clock,
+    millis: Duration.toMillis(config.leaseDuration),
+    onGranted: () => slots.look()
+  })
+  const slots = Slots.make(config.maxConcurrentSteps, lease.isFresh)
   const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
   const registrations = new Map<string, Registration>()
@@ -145,8 +163,9 @@ export const make: Effect.Effect<
   let releasing: { readonly began: number; ended: number } | undefined
   let executor: number | undefined
   let stopping = false
-  /** Room kept for runs that are being stored. */
+  /** Room kept for runs that are being stored or claimed. */
   let reserved = 0
+  const backlog = Backlogs.make()
 
   const bounded = ValueSize.bounded(config.maxValueSize)
   const isDraining = (run: ActiveRun) => stopping || run.lost || retiring.has(run.registration)
@@ -154,6 +173,7 @@ export const make: Effect.Effect<
   const steps = yield* Steps.make({
     store,
     slots,
+    lease,
     persist,
     bounded,
     refuses: isDraining,
@@ -173,6 +193,7 @@ export const make: Effect.Effect<
     bounded,
     clock,
     warm: { runs: config.maxWarmRuns, bytes: config.maxWarmBytes },
+    maxRunSize: config.maxRunSize,
     grace: config.stopGrace,
     onRoom: () => roomFreed(),
     onRunning: (run) =>
@@ -189,7 +210,10 @@ export const make: Effect.Effect<
   yield* watch(store, (change) => react(change))
 
   const react = (change: Change) => {
-    if (change.pending || change.foreign) wanted.unsafeOpen()
+    if (change.pending || change.foreign) {
+      backlog.grows()
+      wanted.unsafeOpen()
+    }
     // first whose runs they are, then what they were told
     runs.woken(change.woken)
     for (const { exit, runId } of change.finished) {
@@ -222,12 +246,38 @@ export const make: Effect.Effect<
     roomWanted = false
     wanted.unsafeOpen()
   }
-  const room = () => (stopping ? 0 : config.maxConcurrentRuns - runs.size() - reserved)
+  const reserve: Reserve = (wanted, use) =>
+    Effect.suspend(() => {
+      const count = Math.max(0, Math.min(room(), wanted))
+      if (count === 0) {
+        roomWanted = true
+        return Effect.void
+      }
+      reserved += count
+      const version = backlog.version()
+      return Effect.ensuring(
+        use(count, () => backlog.isTaken(version)),
+        Effect.sync(() => {
+          reserved -= count
+          roomFreed()
+        })
+      )
+    })
+  const roomInBytes = () => config.maxConcurrentBytes - runs.bytes()
+  const room = () => {
+    if (stopping) return 0
+    const under = runs.size() + reserved
+    // one is begun whatever it has: it would wait for ever
+    return under > 0 && roomInBytes() <= 0 ? 0 : config.maxConcurrentRuns - under
+  }
 
   const beginOne = (run: ClaimedRun): Effect.Effect<void> => {
     const registration = registrations.get(run.workflow)
     if (registration === undefined || stopping) {
       return Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
+    }
+    if (run.bytes > config.maxRunSize) {
+      return SetAside.unread(run, config.maxRunSize, { store, persist })
     }
     runs.begin(registration, run)
     return Effect.void
@@ -237,14 +287,18 @@ export const make: Effect.Effect<
     // those that are given back come last: the others are told what comes next from now on
     Effect.suspend(() => Effect.all(claimed.map(beginOne), { discard: true }))
 
-  const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
+  const startIn = <E>(create: Create<E>, run: NewRun): Effect.Effect<Run, E> =>
     Effect.suspend(() => {
-      const claimFor = room() > 0 && registrations.has(run.workflow) ? executor : undefined
-      if (claimFor === undefined) return Effect.map(store.create(run), ({ run }) => run)
+      const isNext = room() > 0 && registrations.has(run.workflow) && !backlog.mayWait()
+      const claimFor = isNext ? executor : undefined
+      if (claimFor === undefined) {
+        backlog.grows()
+        return Effect.map(create(run), ({ run }) => run)
+      }
       reserved++
       // a run that is claimed is also begun, or given back
       return Effect.uninterruptible(
-        Effect.matchCauseEffect(store.create(run, claimFor), {
+        Effect.matchCauseEffect(create(run, claimFor), {
           onFailure: (cause) => {
             reserved--
             roomFreed()
@@ -259,6 +313,8 @@ export const make: Effect.Effect<
         })
       )
     })
+
+  const start = (run: NewRun) => startIn(store.create, run)
 
   const budget = Duration.toMillis(config.stopTimeout)
   /** The drain that is under way now, or one that begins. */
@@ -304,6 +360,7 @@ export const make: Effect.Effect<
       ),
     inFlight: Effect.sync(steps.list),
     start,
+    startChild: (run, parent) => startIn(store.by(parent).create, run),
     result: (runId) =>
       results.of(
         runId,
@@ -316,6 +373,7 @@ export const make: Effect.Effect<
         registrationsOf.add(registration)
         Metrics.registered(registration.workflow.name)
         releasing = undefined
+        backlog.grows()
         wanted.unsafeOpen()
       }).pipe(
         Effect.zipRight(goesOn.release),
@@ -341,10 +399,10 @@ export const make: Effect.Effect<
     setExecutor: (id) => {
       executor = id
     },
+    lease,
     room,
-    awaitRoom: () => {
-      roomWanted = true
-    },
+    roomInBytes: () => Math.max(1, roomInBytes()),
+    reserve,
     claimable: () => [...registrations.keys()],
     begin,
     wanted,
@@ -359,6 +417,22 @@ export const make: Effect.Effect<
 
 export const layer: Layer.Layer<Dispatcher, never, RunStore | RunnerConfig.RunnerConfig> =
   Layer.scoped(Dispatcher, make)
+
+/**
+ * Keeps room for up to `wanted` runs while `use` claims and begins them. Where there is none, opens
+ * `Dispatcher.wanted` once there is.
+ */
+type Reserve = <E, R>(
+  wanted: number,
+  use: (
+    count: number,
+    /** It got less than it asked for: nothing waits but what has come meanwhile. */
+    nothingWaits: () => void
+  ) => Effect.Effect<void, E, R>
+) => Effect.Effect<void, E, R>
+
+/** Who stores a run. */
+type Create<E> = (run: NewRun, claimFor?: number) => Effect.Effect<CreatedRun, E>
 
 const declared = (registration: Registration | undefined, name: string) =>
   registration === undefined

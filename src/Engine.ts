@@ -28,9 +28,11 @@ import {
   isFinal,
   type Json,
   type NewRun,
+  type RunLost,
   RunStore,
   type RunStoreError,
-  type Trace
+  type Trace,
+  type WritesOfHolder
 } from "./RunStore.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
@@ -96,6 +98,28 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     /** What is not to be done now stays where it is; its pass is ended from outside. */
     const stay = (link: Link, fiber: AnyFiber): Effect.Effect<never> =>
       inside(link, fiber, link.pass.waits.stay({ fiber, quiescence: link.quiescence }))
+
+    /**
+     * A write in the name of the run in which this is called. If the run is held by somebody else it
+     * is refused, and the caller goes no further.
+     */
+    const asHolder = <A>(
+      link: Link,
+      fiber: AnyFiber,
+      write: (by: WritesOfHolder) => Effect.Effect<A, RunStoreError | RunLost>
+    ): Effect.Effect<A> =>
+      Effect.catchTag(
+        untilStored(Effect.suspend(() => write(store.by(link.run.held)))),
+        "RunLost",
+        () => lose(link, fiber)
+      )
+
+    /** Another executor holds the run. */
+    const lose = (link: Link, fiber: AnyFiber): Effect.Effect<never> =>
+      Effect.zipRight(
+        Effect.sync(() => dispatcher.end(link.run, { _tag: "lost" })),
+        stay(link, fiber)
+      )
 
     /** The run waits, suspended, until what is recorded can be read and somebody resumes it. */
     const block = (
@@ -261,9 +285,17 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         Effect.orDie
       )
       const signal = { runId: options.executionId, name: options.deferredName, exit }
-      const write = untilStored(store.signal(signal))
       // a value that was there before stays
-      yield* link === undefined ? write : inside(link, yield* currentFiber, write)
+      if (link === undefined) {
+        yield* Effect.orDie(untilStored(store.signal(signal)))
+        return
+      }
+      const fiber = yield* currentFiber
+      yield* inside(
+        link,
+        fiber,
+        asHolder(link, fiber, (by) => by.signal(signal))
+      )
     })
 
     // --- runs
@@ -312,8 +344,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       if (run.isSuspended) yield* dispatcher.activate(run)
       if (refused() || link.pass.ended !== undefined) return yield* stay(link, fiber)
       dispatcher.runs.awaitChild(run, runId)
-      const created = yield* untilStored(
-        dispatcher.start({ ...child, parent: { runId: run.runId, awaits } })
+      const created = yield* asHolder(link, fiber, () =>
+        dispatcher.startChild({ ...child, parent: { runId: run.runId, awaits } }, run.held)
       )
       if (!run.children.has(runId) || isFinal(created.status)) run.setChild(runId, created.exit)
       if (awaits) run.setDiscarded(runId, false)
@@ -356,6 +388,22 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       return yield* decoded
     })
 
+    /** Tells a run something, in the name of the run in which this is called. */
+    const tell = (
+      write: (
+        store: Pick<WritesOfHolder, "requestInterrupt" | "wake">
+      ) => Effect.Effect<unknown, RunStoreError | RunLost>
+    ): Effect.Effect<void> =>
+      Effect.asVoid(
+        Effect.flatMap(callersLink, (link) =>
+          link === undefined
+            ? Effect.orDie(write(store))
+            : Effect.flatMap(currentFiber, (fiber) =>
+                inside(link, fiber, asHolder(link, fiber, write))
+              )
+        )
+      )
+
     const poll = Effect.fnUntraced(function* (workflow: Workflow.Any, runId: string) {
       const run = Option.getOrUndefined(yield* Effect.orDie(store.find(runId)))
       if (run === undefined) return undefined
@@ -388,8 +436,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       }),
       execute,
       poll,
-      interrupt: (_, runId) => Effect.asVoid(Effect.orDie(store.requestInterrupt(runId))),
-      resume: (_, runId) => Effect.asVoid(Effect.orDie(store.wake(runId))),
+      interrupt: (_, runId) => tell(({ requestInterrupt }) => requestInterrupt(runId)),
+      resume: (_, runId) => tell(({ wake }) => wake(runId)),
       activityExecute: executeStep,
       deferredResult,
       deferredDone,
@@ -440,14 +488,16 @@ const outside = (what: string) =>
   Effect.dieMessage(`"${what}" was used outside of a run of this engine`)
 
 /** A write of a run that has nowhere to report to; the store is waited for. */
-const untilStored = <A>(write: Effect.Effect<A, RunStoreError>): Effect.Effect<A> =>
+const untilStored = <A>(
+  write: Effect.Effect<A, RunStoreError | RunLost>
+): Effect.Effect<A, RunLost> =>
   write.pipe(
-    Effect.tapError((error) =>
+    Effect.tapErrorTag("RunStoreError", (error) =>
       Effect.logWarning("store write failed; trying again", Cause.fail(error))
     ),
     Effect.retry({
-      while: (error) => error.reason !== "closed",
+      while: (error) => error._tag === "RunStoreError" && error.reason !== "closed",
       schedule: retrySchedule
     }),
-    Effect.orDie
+    Effect.catchTag("RunStoreError", (error) => Effect.die(error))
   )

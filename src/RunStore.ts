@@ -117,7 +117,23 @@ export interface ClaimedRun {
   readonly workflow: string
   readonly payload: Json
   readonly trace: Trace | undefined
+  /** How many bytes of JSON it has: its payload and its history. */
+  readonly bytes: number
+  /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
   readonly history: History
+}
+
+export interface ClaimOptions {
+  readonly executor: number
+  readonly workflows: ReadonlyArray<string>
+  /** At most so many runs. */
+  readonly limit: number
+  /**
+   * No more once their `bytes` come to this; one run is claimed whatever it has. Default: no bound.
+   */
+  readonly maxBytes?: number | undefined
+  /** The history of a run with more bytes is not read. Default: all are. */
+  readonly maxRunBytes?: number | undefined
 }
 
 /** Where the run's caller was in its trace; W3C ids. */
@@ -256,6 +272,11 @@ export interface RunQuery {
   readonly createdBefore?: Millis | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
+  /**
+   * No more once their payloads and results come to more bytes than this; but one run, whatever it
+   * has. Default: no bound.
+   */
+  readonly maxBytes?: number | undefined
   /** `Page.cursor` of the page before. */
   readonly cursor?: number | undefined
 }
@@ -335,6 +356,44 @@ export class RunStoreError extends Data.TaggedError("RunStoreError")<{
   readonly cause?: unknown
 }> {}
 
+/** What `create` answers with. */
+export interface CreatedRun {
+  /** As it now is. */
+  readonly run: Run
+  readonly created: boolean
+  /** Present where it was claimed at once. */
+  readonly claimed: ClaimedRun | undefined
+}
+
+/**
+ * What the pass of a held run writes beside the run's own record: signals, children, interrupts and
+ * wake-ups, to whichever run they go. Each is refused, and nothing written, once the run is not held
+ * under that claim any more; one that waits in its holder's memory still is.
+ */
+export interface WritesOfHolder {
+  /** As `RunStore.create`: of a child. */
+  readonly create: (
+    run: NewRun,
+    claimFor?: number | undefined
+  ) => Effect.Effect<CreatedRun, RunStoreError | RunLost>
+  /** As `RunStore.signal`. */
+  readonly signal: (signal: Signal) => Effect.Effect<boolean, RunStoreError | RunLost>
+  /** As `RunStore.wake`. */
+  readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
+  /** As `RunStore.requestInterrupt`. */
+  readonly requestInterrupt: (
+    runId: string
+  ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
+}
+
+/** A value for a run's DurableDeferred. */
+export interface Signal {
+  readonly runId: string
+  readonly name: string
+  /** Encoded `Exit`. */
+  readonly exit: Json
+}
+
 /** The run is no longer held by the one who writes: its lease lapsed or it was released. */
 export class RunLost extends Data.TaggedError("RunLost")<{
   readonly runId: string
@@ -358,21 +417,19 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly create: (
       run: NewRun,
       claimFor?: number | undefined
-    ) => Effect.Effect<
-      { readonly run: Run; readonly created: boolean; readonly claimed: ClaimedRun | undefined },
-      RunStoreError
-    >
+    ) => Effect.Effect<CreatedRun, RunStoreError>
+
+    /** Writes in the name of who holds a run; see `WritesOfHolder`. */
+    readonly by: (held: Held) => WritesOfHolder
 
     /**
      * Claims up to `limit` pending runs of these workflows, oldest first, with their history. An
      * executor that is not registered, or not any more, claims nothing: nobody would ever take its
-     * runs over.
+     * runs over. Histories are read after the claim is committed, as they are when this answers.
      */
-    readonly claim: (options: {
-      readonly executor: number
-      readonly workflows: ReadonlyArray<string>
-      readonly limit: number
-    }) => Effect.Effect<ReadonlyArray<ClaimedRun>, RunStoreError>
+    readonly claim: (
+      options: ClaimOptions
+    ) => Effect.Effect<ReadonlyArray<ClaimedRun>, RunStoreError>
 
     /** Records a step's outcome. An outcome that is already there stays. */
     readonly recordStep: (step: StepOutcome) => Effect.Effect<void, RunStoreError | RunLost>
@@ -426,11 +483,7 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * Stores a signal and wakes the run. The first value of a name stays; answers whether this was
      * it. The run need not exist yet.
      */
-    readonly signal: (signal: {
-      readonly runId: string
-      readonly name: string
-      readonly exit: Json
-    }) => Effect.Effect<boolean, RunStoreError>
+    readonly signal: (signal: Signal) => Effect.Effect<boolean, RunStoreError>
 
     /** Wakes a run that is suspended. `None` when there is no such run, else its status before. */
     readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>

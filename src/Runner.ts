@@ -119,20 +119,24 @@ const start = Effect.gen(function* () {
   const store = yield* RunStore
   const { leaseDuration } = yield* RunnerConfig
   let executor = 0
-  const register = store
-    .register({
-      host: Machine.here.host,
-      pid: process.pid,
-      leaseMillis: Duration.toMillis(leaseDuration)
-    })
-    .pipe(
-      Effect.flatMap((id) =>
-        Effect.sync(() => {
-          executor = id
-          dispatcher.setExecutor(id)
-        })
+  const register = Effect.suspend(() => {
+    const asked = dispatcher.lease.now()
+    return store
+      .register({
+        host: Machine.here.host,
+        pid: process.pid,
+        leaseMillis: Duration.toMillis(leaseDuration)
+      })
+      .pipe(
+        Effect.flatMap((id) =>
+          Effect.sync(() => {
+            executor = id
+            dispatcher.setExecutor(id)
+            dispatcher.lease.granted(asked)
+          })
+        )
       )
-    )
+  })
   yield* SubscriptionRef.updateEffect(
     dispatcher.state,
     (state): Effect.Effect<RunnerState, RunStoreError | RunnerAlreadyStarted> =>

@@ -45,6 +45,17 @@ export interface RunnerOptions {
    * How many bytes of recorded JSON the suspended runs in memory may have in all. Default: 64 MiB.
    */
   readonly maxWarmBytes: number
+  /**
+   * How many bytes of recorded JSON the runs under way may have in all for another to be begun; one
+   * is begun whatever it has. At least 1. Default: 64 MiB.
+   */
+  readonly maxConcurrentBytes: number
+  /**
+   * How many bytes of recorded JSON a run may have: its payload, outcomes of steps, signals and
+   * results of children. One that comes to more is suspended with an error that says so, and waits
+   * to be resumed by an executor that allows more. At least 1,024. Default: 64 MiB.
+   */
+  readonly maxRunSize: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
   readonly maxConcurrentSteps: number
   /**
@@ -75,6 +86,8 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly maxConcurrentRuns: number
     readonly maxWarmRuns: number
     readonly maxWarmBytes: number
+    readonly maxConcurrentBytes: number
+    readonly maxRunSize: number
     readonly maxConcurrentSteps: number
     readonly maxValueSize: number
     readonly retention: Duration.Duration
@@ -90,6 +103,8 @@ export const defaults: RunnerConfig["Type"] = {
   maxConcurrentRuns: 1000,
   maxWarmRuns: 1000,
   maxWarmBytes: 64 * 1024 * 1024,
+  maxConcurrentBytes: 64 * 1024 * 1024,
+  maxRunSize: 64 * 1024 * 1024,
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
@@ -105,6 +120,8 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
   maxWarmRuns: options.maxWarmRuns ?? defaults.maxWarmRuns,
   maxWarmBytes: options.maxWarmBytes ?? defaults.maxWarmBytes,
+  maxConcurrentBytes: options.maxConcurrentBytes ?? defaults.maxConcurrentBytes,
+  maxRunSize: options.maxRunSize ?? defaults.maxRunSize,
   maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
   maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
   retention: Duration.decode(options.retention ?? defaults.retention),
@@ -125,7 +142,8 @@ const atLeastOne = (name: string, fallback: number) => atLeast(1, name, fallback
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
- * `MAX_CONCURRENT_RUNS`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`, `MAX_CONCURRENT_STEPS`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
+ * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_BYTES`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`,
+ * `MAX_CONCURRENT_STEPS`, `MAX_RUN_SIZE`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   stopTimeout: Variable.duration("STOP_TIMEOUT", {
@@ -140,6 +158,8 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
   maxWarmRuns: atLeast(0, "MAX_WARM_RUNS", defaults.maxWarmRuns),
   maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
+  maxConcurrentBytes: atLeastOne("MAX_CONCURRENT_BYTES", defaults.maxConcurrentBytes),
+  maxRunSize: atLeast(1_024, "MAX_RUN_SIZE", defaults.maxRunSize),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,

@@ -141,6 +141,9 @@ const runNotFinished = (runId: string, { because, status }: Refused) =>
 /** The most runs that one page can have. */
 export const maxPageSize = 200
 
+/** A page ends where its payloads and results come to more bytes; it has one run at least. */
+const maxPageBytes = 4 * 1024 * 1024
+
 export interface StartRequest {
   /** Name of a registered workflow. */
   readonly workflow: string
@@ -189,7 +192,10 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
     /** A run with its steps in the order in which they started, those in flight here included. */
     readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
 
-    /** A page of runs, newest first. */
+    /**
+     * A page of runs, newest first. It may have fewer than `limit` where their payloads and results
+     * are large: up to 4 MiB of them, and one run at least. `nextCursor` says whether there are more.
+     */
     readonly list: (request?: ListRequest) => Effect.Effect<RunsPage, InvalidCursor | RunStoreError>
 
     /** Asks for the run's interrupt; no effect on a run that is over. */
@@ -347,6 +353,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         createdAfter: request.createdAfter?.getTime(),
         createdBefore: request.createdBefore?.getTime(),
         limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
+        maxBytes: maxPageBytes,
         cursor
       })
       return {

@@ -27,7 +27,7 @@ import type * as Scope from "effect/Scope"
 import * as Backup from "./internal/store/Backup.js"
 import * as Claims from "./internal/store/Claims.js"
 import * as Connect from "./internal/store/Connect.js"
-import { createAll } from "./internal/store/Creation.js"
+import { bytesOf, createAll } from "./internal/store/Creation.js"
 import type { Database } from "./internal/store/Database.js"
 import * as Databases from "./internal/store/Database.js"
 import * as Executors from "./internal/store/Executors.js"
@@ -43,7 +43,7 @@ import * as Queries from "./internal/store/Queries.js"
 import type { Sql } from "./internal/store/Sql.js"
 import { nextTurn } from "./internal/store/Sql.js"
 import * as WakeUps from "./internal/store/WakeUps.js"
-import type { Change, RunStoreError } from "./RunStore.js"
+import type { Change, CreatedRun, RunStoreError } from "./RunStore.js"
 import { RunStore } from "./RunStore.js"
 
 export interface Options {
@@ -98,6 +98,7 @@ const makeNamed = (
     return RunStore.of({
       ...writes(writer),
       ...reads(database, isClosed, named),
+      claim: claiming(writer, readWith(database, isClosed, named)),
       changes: PubSub.subscribe(changes)
     })
   })
@@ -115,19 +116,27 @@ const closedFlag = Effect.map(
 )
 
 const writes = ({ write, writeBatched }: GroupCommit) => {
-  const create = writeBatched(createAll)
+  const create = writeBatched(createAll, bytesOf)
   return {
-    create: (run, claimFor) => create({ run, claimFor }),
-    claim: (options) => write(Claims.claim(options)),
-    recordStep: writeBatched(Progress.recordSteps),
+    create: (run, claimFor) =>
+      // only what is created in somebody's name can be refused
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
+    by: (held) => ({
+      create: (run, claimFor) => create({ run, claimFor, by: held }),
+      signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
+      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
+      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)))
+    }),
+    recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
     noteStep: (step) => write(Progress.noteStep(step)),
     suspend: (suspension) => write(Progress.suspend(suspension)),
     proceed: (held) => write(Progress.proceed(held)),
     evict: (runs) => write(Progress.evict(runs)),
-    complete: writeBatched(Progress.completeAll),
+    complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Claims.release(runs)),
     history: (held) => write(Claims.history(held)),
-    signal: (signal) => write(WakeUps.signal(signal)),
+    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
     retry: (options) => write(Finished.retry(options)),
@@ -142,18 +151,45 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
   } satisfies Partial<RunStore["Type"]>
 }
 
-const reads = (
-  database: Database,
-  isClosed: () => boolean,
-  named: (error: RunStoreError) => RunStoreError
-) => {
-  const guarded = <A, E>(effect: Effect.Effect<A, E>) =>
+/** What is claimed is read, or given back. */
+const claiming =
+  ({ write }: GroupCommit, read: Read): RunStore["Type"]["claim"] =>
+  (options) =>
+    Effect.flatMap(write(Claims.claim(options)), (taken) =>
+      taken.length === 0
+        ? Effect.succeed([])
+        : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+            Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+          )
+    )
+
+type Read = ReturnType<typeof readWith>
+
+const guardedWith =
+  (isClosed: () => boolean, named: (error: RunStoreError) => RunStoreError) =>
+  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
     Effect.suspend(() =>
       isClosed()
         ? Effect.fail(Failure.closed)
         : Effect.mapError(Failure.orRunStoreError("read")(effect), named)
     )
-  const read = <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
+
+const readWith = (
+  database: Database,
+  isClosed: () => boolean,
+  named: (error: RunStoreError) => RunStoreError
+) => {
+  const guarded = guardedWith(isClosed, named)
+  return <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
+}
+
+const reads = (
+  database: Database,
+  isClosed: () => boolean,
+  named: (error: RunStoreError) => RunStoreError
+) => {
+  const guarded = guardedWith(isClosed, named)
+  const read = readWith(database, isClosed, named)
   return {
     find: (runId) => read(Queries.find(runId)),
     findWithSteps: (runId) => read(Queries.findWithSteps(runId)),

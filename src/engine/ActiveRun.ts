@@ -104,6 +104,8 @@ export class ActiveRun {
   private beforeInterrupt: ReadonlySet<string> | undefined = undefined
   /** About how many bytes of JSON it keeps in memory. */
   bytes = 0
+  /** Told when they become more. */
+  onGrowth: ((run: ActiveRun, bytes: number) => void) | undefined = undefined
   /** It was given back, for another executor to go on with. */
   handedOver = false
   /** This process does not hold it any more: nothing of it may begin here. */
@@ -155,14 +157,19 @@ export class ActiveRun {
     }
   }
 
+  private grow(bytes: number): void {
+    this.bytes += bytes
+    this.onGrowth?.(this, bytes)
+  }
+
   /** A step was recorded. */
   setStep(key: string, exit: Json): void {
-    if (!this.steps.has(key)) this.bytes += exit.length
+    if (!this.steps.has(key)) this.grow(exit.length)
     this.steps = put(this.steps, key, exit)
   }
 
   setSignal(name: string, exit: Json): void {
-    if (!this.signals.has(name)) this.bytes += exit.length
+    if (!this.signals.has(name)) this.grow(exit.length)
     this.signals = put(this.signals, name, exit)
   }
 
@@ -175,7 +182,7 @@ export class ActiveRun {
 
   /** @param exit `undefined` while it is not over */
   setChild(runId: string, exit: Json | undefined): void {
-    if (exit !== undefined && this.children.get(runId) === undefined) this.bytes += exit.length
+    if (exit !== undefined && this.children.get(runId) === undefined) this.grow(exit.length)
     this.children = put(this.children, runId, exit)
   }
 

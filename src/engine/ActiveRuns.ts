@@ -12,7 +12,7 @@ import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, childKey, type Registration } from "./ActiveRun.js"
-import { causeToJson } from "./Codec.js"
+import { blockCause, causeToJson } from "./Codec.js"
 import {
   type DriveOptions,
   type Driving,
@@ -26,6 +26,7 @@ import type { Ending, Pass } from "./Pass.js"
 import type { Persist } from "./Persist.js"
 import type { Level } from "./Quiescence.js"
 import type { Told } from "./Results.js"
+import * as SetAside from "./SetAside.js"
 import type { Steps } from "./Steps.js"
 import { make as makeSuspend } from "./Suspend.js"
 import { turn } from "./Turn.js"
@@ -45,6 +46,8 @@ export interface Retired {
 export interface ActiveRuns {
   /** How many runs there are, but for those that only wait. */
   readonly size: () => number
+  /** About how many bytes of JSON they have recorded. */
+  readonly bytes: () => number
   /** How many wait in memory, suspended. */
   readonly warm: () => number
   readonly begin: (registration: Registration, claimed: ClaimedRun) => void
@@ -103,6 +106,8 @@ export const make = (options: {
   readonly bounded: Bounded
   readonly clock: Clock.Clock
   readonly warm: WarmLimits
+  /** Bytes of JSON that a run may have. */
+  readonly maxRunSize: number
   readonly grace: Duration.Duration
   readonly onRoom: () => void
   /** A run that was suspended goes on. */
@@ -117,6 +122,8 @@ export const make = (options: {
   /** Grows with everything that whoever retires runs waits for. */
   let version = 0
   let handedOver = 0
+  /** Of all runs held. */
+  let bytes = 0
 
   const poke = () => {
     version++
@@ -141,12 +148,29 @@ export const make = (options: {
     const { runId } = driving.run
     if (!active.has(runId)) Metrics.runsHeld(1)
     active.set(runId, driving)
+    bytes += driving.run.bytes
+    driving.run.onGrowth = grown
+  }
+
+  /** One that has become too large is set aside; `resume` tries again. */
+  const grown = (run: ActiveRun, more: number) => {
+    bytes += more
+    if (run.bytes <= options.maxRunSize) return
+    const driving = drivingOf(run)
+    if (driving?.pass === undefined || driving.pass.ended !== undefined) return
+    const { bytes: size, runId, workflowName: workflow } = run
+    const message = SetAside.tooLarge({ runId, workflow, bytes: size }, options.maxRunSize)
+    end(driving, { _tag: "block", cause: blockCause(message) })
   }
 
   const letGo = (driving: Driving) => {
     const { runId } = driving.run
     suspension.forget(driving)
     idle.delete(driving)
+    if (driving.run.onGrowth !== undefined) {
+      driving.run.onGrowth = undefined
+      bytes -= driving.run.bytes
+    }
     if (active.get(runId) !== driving) return
     active.delete(runId)
     Metrics.runsHeld(-1)
@@ -347,6 +371,7 @@ export const make = (options: {
 
   return {
     size: () => active.size - suspension.size() - idle.size,
+    bytes: () => bytes - suspension.bytes(),
     warm: suspension.size,
     begin,
     end: (run, ending) => {

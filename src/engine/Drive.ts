@@ -104,16 +104,15 @@ const tellChildren = (driving: Driving): void => {
   const { options, origin, run } = driving
   const unfinished = [...run.children].filter(([, exit]) => exit === undefined)
   if (unfinished.length === 0) return
+  const { requestInterrupt } = options.store.by(run.held)
   driving.telling = Fibers.fork(
     origin,
-    Effect.forEach(
-      unfinished,
-      ([child]) => options.persist(options.store.requestInterrupt(child)),
-      {
-        concurrency: "unbounded",
-        discard: true
-      }
-    ).pipe(
+    Effect.forEach(unfinished, ([child]) => options.persist(requestInterrupt(child)), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(
+      // whoever holds the run now passes it on
+      Effect.catchTag("RunLost", () => Effect.void),
       Effect.catchAll((error) =>
         Effect.logError("the interrupt was not passed on", Cause.fail(error))
       )

@@ -21,6 +21,9 @@ const batch = 200
 /** At most so many are claimed in one transaction, and begin in the same turn of the event loop. */
 const claimBatch = 64
 
+/** Their histories are read in one turn: about so many bytes, or one run. */
+const claimBytes = 4 * 1024 * 1024
+
 /** setTimeout's limit. */
 const maxSleepMillis = 2 ** 31 - 1
 
@@ -38,19 +41,25 @@ export const claims = (executor: () => number) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
     const store = yield* RunStore
+    const { maxRunSize: maxRunBytes } = yield* RunnerConfig
     while (true) {
       yield* dispatcher.wanted.await
       dispatcher.wanted.unsafeClose()
-      const limit = Math.min(dispatcher.room(), claimBatch)
       const workflows = dispatcher.claimable()
-      if (limit <= 0) dispatcher.awaitRoom()
-      if (limit <= 0 || workflows.length === 0) continue
-      yield* store.claim({ executor: executor(), workflows, limit }).pipe(
-        Effect.tap((claimed) => {
-          if (claimed.length === limit) dispatcher.wanted.unsafeOpen()
+      if (workflows.length === 0) continue
+      const claim = (limit: number, nothingWaits: () => void) => {
+        const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
+        const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
+        return Effect.flatMap(store.claim(claiming), (claimed) => {
+          const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
+          if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
+          else nothingWaits()
           return dispatcher.begin(claimed)
-        }),
-        // claimed is begun, or given back
+        })
+      }
+      yield* dispatcher.reserve(claimBatch, claim).pipe(
+        // claimed is begun, or given back; and what comes after it was read is told when it is begun
+        Effect.withMaxOpsBeforeYield(Number.POSITIVE_INFINITY),
         Effect.uninterruptible,
         Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
         Effect.catchAllCause(onError("claiming runs"))
@@ -70,17 +79,21 @@ export const leases = (options: {
 }) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
+    const { lease } = dispatcher
     const store = yield* RunStore
     const { leaseDuration } = yield* RunnerConfig
     const leaseMillis = Duration.toMillis(leaseDuration)
     const warnOfUnknown = yield* warnOfUnknownWorkflows
     const tick = Effect.gen(function* () {
       const state = yield* SubscriptionRef.get(dispatcher.state)
+      lease.wanted.unsafeClose()
+      const asked = lease.now()
       const held = yield* store.renew(options.executor(), {
         leaseMillis,
         state: state === "draining" ? "draining" : "running"
       })
-      if (!held) yield* options.reregister
+      if (held) lease.granted(asked)
+      else yield* options.reregister
       const dead = (yield* store.executors).filter(Machine.here.isDead).map(({ id }) => id)
       const found = dead.length > 0 ? "that has died" : "whose lease had lapsed"
       while (true) {
@@ -102,7 +115,10 @@ export const leases = (options: {
       )
       if (!renewed) continue
       yield* Effect.catchAllCause(warnOfUnknown, onError("looking at pending runs"))
-      yield* Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis)))
+      yield* Effect.raceFirst(
+        Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis))),
+        lease.wanted.await
+      )
     }
   })
 

@@ -11,6 +11,7 @@ import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import type { Verdict } from "./Pass.js"
 import type { GivenUp, Persist } from "./Persist.js"
+import * as SetAside from "./SetAside.js"
 import type { Bounded } from "./ValueSize.js"
 
 export interface SettleOptions {
@@ -142,22 +143,15 @@ const unsettled = (
   }
 }
 
-/** A run that cannot be driven waits, suspended, for somebody to mend it and resume it. */
+/** It cannot be driven. */
 const setAside = (
   run: ActiveRun,
   defect: Cause.Cause<unknown>,
-  { persist, store }: SettleOptions
-): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
-    yield* Effect.logError(what, defect)
-    const cause = Codec.blockCause(`${what}: ${Cause.pretty(defect)}`)
-    let { wakeups } = run
-    while (true) {
-      const woken = yield* persist(
-        store.suspend({ held: run.held, wakeups, timers: [], wakeAt: undefined, cause })
-      )
-      if (Option.isNone(woken)) return
-      wakeups = woken.value.wakeups
-    }
-  }).pipe(Effect.ignoreLogged)
+  options: SettleOptions
+): Effect.Effect<void> => {
+  const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
+  const cause = Codec.blockCause(`${what}: ${Cause.pretty(defect)}`)
+  return Effect.ignoreLogged(
+    Effect.zipRight(Effect.logError(what, defect), SetAside.suspend(run, cause, options))
+  )
+}

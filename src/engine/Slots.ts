@@ -1,5 +1,6 @@
 /**
- * Room for steps: at most so many in flight, none while paused, none any more once closed.
+ * Room for steps: at most so many in flight, none while paused or while it is not known whether this
+ * executor still holds its runs, none any more once closed.
  */
 import * as Effect from "effect/Effect"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -19,6 +20,8 @@ export interface Slots {
   /** Nobody is admitted until as many `resume`s. */
   readonly pause: () => void
   readonly resume: () => void
+  /** There may be room now. */
+  readonly look: () => void
   /** Refuses those of them who wait that are not to start any more. */
   readonly recheck: () => void
   /** Refuses whoever waits, and everybody from now on. */
@@ -31,8 +34,11 @@ interface Waiting {
   readonly answer: (admitted: boolean) => void
 }
 
-/** @param size at most this many at a time */
-export const make = (size: number): Slots => {
+/**
+ * @param size at most this many at a time
+ * @param isFresh whether this executor's lease runs
+ */
+export const make = (size: number, isFresh: () => boolean): Slots => {
   let taken = 0
   let pauses = 0
   let closed = false
@@ -44,7 +50,7 @@ export const make = (size: number): Slots => {
     return waited
   }
 
-  const hasRoom = () => pauses === 0 && taken < size
+  const hasRoom = () => pauses === 0 && taken < size && isFresh()
 
   const admitWaiting = () => {
     for (const one of waiting) {
@@ -111,6 +117,7 @@ export const make = (size: number): Slots => {
       pauses--
       admitWaiting()
     },
+    look: admitWaiting,
     recheck: () => refuse((one) => one.refuses()),
     close: () => {
       closed = true

@@ -15,6 +15,7 @@ import * as Metrics from "../telemetry/Metrics.js"
 import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import * as Flights from "./Flight.js"
 import { type Executing, Flight, Request, restWith, type StepResult, suspended } from "./Flight.js"
+import type { Lease } from "./Lease.js"
 import { type Instance, type Link, linkOf } from "./Pass.js"
 import * as Recording from "./Recording.js"
 import type { Slots } from "./Slots.js"
@@ -40,6 +41,7 @@ export interface Steps {
 
 interface StepsOptions extends Omit<Recording.RecordingOptions, "clock" | "land"> {
   readonly slots: Slots
+  readonly lease: Lease
   /** No step of this run may start. */
   readonly refuses: (run: ActiveRun) => boolean
   /** A step is in flight no more. */
@@ -50,7 +52,7 @@ interface StepsOptions extends Omit<Recording.RecordingOptions, "clock" | "land"
 
 export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { slots, store } = options
+    const { lease, slots, store } = options
     const clock = yield* Effect.clock
     const flights = yield* inFlight
     const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
@@ -163,17 +165,18 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
 
     const refuses = ({ pass, run }: Link) => pass.ended !== undefined || options.refuses(run)
 
-    /** There is no room now; meanwhile another may ask for the same step. */
+    /** There is no room now, or the lease is to be renewed first; meanwhile another may ask for the same step. */
     const queue = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const { nested } = link
       const admission = restored(
         request,
-        slots.admit(() => refuses(link))
+        nested ? Effect.as(lease.fresh, true) : slots.admit(() => refuses(link))
       )
       return Effect.flatMap(admission, (admitted) => {
         if (!admitted) return refused
         const known = knownOf(request, link)
         if (link.pass.ended === undefined && known === undefined) return begin(request, link)
-        slots.leave()
+        if (!nested) slots.leave()
         return link.pass.ended === undefined && known !== undefined ? known : refused
       })
     }
@@ -193,7 +196,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
       if (known !== undefined) return known
       const { nested, pass } = link
       // a step inside a step is part of it: it has its room already
-      const admitted = nested || slots.enter(() => refuses(link))
+      const admitted = nested ? lease.isFresh() || undefined : slots.enter(() => refuses(link))
       if (admitted === undefined) return queue(request, link)
       if (admitted && pass.ended === undefined) return begin(request, link)
       if (admitted && !nested) slots.leave()

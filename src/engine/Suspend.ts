@@ -19,6 +19,8 @@ import { choose, type WarmLimits, WarmRuns } from "./Warm.js"
 export interface Suspend {
   /** How many runs wait in memory. */
   readonly size: () => number
+  /** How many bytes of JSON they have. */
+  readonly bytes: () => number
   /** The pass is at rest. */
   readonly suspend: (driving: Driving, pass: Pass) => void
   /** Its run is to be gone on with, and may be written to. */
@@ -180,6 +182,7 @@ export const make = (options: {
 
   return {
     size: () => warm.size,
+    bytes: () => warm.bytes,
     suspend,
     activate,
     woken,

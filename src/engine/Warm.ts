@@ -48,7 +48,8 @@ const remainingOf = ({ dueAt, since }: Waiting, now: number) =>
 /** The runs that are kept. */
 export class WarmRuns<Run> {
   private readonly waiting = new Map<Run, Waiting>()
-  private bytes = 0
+  /** Of all of them. */
+  bytes = 0
 
   constructor(private readonly limits: WarmLimits) {}
 

@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import type { Publish, RunChanged } from "../Events.js"
 import type {
   ClaimedRun,
+  CreatedRun,
   Held,
   RunStatus,
   RunStore,
@@ -74,14 +75,24 @@ export const observe = (store: Store, publish: Publish, clock: Clock.Clock): Sto
       })
     )
 
+  const tellCreated = (answer: CreatedRun) => {
+    if (answer.claimed !== undefined) holds(answer.claimed)
+    if (answer.created) tellRun(answer.run.runId, answer.run.workflow, answer.run.status)
+    return answer
+  }
+
   return {
     ...store,
-    create: (run, claimFor) =>
-      Effect.map(store.create(run, claimFor), (answer) => {
-        if (answer.claimed !== undefined) holds(answer.claimed)
-        if (answer.created) tellRun(answer.run.runId, answer.run.workflow, answer.run.status)
-        return answer
-      }),
+    create: (run, claimFor) => Effect.map(store.create(run, claimFor), tellCreated),
+    by: (held) => {
+      const writes = store.by(held)
+      return {
+        create: (run, claimFor) => Effect.map(writes.create(run, claimFor), tellCreated),
+        signal: writes.signal,
+        wake: (runId) => Effect.tap(writes.wake(runId), tellIfWoken(runId)),
+        requestInterrupt: (runId) => Effect.tap(writes.requestInterrupt(runId), tellIfWoken(runId))
+      }
+    },
     claim: (options) =>
       Effect.map(store.claim(options), (claimed) => {
         for (const run of claimed) {

@@ -277,6 +277,70 @@ worlds("a run", (test, kind) => {
       yield* a.close
     }))
 
+  test("takes no room that a claim under way is to fill, nor that of older ones", (world) =>
+    Effect.gen(function* () {
+      const step = gate()
+      const claim = gate()
+      const begun: Array<string> = []
+      const room = 66
+      const ids = Array.from({ length: 70 }, (_, id) => `${id}`)
+      const idle = yield* world.start({})
+      for (const id of ids) yield* idle.run(One.execute({ id }, { discard: true }))
+      yield* idle.close
+      const a = yield* world.start({
+        maxConcurrentRuns: room,
+        workflows: One.toLayer(({ id }) =>
+          Effect.as(
+            Activity.make({
+              name: "step",
+              execute: Effect.zipRight(
+                Effect.sync(() => {
+                  begun.push(id)
+                }),
+                step.pass
+              )
+            }),
+            "ok"
+          )
+        ),
+        wrap: (store) => ({
+          ...store,
+          claim: (options) => Effect.tap(store.claim(options), () => claim.pass)
+        })
+      })
+      // it brings 64, the others would find room for 2
+      yield* claim.entered
+      for (const id of ["late 1", "late 2", "late 3"]) {
+        const runId = yield* a.run(One.execute({ id }, { discard: true }))
+        expect(yield* statusOf(world.outside, runId)).toBe("pending")
+      }
+      yield* claim.open
+      yield* until("there is no more room", () => step.count === room)
+      yield* settled
+      expect(begun).toHaveLength(room)
+      expect(new Set(begun)).toEqual(new Set(ids.slice(0, room)))
+      yield* step.open
+      yield* until("all are over", () => begun.length === 73)
+      yield* a.close
+    }))
+
+  test("begins on the spot where nothing older waits", (world) =>
+    Effect.gen(function* () {
+      const step = gate()
+      const a = yield* world.start({
+        workflows: One.toLayer(() =>
+          Effect.as(Activity.make({ name: "step", execute: step.pass }), "ok")
+        )
+      })
+      yield* settled
+      for (const id of ["1", "2", "3"]) {
+        const runId = yield* a.run(One.execute({ id }, { discard: true }))
+        expect(yield* statusOf(world.outside, runId)).toBe("running")
+      }
+      yield* step.open
+      yield* a.close
+    }))
+
   test("leaves nothing in memory when it is over", (world) =>
     Effect.gen(function* () {
       const a = yield* world.start({

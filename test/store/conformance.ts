@@ -2,6 +2,7 @@
 import type * as Layer from "effect/Layer"
 import { describe } from "vitest"
 import type { RunStore, RunStoreError } from "../../src/RunStore.js"
+import { bytes } from "./conformance/bytes.js"
 import { changes } from "./conformance/changes.js"
 import { claiming } from "./conformance/claiming.js"
 import { creation } from "./conformance/creation.js"
@@ -28,6 +29,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     leases(layer)
     finished(layer)
     queries(layer)
+    bytes(layer)
     changes(layer)
     model(layer)
   })

@@ -32,6 +32,37 @@ const sqliteError = (code: string) =>
   new SqlError({ message: "Failed to execute statement", cause: { code, message: "injected" } })
 
 describe("group commit", () => {
+  it.effect("bounds a transaction by bytes, where values are large", () => {
+    const rows: Array<number> = []
+    let inserted = 0
+    return Effect.gen(function* () {
+      const store = yield* RunStore
+      const { held } = yield* begin(yield* register, "a")
+      rows.length = 0
+      inserted = 0
+      const exit = JSON.stringify("x".repeat(1024 * 1024))
+      yield* Effect.forEach(
+        Array.from({ length: 20 }),
+        (_, attempt) => store.recordStep(aStep(held, { attempt, exit })),
+        { concurrency: "unbounded" }
+      )
+      expect(rows.reduce((sum, count) => sum + count, 0)).toBe(20)
+      // of 4 MiB each
+      expect(Math.max(...rows)).toBeLessThanOrEqual(4)
+    }).pipe(
+      Effect.provide(
+        storeWith((statement, params) =>
+          Effect.sync(() => {
+            if (statement.includes("INSERT INTO workflow_steps")) inserted += params.length / 10
+            if (statement !== "COMMIT" || inserted === 0) return
+            rows.push(inserted)
+            inserted = 0
+          })
+        )
+      )
+    )
+  })
+
   it.effect("takes few commits for many writes that are ready together", () => {
     let commits = 0
     return Effect.gen(function* () {

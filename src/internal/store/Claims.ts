@@ -1,11 +1,13 @@
 /** Who holds a run: claiming, giving back, taking over. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { ClaimedRun, Held, History, Json, NewTimers } from "../../RunStore.js"
+import type { ClaimedRun, ClaimOptions, Held, History, Json, NewTimers } from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
 import * as Histories from "./History.js"
 import type { TraceRow } from "./Rows.js"
 import { toTrace } from "./Rows.js"
+import type { Sql } from "./Sql.js"
+import { atOnce } from "./Sql.js"
 import * as Timers from "./Timers.js"
 import type { Operation, Transaction } from "./Write.js"
 
@@ -14,6 +16,37 @@ import type { Operation, Transaction } from "./Write.js"
  * `key` and `claim`.
  */
 export const isHeld = "id = ? AND claim = ? AND status = 'running'"
+
+/**
+ * The same, where what is written is not the run's own record: its holder may keep it in memory. The
+ * same parameters.
+ */
+const selectHolder = `
+  SELECT 1 FROM workflow_runs
+  WHERE id = ? AND claim = ? AND status IN ('running', 'suspended') AND executor IS NOT NULL`
+
+const holds = (transaction: Transaction, { claim, key }: Held) =>
+  Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
+
+/** Refuses it once the run is not held under that claim. */
+export const asHolder =
+  <A>(held: Held, operation: Operation<A>): Operation<A, RunLost> =>
+  (transaction) =>
+    Effect.flatMap(
+      holds(transaction, held),
+      (isHolder): Effect.Effect<A, SqlError | RunLost> =>
+        isHolder ? operation(transaction) : lost(held)
+    )
+
+/** Those of these holds that are over; looks at each once. */
+export const lostAmong = (
+  transaction: Transaction,
+  helds: ReadonlyArray<Held>
+): Effect.Effect<ReadonlySet<Held>, SqlError> =>
+  Effect.map(
+    Effect.filter(new Set(helds), (held) => Effect.map(holds(transaction, held), (is) => !is)),
+    (lost) => new Set(lost)
+  )
 
 export const lost = (held: Held) => new RunLost({ runId: held.runId })
 
@@ -36,7 +69,8 @@ const oldestPending = `
     ORDER BY 2 NULLS LAST
     LIMIT ?
   )
-  SELECT id FROM next WHERE id IS NOT NULL`
+  SELECT next.id, ${Histories.bytesOfRun} AS bytes
+  FROM next CROSS JOIN workflow_runs r ON r.id = next.id`
 
 /**
  * One run a statement, here and wherever several runs are changed: `id IN (...)` becomes a scan of
@@ -47,7 +81,7 @@ const claimRun = `
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
     started_at = coalesce(started_at, ?)
   WHERE id = ?
-  RETURNING ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled`
+  RETURNING id, run_id, claim`
 
 /**
  * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
@@ -57,59 +91,94 @@ export const takenOver = -1
 
 const selectExecutor = `SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}`
 
-interface ClaimedRow extends Histories.Claimed, TraceRow {
-  readonly workflow: string
-  readonly payload: Json
+/** A run that was claimed. */
+export interface Taken {
+  readonly held: Held
+  readonly bytes: number
+}
+
+/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
+const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Sized> => {
+  let bytes = 0
+  const enough = oldest.findIndex((run) => {
+    bytes += run.bytes
+    return bytes >= maxBytes
+  })
+  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
+}
+
+interface Sized extends Key {
+  readonly bytes: number
 }
 
 export const claim =
-  (options: {
-    readonly executor: number
-    readonly workflows: ReadonlyArray<string>
-    readonly limit: number
-  }): Operation<ReadonlyArray<ClaimedRun>> =>
+  (options: ClaimOptions): Operation<ReadonlyArray<Taken>> =>
   (transaction) =>
     Effect.gen(function* () {
       // One that was taken over must not claim: nobody would ever take over from it again.
       const registered = yield* transaction.rows(selectExecutor, [options.executor])
       if (registered.length === 0) return []
-      const oldest = yield* transaction.rows<Key>(oldestPending, [
+      const oldest = yield* transaction.rows<Sized>(oldestPending, [
         JSON.stringify([...new Set(options.workflows)]),
         options.limit
       ])
-      const claimed: Array<ClaimedRow> = []
-      for (const { id } of oldest) {
-        const [row] = yield* transaction.rows<ClaimedRow>(claimRun, [
-          options.executor,
-          transaction.now,
-          id
-        ])
-        if (row !== undefined) claimed.push(row)
+      const claimed: Array<Taken> = []
+      for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {
+        const [row] = yield* transaction.rows<Pick<Histories.Claimed, "claim" | "run_id">>(
+          claimRun,
+          [options.executor, transaction.now, id]
+        )
+        if (row === undefined) continue
+        claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim }, bytes })
       }
-      const signals = yield* Histories.signalsOf(
-        transaction,
-        claimed.map(({ run_id }) => run_id)
-      )
-      return yield* Effect.forEach(claimed, (row) => claimedRun(transaction, row, signals))
+      return claimed
     })
 
-const claimedRun = (
-  transaction: Transaction,
-  row: ClaimedRow,
-  signals: Histories.Signals
-): Effect.Effect<ClaimedRun, SqlError> =>
-  Effect.gen(function* () {
-    return {
-      held: { runId: row.run_id, key: row.id, claim: row.claim },
-      workflow: row.workflow,
-      payload: row.payload,
-      trace: toTrace(row),
-      history:
-        row.claim === 1 && row.interrupt_wakeup === null
-          ? Histories.first(row, signals)
-          : yield* Histories.read(transaction, row, signals)
-    }
-  })
+const selectClaimed = `
+  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled
+  FROM workflow_runs WHERE ${isHeld}`
+
+interface ClaimedRow extends Histories.Claimed, TraceRow {
+  readonly workflow: string
+  readonly payload: Json
+}
+
+/**
+ * Reads runs that were claimed, in one turn and out of the write lock: as they are now. One that is
+ * not held any more is left out; of one that is too large the history is.
+ */
+export const read =
+  (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
+  (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
+    atOnce(sql)(
+      Effect.gen(function* () {
+        const rows: Array<{ readonly row: ClaimedRow; readonly taken: Taken }> = []
+        for (const one of taken) {
+          const { claim, key } = one.held
+          const [row] = yield* sql.rows<ClaimedRow>(selectClaimed, [key, claim])
+          if (row !== undefined) rows.push({ row, taken: one })
+        }
+        const signals = yield* Histories.signalsOf(
+          sql,
+          rows.flatMap(({ row, taken }) => (taken.bytes > maxRunBytes ? [] : [row.run_id]))
+        )
+        return yield* Effect.forEach(rows, ({ row, taken }) =>
+          Effect.map(
+            (row.claim === 1 && row.interrupt_wakeup === null) || taken.bytes > maxRunBytes
+              ? Effect.succeed(Histories.first(row, signals))
+              : Histories.read(sql, row, signals),
+            (history): ClaimedRun => ({
+              held: taken.held,
+              workflow: row.workflow,
+              payload: row.payload,
+              trace: toTrace(row),
+              bytes: taken.bytes,
+              history
+            })
+          )
+        )
+      })
+    )
 
 const refreshRun = `
   UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}

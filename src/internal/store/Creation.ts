@@ -1,21 +1,15 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { ClaimedRun, Millis, NewRun, Run } from "../../RunStore.js"
+import type { ClaimedRun, CreatedRun, Held, Millis, NewRun, Run, RunLost } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
-import { takenOver } from "./Claims.js"
+import { lost, lostAmong, takenOver } from "./Claims.js"
 import * as Histories from "./History.js"
 import type { RunRow } from "./Rows.js"
 import { newRun, runColumns, toRun } from "./Rows.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
 import type { Batch, Transaction } from "./Write.js"
-
-interface Created {
-  readonly run: Run
-  readonly created: boolean
-  readonly claimed: ClaimedRun | undefined
-}
 
 /** Left to itself SQLite gives the id of the newest run, when that was removed, once more. */
 const nextId = `
@@ -52,19 +46,30 @@ const insertChild = `
 export interface Creation {
   readonly run: NewRun
   readonly claimFor: number | undefined
+  /** Whoever creates it does so as the holder of this run, and only as long as that is so. */
+  readonly by?: Held | undefined
 }
 
-export const createAll: Batch<Creation, Created> = (creations) => (transaction) =>
+export const createAll: Batch<Creation, CreatedRun, RunLost> = (creations) => (transaction) =>
   Effect.gen(function* () {
-    const inserted = yield* insert(transaction, creations)
+    const refused = yield* refusedOf(transaction, creations)
+    const isRefused = ({ by }: Creation) => by !== undefined && refused.has(by)
+    const inserted = yield* insert(
+      transaction,
+      refused.size === 0 ? creations : creations.filter((creation) => !isRefused(creation))
+    )
     const held = [...inserted.values()].filter(({ executor }) => executor !== null)
     // they may have come before their run did
     const signals = yield* Histories.signalsOf(
       transaction,
       held.map(({ run_id }) => run_id)
     )
-    const answers: Array<Exit.Exit<Created>> = []
-    for (const { claimFor, run } of creations) {
+    const answers: Array<Exit.Exit<CreatedRun, RunLost>> = []
+    for (const { by, claimFor, run } of creations) {
+      if (by !== undefined && refused.has(by)) {
+        answers.push(Exit.fail(lost(by)))
+        continue
+      }
       const row = inserted.get(run.runId)
       // of two that have the same id, the first is the one that created the run
       inserted.delete(run.runId)
@@ -91,6 +96,17 @@ export const createAll: Batch<Creation, Created> = (creations) => (transaction) 
     }
     return answers
   })
+
+const nobody: ReadonlySet<Held> = new Set()
+
+/** In whose name nothing is created any more. */
+const refusedOf = (
+  transaction: Transaction,
+  creations: ReadonlyArray<Creation>
+): Effect.Effect<ReadonlySet<Held>, SqlError> => {
+  const holders = creations.flatMap(({ by }) => (by === undefined ? [] : [by]))
+  return holders.length === 0 ? Effect.succeed(nobody) : lostAmong(transaction, holders)
+}
 
 interface Inserted {
   readonly id: number
@@ -136,7 +152,11 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
+/** About: what is not ASCII has more bytes than characters. */
+export const bytesOf = ({ run }: Creation): number => run.payload.length
+
 const claimedAtOnce = (run: NewRun, key: number, signals: Histories.Signals): ClaimedRun => ({
+  bytes: run.payload.length,
   held: { runId: run.runId, key, claim: 1 },
   workflow: run.workflow,
   payload: run.payload,

@@ -23,21 +23,23 @@ import type { Database } from "./Database.js"
 import { closed, fromCause, ignoreAll } from "./Failure.js"
 import { nextTurn } from "./Sql.js"
 import type { Batch, Operation, Write } from "./Write.js"
-import { failAll, makeBatched, makeWrite, runAll } from "./Write.js"
+import { failAll, inTransactions, makeBatched, makeWrite, runAll } from "./Write.js"
 
 export interface GroupCommit {
   /** Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. */
   readonly write: <A, E extends RunLost = never>(
-    operation: Operation<A, E>
+    operation: Operation<A, E>,
+    bytes?: number
   ) => Effect.Effect<A, E | RunStoreError>
-  /** As `write`. */
+  /** As `write`; `bytesOf` says about how many an input has. */
   readonly writeBatched: <Input, A, E extends RunLost = never>(
-    batch: Batch<Input, A, E>
+    batch: Batch<Input, A, E>,
+    bytesOf: (input: Input) => number
   ) => (input: Input) => Effect.Effect<A, E | RunStoreError>
 }
 
 /** Bounds how long one transaction keeps the event loop and other processes waiting. */
-const largestBatch = 500
+const largest = { writes: 500, bytes: 4 * 1024 * 1024 }
 
 const closeTimeout = Duration.seconds(10)
 
@@ -77,12 +79,15 @@ export const make = (options: {
       )
 
     return {
-      write: <A, E extends RunLost>(operation: Operation<A, E>) =>
-        enqueue<A, E>((answer) => makeWrite(operation, answer)),
+      write: <A, E extends RunLost>(operation: Operation<A, E>, bytes = 0) =>
+        enqueue<A, E>((answer) => makeWrite(operation, bytes, answer)),
       writeBatched:
-        <Input, A, E extends RunLost>(batch: Batch<Input, A, E>) =>
+        <Input, A, E extends RunLost>(
+          batch: Batch<Input, A, E>,
+          bytesOf: (input: Input) => number
+        ) =>
         (input: Input) =>
-          enqueue<A, E>((answer) => makeBatched(batch, input, answer))
+          enqueue<A, E>((answer) => makeBatched(batch, input, bytesOf(input), answer))
     }
   })
 
@@ -101,9 +106,9 @@ const drainQueue = (
       if (first.length === 0 && done) return
       yield* gather
       const writes = [...first, ...(yield* queue.clear)]
-      for (let i = 0; i < writes.length; i += largestBatch) {
-        if (i > 0) yield* nextTurn
-        yield* commit(writes.slice(i, i + largestBatch))
+      for (const [index, part] of inTransactions(writes, largest).entries()) {
+        if (index > 0) yield* nextTurn
+        yield* commit(part)
       }
     }
   }).pipe(Effect.onInterrupt(() => Effect.map(queue.clear, failAll(closed))))

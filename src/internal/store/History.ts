@@ -18,6 +18,20 @@ export interface Claimed {
 export const claimedColumns =
   "id, run_id, claim, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at"
 
+/**
+ * How many bytes of JSON the run `r` has, with its payload. The heads of the rows say how large their
+ * values are: the values are not read.
+ */
+export const bytesOfRun = `(
+    octet_length(r.payload)
+    + ifnull((SELECT sum(octet_length(exit)) FROM workflow_steps WHERE run = r.id), 0)
+    + ifnull((SELECT sum(octet_length(exit)) FROM workflow_signals WHERE run_id = r.run_id), 0)
+    + ifnull((
+      SELECT sum(octet_length(c.exit)) FROM workflow_children w
+      CROSS JOIN workflow_runs c ON c.id = w.child WHERE w.parent = r.id
+    ), 0)
+  )`
+
 /** By `run_id`; a run without any is not in it. */
 export type Signals = ReadonlyMap<string, History["signals"]>
 

@@ -15,7 +15,7 @@ import type { Database } from "./Database.js"
 import type { RunRow } from "./Rows.js"
 import { runColumns, toRun, wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
-import { nextTurn } from "./Sql.js"
+import { atOnce, nextTurn } from "./Sql.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -29,20 +29,16 @@ const selectSteps = `
   SELECT name, attempt, status, started_at, completed_at, exit FROM workflow_steps
   WHERE run = ? ORDER BY started_at, position`
 
-/** A savepoint is a read transaction of its own, or a part of the one that the caller is in. */
 export const findWithSteps = (runId: string) => (sql: Sql) =>
-  Effect.acquireUseRelease(
-    sql.rows("SAVEPOINT workflow_read"),
-    () =>
-      Effect.flatMap(
-        findRow(sql, runId),
-        Option.match({
-          onNone: () => Effect.succeedNone,
-          onSome: (row) =>
-            Effect.map(stepsOf(sql, row.id), (steps) => Option.some({ run: toRun(row), steps }))
-        })
-      ),
-    () => Effect.orDie(sql.rows("RELEASE workflow_read"))
+  atOnce(sql)(
+    Effect.flatMap(
+      findRow(sql, runId),
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (row) =>
+          Effect.map(stepsOf(sql, row.id), (steps) => Option.some({ run: toRun(row), steps }))
+      })
+    )
   )
 
 const stepsOf = (sql: Sql, key: number) =>
@@ -180,8 +176,11 @@ export const counts = (sql: Sql) =>
  */
 const listWindow = 10_000
 
+/** How large their values are says the head of a row: the values are not read. */
 const selectPage = `
-  SELECT ${runColumns} FROM workflow_runs
+  SELECT id, octet_length(payload) + ifnull(octet_length(exit), 0) + ifnull(octet_length(cause), 0)
+    AS bytes
+  FROM workflow_runs
   WHERE id < ? AND id >= ?
     AND (? IS NULL OR workflow = ?)
     AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))
@@ -194,18 +193,46 @@ export const list = (database: Database, query: RunQuery): Effect.Effect<Page, S
   Effect.gen(function* () {
     // a cursor may come from anywhere: there is nothing above the newest run
     let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
-    const rows = [...(yield* database.read(page(query, before, query.limit + 1)))]
-    while (rows.length <= query.limit && before > listWindow) {
+    const found = [...(yield* database.read(page(query, before, query.limit + 1)))]
+    while (found.length <= query.limit && before > listWindow) {
       yield* nextTurn
       before -= listWindow
-      rows.push(...(yield* database.read(page(query, before, query.limit + 1 - rows.length))))
+      found.push(...(yield* database.read(page(query, before, query.limit + 1 - found.length))))
     }
-    const last = rows[query.limit - 1]
+    const fitting = fittingOf(found.slice(0, query.limit), query.maxBytes)
+    const rows = yield* database.read((sql) =>
+      sql.rows<RunRow>(selectRuns, [JSON.stringify(fitting.map(({ id }) => id))])
+    )
     return {
-      runs: rows.slice(0, query.limit).map(toRun),
-      cursor: rows.length > query.limit ? last?.id : undefined
+      runs: rows.map(toRun),
+      cursor: found.length > fitting.length ? fitting.at(-1)?.id : undefined
     }
   })
+
+const selectRuns = `
+  SELECT ${runColumns
+    .split(",")
+    .map((column) => `r.${column.trim()}`)
+    .join()}
+  FROM json_each(?) v CROSS JOIN workflow_runs r ON r.id = v.value ORDER BY r.id DESC`
+
+interface Found {
+  readonly id: number
+  readonly bytes: number
+}
+
+/** The first of them that fit, and one at least. */
+const fittingOf = (
+  found: ReadonlyArray<Found>,
+  maxBytes = Number.POSITIVE_INFINITY
+): ReadonlyArray<Found> => {
+  let bytes = 0
+  const tooMany = found.findIndex((run) => {
+    bytes += run.bytes
+    return bytes > maxBytes
+  })
+  return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
+}
 
 const newest = (sql: Sql) =>
   Effect.map(sql.rows<{ readonly id: number | null }>(selectNewest), ([row]) => row?.id ?? 0)
@@ -214,7 +241,7 @@ const newest = (sql: Sql) =>
 const page = (query: RunQuery, before: number, limit: number) => (sql: Sql) => {
   const workflow = query.workflow ?? null
   const status = query.status === undefined ? null : JSON.stringify(query.status)
-  return sql.rows<RunRow>(selectPage, [
+  return sql.rows<Found>(selectPage, [
     before,
     before - listWindow,
     workflow,

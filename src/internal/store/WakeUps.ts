@@ -6,7 +6,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Json, RunStatus } from "../../RunStore.js"
+import type { RunStatus, Signal } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
 import type { Param } from "./Sql.js"
 import type { Operation, Transaction } from "./Write.js"
@@ -59,15 +59,7 @@ const insertSignal = `
   ON CONFLICT (run_id, name) DO NOTHING`
 
 export const signal =
-  ({
-    runId,
-    name,
-    exit
-  }: {
-    readonly runId: string
-    readonly name: string
-    readonly exit: Json
-  }): Operation<boolean> =>
+  ({ runId, name, exit }: Signal): Operation<boolean> =>
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction

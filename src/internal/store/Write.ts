@@ -36,6 +36,8 @@ interface Group {
 
 /** A write and its caller. */
 export interface Write {
+  /** About how many bytes it writes. */
+  readonly bytes: number
   /** Does it, unless it joins a group. */
   readonly attempt: ((transaction: Transaction) => Effect.Effect<void, SqlError>) | undefined
   /** Joins the group of its kind. */
@@ -49,6 +51,7 @@ type Answer<A, E> = (exit: Exit.Exit<A, E | RunStoreError>) => void
 
 export const makeWrite = <A, E extends RunLost>(
   operation: Operation<A, E>,
+  bytes: number,
   answer: Answer<A, E>
 ): Write => {
   let result: Exit.Exit<A, E> | undefined
@@ -57,6 +60,7 @@ export const makeWrite = <A, E extends RunLost>(
     return Effect.void
   }
   return {
+    bytes,
     attempt: (transaction) =>
       Effect.matchEffect(
         Effect.suspend(() => operation(transaction)),
@@ -103,6 +107,7 @@ class Batched<Input, A, E extends RunLost> implements Write {
   constructor(
     readonly batch: Batch<Input, A, E>,
     readonly input: Input,
+    readonly bytes: number,
     private readonly answer: Answer<A, E>
   ) {}
 
@@ -126,8 +131,33 @@ class Batched<Input, A, E extends RunLost> implements Write {
 export const makeBatched = <Input, A, E extends RunLost>(
   batch: Batch<Input, A, E>,
   input: Input,
+  bytes: number,
   answer: Answer<A, E>
-): Write => new Batched(batch, input, answer)
+): Write => new Batched(batch, input, bytes, answer)
+
+/**
+ * Parts for a transaction each: so many writes at most, and about so many bytes, but for one that is
+ * larger by itself.
+ */
+export const inTransactions = (
+  writes: ReadonlyArray<Write>,
+  most: { readonly writes: number; readonly bytes: number }
+): ReadonlyArray<ReadonlyArray<Write>> => {
+  const parts: Array<ReadonlyArray<Write>> = []
+  let from = 0
+  let bytes = 0
+  for (const [index, write] of writes.entries()) {
+    const isFull = index - from >= most.writes || bytes + write.bytes > most.bytes
+    if (isFull && index > from) {
+      parts.push(writes.slice(from, index))
+      from = index
+      bytes = 0
+    }
+    bytes += write.bytes
+  }
+  parts.push(from === 0 ? writes : writes.slice(from))
+  return parts
+}
 
 /** Nobody has heard of any of them yet, so they may be done in any order. */
 export const runAll = (

@@ -100,7 +100,8 @@ export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           history,
           workflow: "",
           payload: "",
-          trace: undefined
+          trace: undefined,
+          bytes: 0
         })
         expect(yield* drain(queue)).toEqual([])
       }).pipe(Effect.provide(layer))

@@ -57,6 +57,38 @@ const writes: Readonly<Record<string, Taken>> = {
   history: ({ held }) => withStore((store) => store.history(held))
 }
 
+/** What the holder of "a" writes to itself and to the run "b". */
+const writesToOthers: Readonly<Record<string, Taken>> = {
+  "the creation of a child": ({ held }) =>
+    withStore((store) =>
+      store.by(held).create(aRun("child", { parent: { runId: "a", awaits: true } }))
+    ),
+  "the creation of a child that is to begin at once": ({ held }) =>
+    withStore((store) =>
+      Effect.flatMap(register, (executor) =>
+        store.by(held).create(aRun("child", { parent: { runId: "a", awaits: true } }), executor)
+      )
+    ),
+  "the link to a child that exists": ({ held }) =>
+    withStore((store) =>
+      store.by(held).create(aRun("b", { parent: { runId: "a", awaits: true } }))
+    ),
+  "a signal to itself": ({ held }) =>
+    withStore((store) => store.by(held).signal({ runId: "a", name: "late", exit: "1" })),
+  "a signal to another": ({ held }) =>
+    withStore((store) => store.by(held).signal({ runId: "b", name: "late", exit: "1" })),
+  "the interrupt of a child": ({ held }) =>
+    withStore((store) => store.by(held).requestInterrupt("b")),
+  "the wake-up of another": ({ held }) => withStore((store) => store.by(held).wake("b"))
+}
+
+/** All that a late write could have changed; not the executors that a test adds. */
+const everything = Effect.gen(function* () {
+  const store = yield* RunStore
+  const { runs } = yield* store.list({ limit: 9 })
+  return yield* Effect.forEach(runs, ({ runId }) => store.findWithSteps(runId))
+})
+
 export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   for (const [loss, lose] of Object.entries(losses)) {
     describe(`the former holder of a run that ${loss}`, () => {
@@ -75,6 +107,26 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         )
       }
 
+      for (const [name, write] of Object.entries(writesToOthers)) {
+        it.effect(`is refused ${name}, and nothing is written`, () =>
+          Effect.gen(function* () {
+            const store = yield* RunStore
+            const executor = yield* register
+            const run = yield* begin(executor, "a")
+            yield* lose(run)
+            yield* suspend(yield* begin(yield* register, "b"))
+            const before = yield* everything
+            const error = yield* Effect.flip(write(run))
+            expect(error).toMatchObject({ _tag: "RunLost", runId: "a" })
+            expect(yield* everything).toEqual(before)
+            // of signals, and of whom they would wake, the histories know
+            for (const runId of ["a", "b"]) {
+              expect(yield* store.signal({ runId, name: "late", exit: "2" })).toBe(true)
+            }
+          }).pipe(Effect.provide(layer))
+        )
+      }
+
       it.effect("releases nothing", () =>
         Effect.gen(function* () {
           const store = yield* RunStore
@@ -88,6 +140,60 @@ export const fencing = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       )
     })
   }
+
+  describe("the holder of a run writes to others", () => {
+    for (const [name, write] of Object.entries(writesToOthers)) {
+      for (const [how, wait] of Object.entries({
+        "while it executes": () => Effect.void,
+        "while the run waits in its memory": ({ held, history }: ClaimedRun) =>
+          withStore((store) =>
+            store.suspend({
+              held,
+              wakeups: history.wakeups,
+              timers: [],
+              wakeAt: undefined,
+              cause: undefined,
+              keep: true
+            })
+          )
+      })) {
+        it.effect(`${name}, ${how}`, () =>
+          Effect.gen(function* () {
+            const run = yield* begin(yield* register, "a")
+            yield* suspend(yield* begin(yield* register, "b"))
+            yield* wait(run)
+            yield* write(run)
+          }).pipe(Effect.provide(layer))
+        )
+      }
+    }
+  })
+
+  it.effect("of those created together only the children of a lost run are refused", () =>
+    Effect.gen(function* () {
+      const store = yield* RunStore
+      const executor = yield* register
+      const lost = yield* begin(executor, "lost")
+      const kept = yield* begin(executor, "kept")
+      yield* store.release([{ held: lost.held, timers: [] }])
+      const child = ({ held }: ClaimedRun, runId: string) =>
+        store.by(held).create(aRun(runId, { parent: { runId: held.runId, awaits: true } }))
+      const answers = yield* Effect.all(
+        [child(lost, "1"), child(kept, "2"), store.create(aRun("3")), child(lost, "2")].map(
+          (create) => Effect.either<unknown, RunStoreError | RunLost, never>(create)
+        ),
+        { concurrency: "unbounded" }
+      )
+      expect(answers.map(({ _tag }) => _tag)).toEqual(["Left", "Right", "Right", "Left"])
+      expect((yield* store.list({ limit: 9 })).runs.map(({ runId }) => runId)).toEqual([
+        "3",
+        "2",
+        "kept",
+        "lost"
+      ])
+      expect((yield* store.history(kept.held)).children).toEqual([{ runId: "2", exit: undefined }])
+    }).pipe(Effect.provide(layer))
+  )
 
   it.effect("a refused write disturbs none that shares its transaction", () =>
     Effect.gen(function* () {

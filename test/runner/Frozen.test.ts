@@ -1,0 +1,241 @@
+/** An executor that was frozen for longer than its lease, and goes on when another has its runs. */
+import { Activity, DurableClock, DurableDeferred, Workflow } from "@effect/workflow"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
+import type { WritesOfHolder } from "../../src/RunStore.js"
+import {
+  expect,
+  found,
+  gate,
+  journal,
+  type Store,
+  settled,
+  statusOf,
+  until,
+  untilStatus,
+  type Workflows,
+  worlds
+} from "./Harness.js"
+
+const One = Workflow.make({
+  name: "One",
+  payload: { id: Schema.String },
+  success: Schema.String,
+  idempotencyKey: ({ id }) => id
+})
+
+const start = One.execute({ id: "1" }, { discard: true })
+
+/** Its renewals can be held, as those of a process that is frozen. */
+const freezable = () => {
+  const renewals = gate(true)
+  return {
+    freeze: renewals.close,
+    thaw: renewals.open,
+    wrap: (store: Store): Store => ({
+      ...store,
+      renew: (executor, lease) => Effect.zipRight(renewals.pass, store.renew(executor, lease))
+    })
+  }
+}
+
+worlds("steps of an executor that was frozen", (test) => {
+  /** A step is in flight; others follow a wait, each in a branch of its own. */
+  const branches = (log: ReturnType<typeof journal>, who: string, hold: Effect.Effect<void>) => {
+    const step = (name: string, then: Effect.Effect<void> = Effect.void) =>
+      Activity.make({ name, execute: Effect.zipRight(log.note(`${who} ${name}`), then) })
+    const later = (name: string) =>
+      Effect.zipRight(DurableClock.sleep({ name, duration: "25 seconds" }), step(name))
+    return One.toLayer(() =>
+      Effect.as(
+        Effect.all([step("held", hold), later("left"), later("right")], {
+          concurrency: "unbounded"
+        }),
+        who
+      )
+    )
+  }
+
+  test("do not start once another has the run, in no branch", (world) =>
+    Effect.gen(function* () {
+      const log = journal()
+      const ice = freezable()
+      const slow = gate()
+      const a = yield* world.start({
+        workflows: branches(log, "a", slow.pass),
+        wrap: ice.wrap
+      })
+      const runId = yield* a.run(start)
+      yield* slow.entered
+      yield* ice.freeze
+      const b = yield* world.start({ workflows: branches(log, "b", Effect.void) })
+      for (let seconds = 0; seconds < 60; seconds += 5) {
+        yield* TestClock.adjust("5 seconds")
+        yield* settled
+      }
+      yield* untilStatus(world, runId, "completed")
+      yield* ice.thaw
+      yield* until("a hears of it", () => world.logged("lease lost").length > 0)
+      yield* slow.open
+      yield* settled
+      expect(log.lines.sort()).toEqual(["a held", "b held", "b left", "b right"])
+      yield* a.close
+      yield* b.close
+    }))
+
+  test("start as soon as its lease is renewed, where nobody has taken over", (world) =>
+    Effect.gen(function* () {
+      const log = journal()
+      const ice = freezable()
+      const slow = gate()
+      const a = yield* world.start({ workflows: branches(log, "a", slow.pass), wrap: ice.wrap })
+      const runId = yield* a.run(start)
+      yield* slow.entered
+      yield* ice.freeze
+      yield* TestClock.adjust("30 seconds")
+      yield* settled
+      expect(log.lines).toEqual(["a held"])
+      yield* ice.thaw
+      yield* until("its steps start", () => log.lines.length === 3)
+      yield* slow.open
+      yield* untilStatus(world, runId, "completed")
+      expect(log.lines.sort()).toEqual(["a held", "a left", "a right"])
+      yield* a.close
+    }))
+
+  test("do not start in a drain either, which does not wait for them", (world) =>
+    Effect.gen(function* () {
+      const log = journal()
+      const ice = freezable()
+      const slow = gate()
+      const a = yield* world.start({ workflows: branches(log, "a", slow.pass), wrap: ice.wrap })
+      const runId = yield* a.run(start)
+      yield* slow.entered
+      yield* ice.freeze
+      yield* TestClock.adjust("30 seconds")
+      yield* settled
+      const closing = yield* Effect.fork(a.close)
+      yield* until("it drains", () => Effect.map(a.state, (state) => state === "draining"))
+      yield* slow.open
+      yield* Fiber.join(closing)
+      expect(yield* statusOf(world.outside, runId)).toBe("pending")
+      expect(log.lines).toEqual(["a held"])
+    }))
+
+  test("do not start as parts of a step in flight", (world) =>
+    Effect.gen(function* () {
+      const log = journal()
+      const ice = freezable()
+      const slow = gate()
+      const workflow = (who: string, hold: Effect.Effect<void>) =>
+        One.toLayer(() =>
+          Activity.make({
+            name: "outer",
+            success: Schema.String,
+            execute: log
+              .note(`${who} outer`)
+              .pipe(
+                Effect.zipRight(hold),
+                Effect.zipRight(
+                  Activity.make({ name: "inner", execute: log.note(`${who} inner`) })
+                ),
+                Effect.as(who)
+              )
+          })
+        )
+      const a = yield* world.start({ workflows: workflow("a", slow.pass), wrap: ice.wrap })
+      const runId = yield* a.run(start)
+      yield* slow.entered
+      yield* ice.freeze
+      const b = yield* world.start({ workflows: workflow("b", Effect.void) })
+      for (let seconds = 0; seconds < 30; seconds += 5) {
+        yield* TestClock.adjust("5 seconds")
+        yield* settled
+      }
+      yield* untilStatus(world, runId, "completed")
+      yield* slow.open
+      yield* settled
+      yield* ice.thaw
+      yield* until("a hears of it", () => world.logged("lease lost").length > 0)
+      yield* settled
+      expect(log.lines).toEqual(["a outer", "b outer", "b inner"])
+      yield* a.close
+      yield* b.close
+    }))
+})
+
+worlds("what the pass of an executor that was replaced still writes", (test) => {
+  const Child = Workflow.make({
+    name: "Child",
+    payload: { id: Schema.String },
+    success: Schema.String,
+    idempotencyKey: ({ id }) => id
+  })
+  const Approval = DurableDeferred.make("Approval", { success: Schema.String })
+
+  /** Each writes before the run goes on, and says by which executor. */
+  const kinds: Readonly<Record<"signal" | "create", (who: string) => Workflows>> = {
+    signal: (who) =>
+      One.toLayer(() =>
+        Effect.gen(function* () {
+          const token = yield* DurableDeferred.token(Approval)
+          yield* DurableDeferred.succeed(Approval, { token, value: who })
+          return yield* DurableDeferred.await(Approval)
+        })
+      ),
+    create: (who) =>
+      One.toLayer(() =>
+        Effect.gen(function* () {
+          yield* Child.execute({ id: who }, { discard: true })
+          return who
+        })
+      )
+  }
+
+  for (const [kind, workflow] of Object.entries(kinds)) {
+    test(`is refused: ${kind}`, (world) =>
+      Effect.gen(function* () {
+        const ice = freezable()
+        const held = { a: gate(), b: gate() }
+        const holding = (who: "a" | "b") => (store: Store) => ({
+          ...store,
+          by: (holder: Parameters<Store["by"]>[0]): WritesOfHolder => {
+            const by = store.by(holder)
+            return {
+              ...by,
+              signal: (signal) => Effect.zipRight(held[who].pass, by.signal(signal)),
+              create: (...run) => Effect.zipRight(held[who].pass, by.create(...run))
+            }
+          }
+        })
+        const a = yield* world.start({
+          workflows: workflow("a"),
+          wrap: (store) => ice.wrap(holding("a")(store))
+        })
+        const runId = yield* a.run(start)
+        yield* held.a.entered
+        yield* ice.freeze
+        const b = yield* world.start({ workflows: workflow("b"), wrap: holding("b") })
+        for (let seconds = 0; seconds < 25; seconds += 5) {
+          yield* TestClock.adjust("5 seconds")
+          yield* settled
+        }
+        yield* held.b.entered
+        yield* held.a.open
+        yield* until("a hears of it", () => world.logged("run lost").length > 0)
+        yield* held.b.open
+        yield* untilStatus(world, runId, "completed")
+        expect((yield* found(world.outside, runId)).exit).toContain(`"b"`)
+        const children = yield* world.outside.list({ workflow: "Child", limit: 9 })
+        expect(children.runs.map(({ payload }) => payload)).toEqual(
+          kind === "create" ? [`{"id":"b"}`] : []
+        )
+        yield* ice.thaw
+        yield* settled
+        yield* a.close
+        yield* b.close
+      }))
+  }
+})
