@@ -4,7 +4,7 @@
  * - `layer`: on a SQLite file, with its HTTP API. `layerMemory`: the same, in memory.
  * - `layerConfig`: as `layer`, configured by the environment.
  * - `layerCore`: for apps that bring their own SqlClient, HTTP server or config.
- * - `layerTest`: for tests under TestClock.
+ * - `layerTest`: for tests under TestClock; `layerTestCore`: the same, over a RunStore that outlives it.
  *
  * Each composes from the bottom up, so that it is released from the top down: the Runner drains,
  * then the workflows' resources, HTTP, the engine, the store and the database go.
@@ -25,6 +25,7 @@ import * as Engine from "./Engine.js"
 import * as Events from "./Events.js"
 import * as Authorization from "./http/Authorization.js"
 import * as Http from "./http/Http.js"
+import * as HashOnTheSpot from "./internal/HashOnTheSpot.js"
 import { isLoopback } from "./internal/Loopback.js"
 import * as Misplaced from "./internal/Misplaced.js"
 import * as Runner from "./Runner.js"
@@ -236,9 +237,32 @@ export const layerTest = (
 ): Layer.Layer<
   Services | RunStore | RunnerConfig.RunnerConfig,
   RunStoreError | Runner.RunnerAlreadyStarted
+> => layerTestCore(options).pipe(Layer.provideMerge(SqlRunStore.layerMemory))
+
+/**
+ * As `layerTest`, over a RunStore of the test's: one that is there for longer than the executor, so
+ * that the test can stop it, in the middle of a run, and start the next one over the same runs. In
+ * memory (`SqlRunStore.layerMemory`) or on a file (`SqlRunStore.layerFile`).
+ *
+ * @example
+ * it.effect("goes on after a restart", () =>
+ *   Effect.gen(function* () {
+ *     const executor = OrderLive.pipe(Layer.provideMerge(Executor.layerTestCore()))
+ *     const runId = yield* Order.execute({ id: "1" }, { discard: true }).pipe(
+ *       Effect.provide(executor)
+ *     )
+ *     yield* TestClock.adjust("30 days").pipe(Effect.provide(executor))
+ *   }).pipe(Effect.provide(SqlRunStore.layerMemory)))
+ */
+export const layerTestCore = (
+  options: Partial<RunnerConfig.RunnerOptions> = {}
+): Layer.Layer<
+  Services | RunnerConfig.RunnerConfig,
+  Runner.RunnerAlreadyStarted | RunStoreError,
+  RunStore
 > =>
   layerCore({ workflows: Layer.empty }).pipe(
-    Layer.provideMerge(SqlRunStore.layerMemory),
+    Layer.provideMerge(Layer.scopedDiscard(HashOnTheSpot.whileOpen)),
     // nobody else can take the runs over: renewing the lease often would only cost time
     Layer.provideMerge(
       // a test that fails while a step sleeps must not wait for a clock that stands still

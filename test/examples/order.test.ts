@@ -12,7 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import OrderLive, { Approval, NotApproved, Order, OutOfStock } from "../../examples/order.js"
-import { Executor, Runs } from "../../src/index.js"
+import { Executor, Runs, SqlRunStore } from "../../src/index.js"
 
 // a test that fails in the middle of a step is not to wait for it: the TestClock stands still then
 const Test = OrderLive.pipe(Layer.provideMerge(Executor.layerTest({ stopTimeout: 0 })))
@@ -111,6 +111,25 @@ describe("the bundled example", () => {
       yield* TestClock.adjust("4 seconds")
       assert.deepStrictEqual(yield* Order.poll(runId), notApproved("5", "too late"))
     }).pipe(Effect.provide(Test))
+  )
+
+  it.effect("refunds what nobody approves, also after a restart", () =>
+    Effect.gen(function* () {
+      const executor = OrderLive.pipe(Layer.provideMerge(Executor.layerTestCore()))
+      const runId = yield* Effect.zipLeft(start({ orderId: "9" }), untilCharged).pipe(
+        Effect.provide(executor)
+      )
+      // a month in which no executor is there
+      yield* TestClock.adjust("30 days")
+      yield* Effect.gen(function* () {
+        yield* TestClock.adjust("4 seconds")
+        assert.deepStrictEqual(yield* Order.poll(runId), notApproved("9", "too late"))
+        assert.deepStrictEqual((yield* steps(runId)).slice(3), [
+          "refund/1: completed",
+          "release/1: completed"
+        ])
+      }).pipe(Effect.provide(executor))
+    }).pipe(Effect.provide(SqlRunStore.layerMemory))
   )
 
   it.effect("lets an approval after the deadline change nothing", () =>
