@@ -18,6 +18,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { boundedRelease } from "./BoundedRelease.js"
 import * as Dispatcher from "./Dispatcher.js"
@@ -126,7 +127,9 @@ export class AuthSecretMissing extends Data.TaggedError("AuthSecretMissing")<{
 
 const complete = <WA, WE, WR>(
   options: Options<WA, WE, WR>,
-  store: Layer.Layer<RunStore, RunStoreError>
+  store: Layer.Layer<RunStore, RunStoreError>,
+  /** What the log calls its database. */
+  database: string
 ) => {
   const http =
     options.http === false
@@ -135,7 +138,8 @@ const complete = <WA, WE, WR>(
       : layerHttp(options.http ?? {})
   return layerCore({ workflows: options.workflows, http }).pipe(
     Layer.provideMerge(store),
-    Layer.provide(RunnerConfig.layer(options))
+    Layer.provide(RunnerConfig.layer(options)),
+    Layer.tap(logReady(database))
   )
 }
 
@@ -144,7 +148,8 @@ export const layerHttp = (options: HttpOptions) =>
   Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
 
 /**
- * A complete executor on a SQLite file.
+ * A complete executor on a SQLite file. It logs `executor ready` with the address that the HTTP API
+ * has, also where the port was 0; a program finds it as the `address` of `HttpServer`.
  *
  * @param options.database the file; it and its folder are made. Default: `data/executor.db`
  *
@@ -153,7 +158,10 @@ export const layerHttp = (options: HttpOptions) =>
  */
 export const layer = <WA, WE, WR>(
   options: Options<WA, WE, WR> & { readonly database?: string | undefined }
-) => complete(options, SqlRunStore.layerFile({ filename: options.database ?? "data/executor.db" }))
+) => {
+  const filename = options.database ?? "data/executor.db"
+  return complete(options, SqlRunStore.layerFile({ filename }), resolve(filename))
+}
 
 /**
  * A complete executor configured by the environment: see `Settings` for the variables. Wrong ones
@@ -175,19 +183,25 @@ export const layerConfig = <WA, WE, WR>(options: {
         ...runner,
         database,
         http: { ...options.http, host, port, authSecret }
-      }).pipe(Layer.tap(logReady(database)), Layer.provide(Settings.layerLog(log)))
+      }).pipe(Layer.provide(Settings.layerLog(log)))
     )
   )
 
 const logReady =
-  (database: string) => (context: Context.Context<Services | HttpServer.HttpServer>) =>
+  (database: string) =>
+  (context: Context.Context<Dispatcher.Dispatcher>): Effect.Effect<void> =>
     Effect.gen(function* () {
-      const { address } = Context.get(context, HttpServer.HttpServer)
+      const server = Context.getOption(context, HttpServer.HttpServer)
       const workflows = yield* Context.get(context, Dispatcher.Dispatcher).workflows
       yield* Effect.logInfo("executor ready").pipe(
         Effect.annotateLogs({
-          database: resolve(database),
-          address: address._tag === "TcpAddress" ? urlOf(address) : address.path,
+          database,
+          ...Option.match(server, {
+            onNone: () => ({}),
+            onSome: ({ address }) => ({
+              address: address._tag === "TcpAddress" ? urlOf(address) : address.path
+            })
+          }),
           workflows: workflows.map(({ name }) => name).sort()
         })
       )
@@ -199,7 +213,7 @@ const urlOf = ({ hostname, port }: HttpServer.TcpAddress) =>
 
 /** A complete executor in memory: its runs end with it. */
 export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>) =>
-  complete(options, SqlRunStore.layerMemory)
+  complete(options, SqlRunStore.layerMemory, "in memory")
 
 const layerTokens = (
   options: HttpOptions

@@ -214,6 +214,7 @@ describe("the bundled example on a SQLite file", () => {
       assert.deepStrictEqual(lines, [
         "shop: connected",
         "runner running",
+        "executor ready",
         "shop: 1 reserved",
         "drain begun",
         "shop: the bank does not answer",
@@ -237,6 +238,7 @@ describe("the bundled example on a SQLite file", () => {
       assert.deepStrictEqual(lines, [
         "shop: connected",
         "runner running",
+        "executor ready",
         "shop: card charged",
         "shop: shipped",
         "drain begun",
