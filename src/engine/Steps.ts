@@ -16,6 +16,7 @@ import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import * as Flights from "./Flight.js"
 import { type Executing, Flight, Request, restWith, type StepResult, suspended } from "./Flight.js"
 import { type Instance, type Link, linkOf } from "./Pass.js"
+import * as Programs from "./Programs.js"
 import * as Recording from "./Recording.js"
 import type { Slots } from "./Slots.js"
 
@@ -40,8 +41,6 @@ export interface Steps {
 
 interface StepsOptions extends Omit<Recording.RecordingOptions, "clock" | "land"> {
   readonly slots: Slots
-  /** No step of this run may start. */
-  readonly refuses: (run: ActiveRun) => boolean
   /** A step is in flight no more. */
   readonly onLanded: () => void
   /** Goes on with a run that waits in memory, if it is to be gone on with here. */
@@ -53,6 +52,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     const { slots, store } = options
     const clock = yield* Effect.clock
     const flights = yield* inFlight
+    yield* Programs.watch
     const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
     // a step inside a step is part of it: it has no room of its own
