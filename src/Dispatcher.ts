@@ -173,6 +173,7 @@ export const make: Effect.Effect<
     bounded,
     clock,
     warm: { runs: config.maxWarmRuns, bytes: config.maxWarmBytes },
+    maxCrashes: config.maxCrashes,
     grace: config.stopGrace,
     onRoom: () => roomFreed(),
     onRunning: (run) =>

@@ -45,6 +45,14 @@ export interface RunnerOptions {
    * How many bytes of recorded JSON the suspended runs in memory may have in all. Default: 64 MiB.
    */
   readonly maxWarmBytes: number
+  /**
+   * How many executors in a row may die while a run is under way, without a step of it being recorded
+   * in between, before the run is set aside: suspended, with an error that names the step, until
+   * somebody resumes it. From the second on it comes back after a pause, and one run at a time. At
+   * least 3, for with fewer nothing tells it from the runs beside it; `Infinity` never sets one aside.
+   * Default: 3.
+   */
+  readonly maxCrashes: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
   readonly maxConcurrentSteps: number
   /**
@@ -75,6 +83,7 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly maxConcurrentRuns: number
     readonly maxWarmRuns: number
     readonly maxWarmBytes: number
+    readonly maxCrashes: number
     readonly maxConcurrentSteps: number
     readonly maxValueSize: number
     readonly retention: Duration.Duration
@@ -90,6 +99,7 @@ export const defaults: RunnerConfig["Type"] = {
   maxConcurrentRuns: 1000,
   maxWarmRuns: 1000,
   maxWarmBytes: 64 * 1024 * 1024,
+  maxCrashes: 3,
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
@@ -105,6 +115,7 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
   maxWarmRuns: options.maxWarmRuns ?? defaults.maxWarmRuns,
   maxWarmBytes: options.maxWarmBytes ?? defaults.maxWarmBytes,
+  maxCrashes: options.maxCrashes ?? defaults.maxCrashes,
   maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
   maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
   retention: Duration.decode(options.retention ?? defaults.retention),
@@ -125,7 +136,8 @@ const atLeastOne = (name: string, fallback: number) => atLeast(1, name, fallback
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
- * `MAX_CONCURRENT_RUNS`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`, `MAX_CONCURRENT_STEPS`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
+ * `MAX_CONCURRENT_RUNS`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`, `MAX_CRASHES`, `MAX_CONCURRENT_STEPS`,
+ * `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   stopTimeout: Variable.duration("STOP_TIMEOUT", {
@@ -140,6 +152,7 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
   maxWarmRuns: atLeast(0, "MAX_WARM_RUNS", defaults.maxWarmRuns),
   maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
+  maxCrashes: atLeast(3, "MAX_CRASHES", defaults.maxCrashes),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,

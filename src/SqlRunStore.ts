@@ -27,6 +27,7 @@ import type * as Scope from "effect/Scope"
 import * as Backup from "./internal/store/Backup.js"
 import * as Claims from "./internal/store/Claims.js"
 import * as Connect from "./internal/store/Connect.js"
+import * as Crashes from "./internal/store/Crashes.js"
 import { createAll } from "./internal/store/Creation.js"
 import type { Database } from "./internal/store/Database.js"
 import * as Databases from "./internal/store/Database.js"
@@ -139,7 +140,9 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
-    takeOver: (options) => write(Claims.takeOver(options))
+    takeOver: (options) => write(Claims.takeOver(options)),
+    progressed: (held) => write(Crashes.progressed(held)),
+    survived: (runs) => write(Crashes.survived(runs))
   } satisfies Partial<RunStore["Type"]>
 }
 

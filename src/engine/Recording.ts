@@ -65,7 +65,10 @@ export const make = (options: RecordingOptions) => {
           flight.pass.reach(key)
           flight.outcome = status
           flight.millis = completedAt - flight.startedAt
-          return Effect.succeed(land(flight, { _tag: "Recorded", exit: text }))
+          const result: StepResult = { _tag: "Recorded", exit: text }
+          return run.crashes > 0
+            ? Effect.map(progressed(run), () => land(flight, result))
+            : Effect.succeed(land(flight, result))
         },
         onFailure: (cause) => {
           run.returnTimers(timers)
@@ -73,6 +76,13 @@ export const make = (options: RecordingOptions) => {
         }
       })
     })
+
+  /** It has got somewhere. */
+  const progressed = (run: ActiveRun) => {
+    run.crashes = 0
+    // not written, it counts once more; no more than that is lost
+    return Effect.ignore(store.progressed(run.held))
+  }
 
   const unrecorded = (flight: Flight, cause: Cause.Cause<RunLost | GivenUp>) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))

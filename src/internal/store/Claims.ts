@@ -3,6 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { ClaimedRun, Held, History, Json, NewTimers } from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
+import * as Crashes from "./Crashes.js"
 import * as Histories from "./History.js"
 import type { TraceRow } from "./Rows.js"
 import { toTrace } from "./Rows.js"
@@ -42,12 +43,16 @@ const oldestPending = `
  * One run a statement, here and wherever several runs are changed: `id IN (...)` becomes a scan of
  * the whole table when somebody ran ANALYZE while the table was small.
  */
+/** Of the suspects one at a time, by whichever executor. */
 const claimRun = `
   UPDATE workflow_runs SET
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
     started_at = coalesce(started_at, ?)
-  WHERE id = ?
-  RETURNING ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled`
+  WHERE id = ? AND (crashes < ${Crashes.suspicious} OR NOT EXISTS (
+    SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
+    WHERE crashes >= ${Crashes.suspicious} AND status = 'running'
+  ))
+  RETURNING ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, crashes`
 
 /**
  * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
@@ -60,6 +65,7 @@ const selectExecutor = `SELECT id FROM workflow_executors WHERE id = ? AND lease
 interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly workflow: string
   readonly payload: Json
+  readonly crashes: number
 }
 
 export const claim =
@@ -78,13 +84,20 @@ export const claim =
         options.limit
       ])
       const claimed: Array<ClaimedRow> = []
+      const heldBack: Array<number> = []
       for (const { id } of oldest) {
         const [row] = yield* transaction.rows<ClaimedRow>(claimRun, [
           options.executor,
           transaction.now,
           id
         ])
-        if (row !== undefined) claimed.push(row)
+        if (row === undefined) heldBack.push(id)
+        else claimed.push(row)
+      }
+      if (heldBack.length > 0) {
+        yield* Crashes.holdBack(transaction, heldBack)
+        // others may wait behind these
+        transaction.log.becamePending()
       }
       const signals = yield* Histories.signalsOf(
         transaction,
@@ -107,7 +120,15 @@ const claimedRun = (
       history:
         row.claim === 1 && row.interrupt_wakeup === null
           ? Histories.first(row, signals)
-          : yield* Histories.read(transaction, row, signals)
+          : yield* Histories.read(transaction, row, signals),
+      ...(row.crashes === 0
+        ? {}
+        : {
+            crashes: {
+              count: row.crashes,
+              steps: yield* Crashes.startedSteps(transaction, row.id)
+            }
+          })
     }
   })
 
@@ -213,10 +234,10 @@ export const takeOver =
     Effect.gen(function* () {
       for (const id of dead) yield* transaction.changes(markDead, [id])
       const runs = yield* transaction.rows<Key>(selectLapsed, [by, transaction.now, limit])
-      const count = yield* giveBackAll(transaction, runs)
+      for (const { id } of runs) yield* Crashes.takeOver(transaction, id)
       yield* transaction.changes(removeLapsed, [by, transaction.now])
       if (runs.length === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
-      return count
+      return runs.length
     })
 
 interface Key {
