@@ -194,6 +194,7 @@ export const make: Effect.Effect<
     clock,
     warm: { runs: config.maxWarmRuns, bytes: config.maxWarmBytes },
     maxRunSize: config.maxRunSize,
+    maxCrashes: config.maxCrashes,
     grace: config.stopGrace,
     onRoom: () => roomFreed(),
     onRunning: (run) =>

@@ -4,7 +4,7 @@
  * - `layer`: on a SQLite file, with its HTTP API. `layerMemory`: the same, in memory.
  * - `layerConfig`: as `layer`, configured by the environment.
  * - `layerCore`: for apps that bring their own SqlClient, HTTP server or config.
- * - `layerTest`: for tests under TestClock.
+ * - `layerTest`: for tests under TestClock; `layerTestCore`: the same, over a RunStore that outlives it.
  *
  * Each composes from the bottom up, so that it is released from the top down: the Runner drains,
  * then the workflows' resources, HTTP, the engine, the store and the database go.
@@ -18,6 +18,7 @@ import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { boundedRelease } from "./BoundedRelease.js"
 import * as Dispatcher from "./Dispatcher.js"
@@ -25,6 +26,7 @@ import * as Engine from "./Engine.js"
 import * as Events from "./Events.js"
 import * as Authorization from "./http/Authorization.js"
 import * as Http from "./http/Http.js"
+import * as HashOnTheSpot from "./internal/HashOnTheSpot.js"
 import { isLoopback } from "./internal/Loopback.js"
 import * as Misplaced from "./internal/Misplaced.js"
 import * as Runner from "./Runner.js"
@@ -125,7 +127,9 @@ export class AuthSecretMissing extends Data.TaggedError("AuthSecretMissing")<{
 
 const complete = <WA, WE, WR>(
   options: Options<WA, WE, WR>,
-  store: Layer.Layer<RunStore, RunStoreError>
+  store: Layer.Layer<RunStore, RunStoreError>,
+  /** What the log calls its database. */
+  database: string
 ) => {
   const http =
     options.http === false
@@ -134,7 +138,8 @@ const complete = <WA, WE, WR>(
       : layerHttp(options.http ?? {})
   return layerCore({ workflows: options.workflows, http }).pipe(
     Layer.provideMerge(store),
-    Layer.provide(RunnerConfig.layer(options))
+    Layer.provide(RunnerConfig.layer(options)),
+    Layer.tap(logReady(database))
   )
 }
 
@@ -143,7 +148,8 @@ export const layerHttp = (options: HttpOptions) =>
   Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
 
 /**
- * A complete executor on a SQLite file.
+ * A complete executor on a SQLite file. It logs `executor ready` with the address that the HTTP API
+ * has, also where the port was 0; a program finds it as the `address` of `HttpServer`.
  *
  * @param options.database the file; it and its folder are made. Default: `data/executor.db`
  *
@@ -152,7 +158,10 @@ export const layerHttp = (options: HttpOptions) =>
  */
 export const layer = <WA, WE, WR>(
   options: Options<WA, WE, WR> & { readonly database?: string | undefined }
-) => complete(options, SqlRunStore.layerFile({ filename: options.database ?? "data/executor.db" }))
+) => {
+  const filename = options.database ?? "data/executor.db"
+  return complete(options, SqlRunStore.layerFile({ filename }), resolve(filename))
+}
 
 /**
  * A complete executor configured by the environment: see `Settings` for the variables. Wrong ones
@@ -174,19 +183,25 @@ export const layerConfig = <WA, WE, WR>(options: {
         ...runner,
         database,
         http: { ...options.http, host, port, authSecret }
-      }).pipe(Layer.tap(logReady(database)), Layer.provide(Settings.layerLog(log)))
+      }).pipe(Layer.provide(Settings.layerLog(log)))
     )
   )
 
 const logReady =
-  (database: string) => (context: Context.Context<Services | HttpServer.HttpServer>) =>
+  (database: string) =>
+  (context: Context.Context<Dispatcher.Dispatcher>): Effect.Effect<void> =>
     Effect.gen(function* () {
-      const { address } = Context.get(context, HttpServer.HttpServer)
+      const server = Context.getOption(context, HttpServer.HttpServer)
       const workflows = yield* Context.get(context, Dispatcher.Dispatcher).workflows
       yield* Effect.logInfo("executor ready").pipe(
         Effect.annotateLogs({
-          database: resolve(database),
-          address: address._tag === "TcpAddress" ? urlOf(address) : address.path,
+          database,
+          ...Option.match(server, {
+            onNone: () => ({}),
+            onSome: ({ address }) => ({
+              address: address._tag === "TcpAddress" ? urlOf(address) : address.path
+            })
+          }),
           workflows: workflows.map(({ name }) => name).sort()
         })
       )
@@ -198,7 +213,7 @@ const urlOf = ({ hostname, port }: HttpServer.TcpAddress) =>
 
 /** A complete executor in memory: its runs end with it. */
 export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>) =>
-  complete(options, SqlRunStore.layerMemory)
+  complete(options, SqlRunStore.layerMemory, "in memory")
 
 const layerTokens = (
   options: HttpOptions
@@ -236,9 +251,32 @@ export const layerTest = (
 ): Layer.Layer<
   Services | RunStore | RunnerConfig.RunnerConfig,
   RunStoreError | Runner.RunnerAlreadyStarted
+> => layerTestCore(options).pipe(Layer.provideMerge(SqlRunStore.layerMemory))
+
+/**
+ * As `layerTest`, over a RunStore of the test's: one that is there for longer than the executor, so
+ * that the test can stop it, in the middle of a run, and start the next one over the same runs. In
+ * memory (`SqlRunStore.layerMemory`) or on a file (`SqlRunStore.layerFile`).
+ *
+ * @example
+ * it.effect("goes on after a restart", () =>
+ *   Effect.gen(function* () {
+ *     const executor = OrderLive.pipe(Layer.provideMerge(Executor.layerTestCore()))
+ *     const runId = yield* Order.execute({ id: "1" }, { discard: true }).pipe(
+ *       Effect.provide(executor)
+ *     )
+ *     yield* TestClock.adjust("30 days").pipe(Effect.provide(executor))
+ *   }).pipe(Effect.provide(SqlRunStore.layerMemory)))
+ */
+export const layerTestCore = (
+  options: Partial<RunnerConfig.RunnerOptions> = {}
+): Layer.Layer<
+  Services | RunnerConfig.RunnerConfig,
+  Runner.RunnerAlreadyStarted | RunStoreError,
+  RunStore
 > =>
   layerCore({ workflows: Layer.empty }).pipe(
-    Layer.provideMerge(SqlRunStore.layerMemory),
+    Layer.provideMerge(Layer.scopedDiscard(HashOnTheSpot.whileOpen)),
     // nobody else can take the runs over: renewing the lease often would only cost time
     Layer.provideMerge(
       // a test that fails while a step sleeps must not wait for a clock that stands still

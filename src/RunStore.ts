@@ -121,6 +121,14 @@ export interface ClaimedRun {
   readonly bytes: number
   /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
   readonly history: History
+  /** Where its executors have died, so many in a row, while it was under way and got nowhere. */
+  readonly crashes?:
+    | {
+        readonly count: number
+        /** The steps that were noted as begun then, and have no outcome. */
+        readonly steps: ReadonlyArray<{ readonly name: string; readonly attempt: number }>
+      }
+    | undefined
 }
 
 export interface ClaimOptions {
@@ -164,6 +172,11 @@ export interface Run {
   /** The executor that holds it. */
   readonly executor: number | undefined
   readonly interruptRequested: boolean
+  /**
+   * How many executors in a row have died while it was under way, without a step of it being
+   * recorded in between. Absent where none has.
+   */
+  readonly crashes?: number | undefined
   readonly createdAt: Millis
   /** When it was first claimed. */
   readonly startedAt: Millis | undefined
@@ -425,7 +438,9 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     /**
      * Claims up to `limit` pending runs of these workflows, oldest first, with their history. An
      * executor that is not registered, or not any more, claims nothing: nobody would ever take its
-     * runs over. Histories are read after the claim is committed, as they are when this answers.
+     * runs over. Of those with `crashes` of 2 or more one is claimed at a time, whoever claims: the
+     * others are `suspended` for a moment. Histories are read after
+     * the claim is committed, as they are when this answers.
      */
     readonly claim: (
       options: ClaimOptions
@@ -485,7 +500,10 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      */
     readonly signal: (signal: Signal) => Effect.Effect<boolean, RunStoreError>
 
-    /** Wakes a run that is suspended. `None` when there is no such run, else its status before. */
+    /**
+     * Wakes a run that is suspended, and forgets its `crashes`. `None` when there is no such run, else
+     * its status before.
+     */
     readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
 
     /** Asks for a run's interrupt and wakes it; no effect on a run that is over. As `wake`. */
@@ -574,12 +592,21 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * be gone whatever their lease: up to `limit` of their runs become `pending`, and an executor
      * with none left is removed. Answers with how many runs that were. Never from `by`, which asks:
      * if it was frozen until its own lease had lapsed, it renews that, and goes on.
+     *
+     * Counts one of its `crashes` for each of these runs. One that has 2 or more then is `suspended`
+     * first: for a second, and four times as long each time, up to 5 minutes.
      */
     readonly takeOver: (options: {
       readonly by?: number | undefined
       readonly limit: number
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>
+
+    /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
+    readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>
+
+    /** The executor that held these lives: what a take-over has counted of it does not count. */
+    readonly survived: (runs: ReadonlyArray<Held>) => Effect.Effect<void, RunStoreError>
 
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorInfo>, RunStoreError>
 

@@ -46,6 +46,8 @@ export const RunView = Schema.Struct({
   createdAt: Schema.String,
   startedAt: Schema.optional(Schema.String),
   completedAt: Schema.optional(Schema.String),
+  /** How many executors in a row have died while it was under way; absent where none has. */
+  crashes: Schema.optional(Schema.Int),
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView)
 })
@@ -181,6 +183,7 @@ export const viewRun = (run: Run): RunView => ({
   createdAt: iso(run.createdAt),
   ...(run.startedAt === undefined ? {} : { startedAt: iso(run.startedAt) }),
   ...(run.completedAt === undefined ? {} : { completedAt: iso(run.completedAt) }),
+  ...(run.crashes === undefined ? {} : { crashes: run.crashes }),
   ...(run.exit !== undefined
     ? outcomeView(run.exit)
     : run.cause !== undefined

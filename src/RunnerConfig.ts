@@ -56,6 +56,14 @@ export interface RunnerOptions {
    * to be resumed by an executor that allows more. At least 1,024. Default: 64 MiB.
    */
   readonly maxRunSize: number
+  /**
+   * How many executors in a row may die while a run is under way, without a step of it being recorded
+   * in between, before the run is set aside: suspended, with an error that names the step, until
+   * somebody resumes it. From the second on it comes back after a pause, and one run at a time. At
+   * least 3, for with fewer nothing tells it from the runs beside it; `Infinity` never sets one aside.
+   * Default: 3.
+   */
+  readonly maxCrashes: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
   readonly maxConcurrentSteps: number
   /**
@@ -88,6 +96,7 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly maxWarmBytes: number
     readonly maxConcurrentBytes: number
     readonly maxRunSize: number
+    readonly maxCrashes: number
     readonly maxConcurrentSteps: number
     readonly maxValueSize: number
     readonly retention: Duration.Duration
@@ -105,6 +114,7 @@ export const defaults: RunnerConfig["Type"] = {
   maxWarmBytes: 64 * 1024 * 1024,
   maxConcurrentBytes: 64 * 1024 * 1024,
   maxRunSize: 64 * 1024 * 1024,
+  maxCrashes: 3,
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
@@ -122,6 +132,7 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   maxWarmBytes: options.maxWarmBytes ?? defaults.maxWarmBytes,
   maxConcurrentBytes: options.maxConcurrentBytes ?? defaults.maxConcurrentBytes,
   maxRunSize: options.maxRunSize ?? defaults.maxRunSize,
+  maxCrashes: options.maxCrashes ?? defaults.maxCrashes,
   maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
   maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
   retention: Duration.decode(options.retention ?? defaults.retention),
@@ -142,7 +153,7 @@ const atLeastOne = (name: string, fallback: number) => atLeast(1, name, fallback
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
- * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_BYTES`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`,
+ * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_BYTES`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`, `MAX_CRASHES`,
  * `MAX_CONCURRENT_STEPS`, `MAX_RUN_SIZE`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
  */
 export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
@@ -160,6 +171,7 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
   maxConcurrentBytes: atLeastOne("MAX_CONCURRENT_BYTES", defaults.maxConcurrentBytes),
   maxRunSize: atLeast(1_024, "MAX_RUN_SIZE", defaults.maxRunSize),
+  maxCrashes: atLeast(3, "MAX_CRASHES", defaults.maxCrashes),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,

@@ -27,6 +27,7 @@ import type * as Scope from "effect/Scope"
 import * as Backup from "./internal/store/Backup.js"
 import * as Claims from "./internal/store/Claims.js"
 import * as Connect from "./internal/store/Connect.js"
+import * as Crashes from "./internal/store/Crashes.js"
 import { bytesOf, createAll } from "./internal/store/Creation.js"
 import type { Database } from "./internal/store/Database.js"
 import * as Databases from "./internal/store/Database.js"
@@ -48,14 +49,17 @@ import { RunStore } from "./RunStore.js"
 
 export interface Options {
   /**
-   * How often to look whether another process wrote to the database; costs microseconds. 20
-   * milliseconds by default. `Duration.infinity` never looks: for a database of one process.
+   * How often, on Effect's Clock, to look whether another process wrote to the database; costs
+   * microseconds. `Duration.infinity` never looks: for a database of one process. By default every
+   * 20 milliseconds of the system's own clock: what another process does follows no TestClock, and
+   * one that is moved by an hour would stop at each look.
    */
   readonly pollInterval?: Duration.DurationInput | undefined
   /**
    * What the first write of a transaction waits for, so that others which are ready join it. By
    * default one turn of the event loop: Effect's fibers run on microtasks, so all that the last
-   * commit woke have written before it ends.
+   * commit woke have written before it ends. Under a clock that is not the system's a commit waits
+   * for no turn, so that all that a TestClock sets off has happened when the loop turns.
    */
   readonly gather?: Effect.Effect<void> | undefined
 }
@@ -89,12 +93,10 @@ const makeNamed = (
       database,
       publish,
       named,
-      gather: options.gather ?? nextTurn
+      gather: options.gather ?? gathered
     })
-    const pollInterval = Duration.decode(options.pollInterval ?? Duration.millis(20))
-    if (Duration.isFinite(pollInterval)) {
-      yield* ForeignCommits.watch({ database, pollInterval, publish })
-    }
+    const pause = betweenPolls(options.pollInterval)
+    if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
     return RunStore.of({
       ...writes(writer),
       ...reads(database, isClosed, named),
@@ -147,7 +149,9 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
-    takeOver: (options) => write(Claims.takeOver(options))
+    takeOver: (options) => write(Claims.takeOver(options)),
+    progressed: (held) => write(Crashes.progressed(held)),
+    survived: (runs) => write(Crashes.survived(runs))
   } satisfies Partial<RunStore["Type"]>
 }
 
@@ -206,6 +210,15 @@ const reads = (
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
+const gathered = Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
+
+/** `undefined` never ends. */
+const betweenPolls = (given: Options["pollInterval"]): Effect.Effect<void> | undefined => {
+  if (given === undefined) return Effect.withClock(Effect.sleep("20 millis"), systemClock)
+  const interval = Duration.decode(given)
+  return Duration.isFinite(interval) ? Effect.sleep(interval) : undefined
+}
+
 /** Over the app's own client, with the options' defaults. */
 export const layer: Layer.Layer<RunStore, RunStoreError, SqlClient.SqlClient> = Layer.scoped(
   RunStore,
@@ -236,14 +249,9 @@ export const layerFile = (
   )
 }
 
-/**
- * In memory: for tests, and for runs that need not outlive the process. Under a clock that is not
- * the system's a commit waits for no turn of the event loop, so that all that a TestClock sets off
- * has happened when the loop turns.
- */
+/** In memory: for tests, and for runs that need not outlive the process. */
 export const layerMemory: Layer.Layer<RunStore, RunStoreError> = layerWith({
-  pollInterval: Duration.infinity,
-  gather: Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
+  pollInterval: Duration.infinity
 }).pipe(Layer.provide(Connect.layerFile(":memory:")))
 
 /**

@@ -2,19 +2,14 @@
  * The command line. What a command takes is in `syntax/`, what it does in a module of its own beside
  * this one.
  */
-import { createRequire } from "node:module"
 import * as Cli from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
-import * as Schema from "effect/Schema"
+import { version } from "../internal/Version.js"
 import * as Printed from "./Printed.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { runsCommand } from "./syntax/Runs.js"
-
-const packageJson = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))
-
-const version = () => packageJson(createRequire(import.meta.url)("../../package.json")).version
 
 const command = Cli.make("workflow-executor").pipe(
   Cli.withDescription(
@@ -44,7 +39,7 @@ export const run = (argv: ReadonlyArray<string>) =>
   Effect.suspend(() =>
     Cli.run(command, {
       name: "workflow-executor",
-      version: version(),
+      version,
       executable: "workflow-executor"
     })(argv)
   ).pipe(Printed.mended(argv, commands))

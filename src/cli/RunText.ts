@@ -32,6 +32,7 @@ export const fieldsOfRun = (
     ["created", Table.time(run.createdAt)],
     ["started", Table.time(run.startedAt)],
     ["completed", Table.time(run.completedAt)],
+    ["crashes", run.crashes === undefined ? undefined : String(run.crashes)],
     ["result", textOf(run.result)],
     ["error", run.error === undefined ? undefined : describeError(run.error)]
   ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))

@@ -106,6 +106,10 @@ export class ActiveRun {
   bytes = 0
   /** Told when they become more. */
   onGrowth: ((run: ActiveRun, bytes: number) => void) | undefined = undefined
+  /** How many of its executors have died in a row, while it was under way and got nowhere. */
+  crashes: number
+  /** The steps that were under way then, as far as that was noted. */
+  readonly startedBefore: ReadonlyArray<string>
   /** It was given back, for another executor to go on with. */
   handedOver = false
   /** This process does not hold it any more: nothing of it may begin here. */
@@ -121,6 +125,10 @@ export class ActiveRun {
     this.payload = claimed.payload
     this.trace = claimed.trace
     this.bytes = claimed.payload.length
+    this.crashes = claimed.crashes?.count ?? 0
+    this.startedBefore = (claimed.crashes?.steps ?? []).map((step) =>
+      stepKey(step.name, step.attempt)
+    )
     this.load(claimed.history)
   }
 

@@ -7,7 +7,15 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Elapsed from "../internal/Elapsed.js"
-import type { ClaimedRun, History, Json, RunStore, RunStoreError, Woken } from "../RunStore.js"
+import type {
+  ClaimedRun,
+  Held,
+  History,
+  Json,
+  RunStore,
+  RunStoreError,
+  Woken
+} from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
@@ -85,6 +93,8 @@ export interface ActiveRuns {
     matches: (run: ActiveRun) => boolean,
     options: { readonly deadline: number; readonly final: boolean }
   ) => Effect.Effect<Retired>
+  /** What this process holds. */
+  readonly held: () => ReadonlyArray<Held>
   /** Cuts every run, because another executor holds them now, and waits for that. */
   readonly lose: Effect.Effect<number>
 }
@@ -108,6 +118,7 @@ export const make = (options: {
   readonly warm: WarmLimits
   /** Bytes of JSON that a run may have. */
   readonly maxRunSize: number
+  readonly maxCrashes: number
   readonly grace: Duration.Duration
   readonly onRoom: () => void
   /** A run that was suspended goes on. */
@@ -409,6 +420,7 @@ export const make = (options: {
     refresh,
     evictAll: Effect.suspend(() => suspension.evict(suspension.all())),
     retire,
+    held: () => Array.from(active.values(), ({ run }) => run.held),
     lose: Effect.gen(function* () {
       const lost = [...active.values()]
       for (const driving of lost) end(driving, { _tag: "lost" })

@@ -13,6 +13,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
 import type { Json } from "../RunStore.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import type { PassOutcome, Spans } from "../telemetry/Spans.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
@@ -26,6 +27,8 @@ import { type SettleOptions, settle } from "./Settle.js"
 import { pause } from "./Turn.js"
 
 export interface DriveOptions extends SettleOptions {
+  /** A run of which so many executors have died in a row is set aside. */
+  readonly maxCrashes: number
   /** Runs of this process are given back rather than begun again. */
   readonly isDraining: (run: ActiveRun) => boolean
   readonly spans: Spans
@@ -77,8 +80,22 @@ export const next = (driving: Driving): void => {
 const begin = (driving: Driving, payload: Either.Either<object, Json>): void => {
   const { options, run } = driving
   if (Either.isLeft(payload)) conclude(driving, Effect.succeed(unreadable(run, payload.left)))
-  else if (options.isDraining(run)) conclude(driving, Effect.succeed({ _tag: "Release" }))
+  else if (run.crashes >= options.maxCrashes && !run.interrupting) {
+    Metrics.setAside()
+    conclude(driving, Effect.succeed({ _tag: "Suspend", cause: crashed(run) }))
+  } else if (options.isDraining(run)) conclude(driving, Effect.succeed({ _tag: "Release" }))
   else execute(driving, payload.right)
+}
+
+/** Why it is not executed any more, until somebody resumes it. */
+const crashed = ({ crashes, startedBefore }: ActiveRun): Json => {
+  const where =
+    startedBefore.length === 0
+      ? "no step of it was under way, as far as is known: look at the code between its steps, and at the size of its record"
+      : `${startedBefore.length === 1 ? "step" : "steps"} ${startedBefore.slice(0, 10).join(", ")} had been started`
+  return Codec.blockCause(
+    `set aside: ${crashes} executors in a row have died while this run was under way, and ${where}. Resume it to try again`
+  )
 }
 
 /** Ends a pass with its verdict; closing its scopes may take a while. */

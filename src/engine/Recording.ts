@@ -12,6 +12,7 @@ import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
 import type { GivenUp, Persist } from "./Persist.js"
+import * as Programs from "./Programs.js"
 import type { Bounded } from "./ValueSize.js"
 
 export interface RecordingOptions {
@@ -23,6 +24,8 @@ export interface RecordingOptions {
   readonly onLost: (run: ActiveRun) => void
   /** Goes on with a run that waits in memory, if it is to be gone on with here. */
   readonly activate: (run: ActiveRun) => Effect.Effect<void>
+  /** No step of this run may start: this process drains. */
+  readonly refuses: (run: ActiveRun) => boolean
   /** The step is in flight no more. */
   readonly land: (flight: Flight, result: StepResult) => StepResult
 }
@@ -62,7 +65,10 @@ export const make = (options: RecordingOptions) => {
           flight.pass.reach(key)
           flight.outcome = status
           flight.millis = completedAt - flight.startedAt
-          return Effect.succeed(land(flight, { _tag: "Recorded", exit: text }))
+          const result: StepResult = { _tag: "Recorded", exit: text }
+          return run.crashes > 0
+            ? Effect.map(progressed(run), () => land(flight, result))
+            : Effect.succeed(land(flight, result))
         },
         onFailure: (cause) => {
           run.returnTimers(timers)
@@ -70,6 +76,13 @@ export const make = (options: RecordingOptions) => {
         }
       })
     })
+
+  /** It has got somewhere. */
+  const progressed = (run: ActiveRun) => {
+    run.crashes = 0
+    // not written, it counts once more; no more than that is lost
+    return Effect.ignore(store.progressed(run.held))
+  }
 
   const unrecorded = (flight: Flight, cause: Cause.Cause<RunLost | GivenUp>) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
@@ -95,13 +108,36 @@ export const make = (options: RecordingOptions) => {
       const { cause } = flight.instance
       return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
     }
-    return flight.instanceScope.isMade
+    return Exit.isFailure(outcome) && Programs.wereEnded(flight.instance, outcome.cause)
+      ? Effect.flatMap(
+          Programs.isStopping(() => options.refuses(flight.run)),
+          (stops) => (stops ? putBack(flight) : recorded(flight, outcome))
+        )
+      : recorded(flight, outcome)
+  }
+
+  /** What it has begun goes first; then what it came to is recorded. */
+  const recorded = (flight: Flight, outcome: Exit.Exit<unknown, unknown>) =>
+    flight.instanceScope.isMade
       ? Effect.zipRight(
           Effect.ignoreLogged(flight.instanceScope.close(outcome)),
           record(flight, outcome)
         )
       : record(flight, outcome)
-  }
+
+  /** The signal that stops this process has ended a program of the step: as if it were cut. */
+  const putBack = (flight: Flight): Effect.Effect<StepResult> =>
+    Effect.logWarning(
+      "a program of a step was ended by a signal while this process stops: the step executes again"
+    ).pipe(
+      Effect.annotateLogs("step", flight.key),
+      Effect.zipRight(
+        Effect.sync(() => {
+          flight.cut = true
+          return land(flight, { _tag: "Suspended", cause: flight.instance.cause })
+        })
+      )
+    )
 
   return conclude
 }

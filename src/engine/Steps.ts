@@ -17,6 +17,7 @@ import * as Flights from "./Flight.js"
 import { type Executing, Flight, Request, restWith, type StepResult, suspended } from "./Flight.js"
 import type { Lease } from "./Lease.js"
 import { type Instance, type Link, linkOf } from "./Pass.js"
+import * as Programs from "./Programs.js"
 import * as Recording from "./Recording.js"
 import type { Slots } from "./Slots.js"
 
@@ -55,6 +56,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     const { lease, slots, store } = options
     const clock = yield* Effect.clock
     const flights = yield* inFlight
+    yield* Programs.watch
     const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
     // a step inside a step is part of it: it has no room of its own
@@ -175,11 +177,42 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
       return Effect.flatMap(admission, (admitted) => {
         if (!admitted) return refused
         const known = knownOf(request, link)
-        if (link.pass.ended === undefined && known === undefined) return begin(request, link)
+        if (link.pass.ended === undefined && known === undefined) {
+          return link.run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
+        }
         if (!nested) slots.leave()
         return link.pass.ended === undefined && known !== undefined ? known : refused
       })
     }
+
+    /**
+     * Of a run that was under way when its executor died: what it dies of the next time has a name.
+     * It has its room; meanwhile another may ask for the same step.
+     */
+    const beginNoted = (request: Request, link: Link): Effect.Effect<StepResult> =>
+      Effect.suspend(() =>
+        store.noteStep({
+          held: link.run.held,
+          name: request.activity.name,
+          attempt: request.attempt,
+          status: "running",
+          startedAt: clock.unsafeCurrentTimeMillis(),
+          completedAt: undefined
+        })
+      ).pipe(
+        Effect.catchAll((error) => {
+          if (error._tag === "RunLost") options.onLost(link.run)
+          return Effect.void
+        }),
+        Effect.zipRight(
+          Effect.suspend(() => {
+            const known = knownOf(request, link)
+            if (known === undefined && !refuses(link)) return begin(request, link)
+            if (!link.nested) slots.leave()
+            return known !== undefined && link.pass.ended === undefined ? known : refused
+          })
+        )
+      )
 
     /** Of a step that was recorded meanwhile, or is in flight. */
     const knownOf = (request: Request, link: Link): Effect.Effect<StepResult> | undefined => {
@@ -198,7 +231,9 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
       // a step inside a step is part of it: it has its room already
       const admitted = nested ? lease.isFresh() || undefined : slots.enter(() => refuses(link))
       if (admitted === undefined) return queue(request, link)
-      if (admitted && pass.ended === undefined) return begin(request, link)
+      if (admitted && pass.ended === undefined) {
+        return link.run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
+      }
       if (admitted && !nested) slots.leave()
       return refused
     }

@@ -97,6 +97,7 @@ export const make = (options: {
   ) => {
     const { run } = driving
     run.suspending = false
+    run.crashes = 0
     if (!wait.keep) {
       run.suspendedAt = wait.wakeups
       return options.end(driving, { _tag: "evict" })

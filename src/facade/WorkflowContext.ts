@@ -6,13 +6,14 @@ import * as Activity from "@effect/workflow/Activity"
 import * as DurableClock from "@effect/workflow/DurableClock"
 import * as DurableDeferred from "@effect/workflow/DurableDeferred"
 import type * as Workflow from "@effect/workflow/Workflow"
-import { WorkflowEngine } from "@effect/workflow/WorkflowEngine"
+import { WorkflowEngine, WorkflowInstance } from "@effect/workflow/WorkflowEngine"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Programs from "../engine/Programs.js"
 import * as Typed from "../internal/Typed.js"
 import { InvalidPayload } from "../Runs.js"
 import * as Step from "../Step.js"
@@ -197,12 +198,16 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     execute: (step: StepContext) => A | PromiseLike<A>,
     { backoff = "1 second", retries = 0, retryWhile, timeout }: StepOptions
   ) => {
-    const attempted = Effect.flatMap(Activity.CurrentAttempt, (attempt) =>
-      Effect.tryPromise({
-        try: (signal) =>
-          conversation.inStep(async () => execute(stepContext(runId, name, attempt, signal))),
-        catch: recorded
-      })
+    const attempted = Effect.flatMap(
+      Effect.all([Activity.CurrentAttempt, WorkflowInstance]),
+      ([attempt, instance]) =>
+        Effect.tryPromise({
+          try: (signal) =>
+            Programs.within(instance, () =>
+              conversation.inStep(async () => execute(stepContext(runId, name, attempt, signal)))
+            ),
+          catch: recorded
+        })
     )
     const activity = Activity.make({
       name,

@@ -6,23 +6,18 @@
  * Content-Security-Policy holds it to that.
  */
 import { createHash } from "node:crypto"
-import { createRequire } from "node:module"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
+import { version } from "../internal/Version.js"
 import { Api } from "./Api.js"
-
-const packageJson = Schema.decodeUnknownSync(Schema.Struct({ version: Schema.String }))
-
-const version = () => packageJson(createRequire(import.meta.url)("../../package.json")).version
 
 /** The API's OpenAPI document, with the version of this package. */
 export const makeDocument = (): OpenApi.OpenAPISpec => {
   const document = OpenApi.fromApi(Api)
-  return { ...document, info: { ...document.info, version: version() } }
+  return { ...document, info: { ...document.info, version } }
 }
 
 // ---------------------------------------------------------------------------------------------

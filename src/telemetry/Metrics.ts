@@ -266,6 +266,12 @@ export const leaseLost = counter(
   "How often another executor took over from this one while it lived."
 )
 
+/** Runs of which several executors have died. */
+export const setAside = counter(
+  "runs_set_aside_total",
+  "Runs that this process set aside, because executors had died again and again while they were under way."
+)
+
 /** Runs of an executor that died or was frozen, given to the living ones. */
 export const tookOver = counter(
   "runs_taken_over_total",

@@ -50,6 +50,7 @@ describe("Settings", () => {
         LEASE_DURATION: "1 second",
         MAX_CONCURRENT_RUNS: "7",
         MAX_CONCURRENT_STEPS: "8",
+        MAX_CRASHES: "4",
         MAX_VALUE_SIZE: "4096",
         RETENTION: "30 days",
         RETENTION_COUNT: "0",
@@ -63,6 +64,7 @@ describe("Settings", () => {
         runner: {
           maxConcurrentRuns: 7,
           maxConcurrentSteps: 8,
+          maxCrashes: 4,
           maxValueSize: 4096,
           retentionCount: 0
         },
@@ -85,6 +87,7 @@ describe("Settings", () => {
         ["LEASE_DURATION", ["0", "999 millis", "15s", "infinity"]],
         ["MAX_CONCURRENT_RUNS", ["0", "-1", "1.5", "all"]],
         ["MAX_CONCURRENT_STEPS", ["0", "-1", "1.5", "99999999999999999999"]],
+        ["MAX_CRASHES", ["0", "2", "3.5", "none"]],
         ["MAX_VALUE_SIZE", ["0", "1023", "1.5", "2 MiB", "536870913"]],
         ["RETENTION", ["0", "30", "999 millis", "infinity"]],
         ["RETENTION_COUNT", ["-1", "1.5", "all"]],

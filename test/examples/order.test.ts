@@ -12,7 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import OrderLive, { Approval, NotApproved, Order, OutOfStock } from "../../examples/order.js"
-import { Executor, Runs } from "../../src/index.js"
+import { Executor, Runs, SqlRunStore } from "../../src/index.js"
 
 // a test that fails in the middle of a step is not to wait for it: the TestClock stands still then
 const Test = OrderLive.pipe(Layer.provideMerge(Executor.layerTest({ stopTimeout: 0 })))
@@ -113,6 +113,25 @@ describe("the bundled example", () => {
     }).pipe(Effect.provide(Test))
   )
 
+  it.effect("refunds what nobody approves, also after a restart", () =>
+    Effect.gen(function* () {
+      const executor = OrderLive.pipe(Layer.provideMerge(Executor.layerTestCore()))
+      const runId = yield* Effect.zipLeft(start({ orderId: "9" }), untilCharged).pipe(
+        Effect.provide(executor)
+      )
+      // a month in which no executor is there
+      yield* TestClock.adjust("30 days")
+      yield* Effect.gen(function* () {
+        yield* TestClock.adjust("4 seconds")
+        assert.deepStrictEqual(yield* Order.poll(runId), notApproved("9", "too late"))
+        assert.deepStrictEqual((yield* steps(runId)).slice(3), [
+          "refund/1: completed",
+          "release/1: completed"
+        ])
+      }).pipe(Effect.provide(executor))
+    }).pipe(Effect.provide(SqlRunStore.layerMemory))
+  )
+
   it.effect("lets an approval after the deadline change nothing", () =>
     Effect.gen(function* () {
       const runId = yield* start({ orderId: "6", approveWithin: 1 })
@@ -195,6 +214,7 @@ describe("the bundled example on a SQLite file", () => {
       assert.deepStrictEqual(lines, [
         "shop: connected",
         "runner running",
+        "executor ready",
         "shop: 1 reserved",
         "drain begun",
         "shop: the bank does not answer",
@@ -218,6 +238,7 @@ describe("the bundled example on a SQLite file", () => {
       assert.deepStrictEqual(lines, [
         "shop: connected",
         "runner running",
+        "executor ready",
         "shop: card charged",
         "shop: shipped",
         "drain begun",

@@ -5,6 +5,7 @@ import type { RunStore, RunStoreError } from "../../src/RunStore.js"
 import { bytes } from "./conformance/bytes.js"
 import { changes } from "./conformance/changes.js"
 import { claiming } from "./conformance/claiming.js"
+import { crashes } from "./conformance/crashes.js"
 import { creation } from "./conformance/creation.js"
 import { fencing } from "./conformance/fencing.js"
 import { finished } from "./conformance/finished.js"
@@ -27,6 +28,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     wakeUps(layer)
     fencing(layer)
     leases(layer)
+    crashes(layer)
     finished(layer)
     queries(layer)
     bytes(layer)

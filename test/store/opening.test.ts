@@ -150,7 +150,7 @@ describe("migrating", () => {
   it.effect("adds what is new to a database of an older version", () =>
     Effect.gen(function* () {
       yield* migrate(migrations)
-      yield* migrate({ ...migrations, "0004_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...migrations, "0999_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
   )
@@ -190,11 +190,11 @@ describe("migrating", () => {
       const sql = yield* SqlClient.SqlClient
       yield* migrate({
         ...migrations,
-        "0007_future": ["CREATE TABLE workflow_future (id INTEGER)"]
+        "0999_future": ["CREATE TABLE workflow_future (id INTEGER)"]
       })
       const error = yield* Effect.flip(Effect.scoped(Layer.build(SqlRunStore.layer)))
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
-      expect(error.message).toContain("schema 7")
+      expect(error.message).toContain("schema 999")
       expect(yield* sql`SELECT count(*) AS n FROM workflow_future`).toEqual([{ n: 0 }])
     }).pipe(Effect.provide(client(":memory:")))
   )

@@ -63,6 +63,8 @@ export interface StartOptions {
   readonly cwd?: string
   /** Instead of `dist/bin.js start`. */
   readonly command?: ReadonlyArray<string>
+  /** In a process group of its own, for `killGroup`. */
+  readonly ownGroup?: boolean
 }
 
 /** A folder that goes with the test. */
@@ -101,6 +103,7 @@ export class Executor {
     ]
     this.process = spawn(command[0] ?? "", command.slice(1), {
       cwd: options.cwd,
+      detached: options.ownGroup === true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env.PATH,
@@ -216,6 +219,13 @@ export class Executor {
   kill(signal: NodeJS.Signals): Effect.Effect<void> {
     return Effect.sync(() => {
       this.process.kill(signal)
+    })
+  }
+
+  /** What a Ctrl-C at a terminal does: all that it has started gets it too. */
+  killGroup(signal: NodeJS.Signals): Effect.Effect<void> {
+    return Effect.sync(() => {
+      process.kill(-this.pid, signal)
     })
   }
 

@@ -1,16 +1,29 @@
 import { open, rename, rm } from "node:fs/promises"
-import { createRequire } from "node:module"
+import * as Module from "node:module"
 import { Worker } from "node:worker_threads"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
 import { RunStoreError } from "../../RunStore.js"
 
-/** What the driver is found from: it is the client's dependency, and not ours. */
-const driver = () =>
-  createRequire(createRequire(import.meta.url).resolve("@effect/sql-sqlite-node")).resolve(
-    "better-sqlite3"
-  )
+/** A bundle that is CommonJS has a name of its own, and no `import.meta`. */
+const here = () => (typeof __filename === "string" ? __filename : import.meta.url)
+
+/**
+ * What the driver is found from: it is the client's dependency, and not ours. In a bundle the client
+ * is part of it, and the driver beside it.
+ */
+const driver = () => {
+  // not by that name: the banner that makes bundles of ES modules work declares it
+  const require = Module.createRequire(here())
+  try {
+    return Module.createRequire(require.resolve("@effect/sql-sqlite-node")).resolve(
+      "better-sqlite3"
+    )
+  } catch {
+    return require.resolve("better-sqlite3")
+  }
+}
 
 /** On a thread of its own: SQLite copies the whole file in one call. */
 const copy = `

@@ -3,6 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { ClaimedRun, ClaimOptions, Held, History, Json, NewTimers } from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
+import * as Crashes from "./Crashes.js"
 import * as Histories from "./History.js"
 import type { TraceRow } from "./Rows.js"
 import { toTrace } from "./Rows.js"
@@ -76,11 +77,15 @@ const oldestPending = `
  * One run a statement, here and wherever several runs are changed: `id IN (...)` becomes a scan of
  * the whole table when somebody ran ANALYZE while the table was small.
  */
+/** Of the suspects one at a time, by whichever executor. */
 const claimRun = `
   UPDATE workflow_runs SET
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
     started_at = coalesce(started_at, ?)
-  WHERE id = ?
+  WHERE id = ? AND (crashes < ${Crashes.suspicious} OR NOT EXISTS (
+    SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
+    WHERE crashes >= ${Crashes.suspicious} AND status = 'running'
+  ))
   RETURNING id, run_id, claim`
 
 /**
@@ -123,24 +128,31 @@ export const claim =
         options.limit
       ])
       const claimed: Array<Taken> = []
+      const heldBack: Array<number> = []
       for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {
         const [row] = yield* transaction.rows<Pick<Histories.Claimed, "claim" | "run_id">>(
           claimRun,
           [options.executor, transaction.now, id]
         )
-        if (row === undefined) continue
-        claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim }, bytes })
+        if (row === undefined) heldBack.push(id)
+        else claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim }, bytes })
+      }
+      if (heldBack.length > 0) {
+        yield* Crashes.holdBack(transaction, heldBack)
+        // others may wait behind these
+        transaction.log.becamePending()
       }
       return claimed
     })
 
 const selectClaimed = `
-  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled
+  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, crashes
   FROM workflow_runs WHERE ${isHeld}`
 
 interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly workflow: string
   readonly payload: Json
+  readonly crashes: number
 }
 
 /**
@@ -162,23 +174,35 @@ export const read =
           sql,
           rows.flatMap(({ row, taken }) => (taken.bytes > maxRunBytes ? [] : [row.run_id]))
         )
-        return yield* Effect.forEach(rows, ({ row, taken }) =>
-          Effect.map(
-            (row.claim === 1 && row.interrupt_wakeup === null) || taken.bytes > maxRunBytes
-              ? Effect.succeed(Histories.first(row, signals))
-              : Histories.read(sql, row, signals),
-            (history): ClaimedRun => ({
-              held: taken.held,
-              workflow: row.workflow,
-              payload: row.payload,
-              trace: toTrace(row),
-              bytes: taken.bytes,
-              history
-            })
-          )
-        )
+        return yield* Effect.forEach(rows, (one) => claimedRun(sql, one, signals, maxRunBytes))
       })
     )
+
+const claimedRun = (
+  sql: Sql,
+  { row, taken }: { readonly row: ClaimedRow; readonly taken: Taken },
+  signals: Histories.Signals,
+  maxRunBytes: number
+): Effect.Effect<ClaimedRun, SqlError> =>
+  Effect.gen(function* () {
+    const isNew = row.claim === 1 && row.interrupt_wakeup === null
+    const crashes =
+      row.crashes === 0
+        ? {}
+        : { crashes: { count: row.crashes, steps: yield* Crashes.startedSteps(sql, row.id) } }
+    return {
+      held: taken.held,
+      workflow: row.workflow,
+      payload: row.payload,
+      trace: toTrace(row),
+      bytes: taken.bytes,
+      history:
+        isNew || taken.bytes > maxRunBytes
+          ? Histories.first(row, signals)
+          : yield* Histories.read(sql, row, signals),
+      ...crashes
+    }
+  })
 
 const refreshRun = `
   UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}
@@ -282,10 +306,10 @@ export const takeOver =
     Effect.gen(function* () {
       for (const id of dead) yield* transaction.changes(markDead, [id])
       const runs = yield* transaction.rows<Key>(selectLapsed, [by, transaction.now, limit])
-      const count = yield* giveBackAll(transaction, runs)
+      for (const { id } of runs) yield* Crashes.takeOver(transaction, id)
       yield* transaction.changes(removeLapsed, [by, transaction.now])
       if (runs.length === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
-      return count
+      return runs.length
     })
 
 interface Key {

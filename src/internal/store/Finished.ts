@@ -60,7 +60,7 @@ const beginAgain = `
   UPDATE workflow_runs SET
     status = 'pending', exit = NULL, cause = NULL, compensated = NULL, completed_at = NULL,
     executor = NULL, interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
-    wakeups = wakeups + 1
+    wakeups = wakeups + 1, crashes = 0
   WHERE id = ?`
 
 export const retry =

@@ -1,4 +1,3 @@
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Change } from "../../RunStore.js"
@@ -20,7 +19,8 @@ const foreignChange: Change = {
  */
 export const watch = (options: {
   readonly database: Database
-  readonly pollInterval: Duration.Duration
+  /** Between two looks. */
+  readonly pause: Effect.Effect<void>
   readonly publish: (change: Change) => void
 }): Effect.Effect<void, never, Scope.Scope> =>
   Effect.gen(function* () {
@@ -45,7 +45,7 @@ export const watch = (options: {
           : Effect.void
       })
     )
-    yield* Effect.sleep(options.pollInterval).pipe(
+    yield* options.pause.pipe(
       Effect.zipRight(look),
       Effect.forever,
       Effect.interruptible,

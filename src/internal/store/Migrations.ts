@@ -145,9 +145,21 @@ const waitsInMemory = [
   "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
 ]
 
+/**
+ * What kills its executor is told from what was only there: how many executors in a row have died
+ * while the run was under way, without its getting anywhere.
+ */
+const crashes = [
+  "ALTER TABLE workflow_runs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0",
+  // The few that come back one at a time; one that is over has none.
+  `CREATE INDEX workflow_runs_suspects ON workflow_runs (status, wake_at)
+    WHERE crashes >= 2`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_finished_runs": finishedRuns,
-  "0003_waits_in_memory": waitsInMemory
+  "0003_waits_in_memory": waitsInMemory,
+  "0007_crashes": crashes
 }

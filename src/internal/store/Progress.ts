@@ -103,11 +103,13 @@ const stillHeld = (transaction: Transaction, held: Held) =>
 const insertTimers = (transaction: Transaction, { key }: Held, timers: NewTimers) =>
   Timers.insert(transaction, [{ key, timers }])
 
-/** While its executor keeps it, the run still has one; its holder knows of all wake-ups so far. */
+/**
+ * What waits has got somewhere; what was set aside keeps its count of crashes, which may be why. While
+ * its executor keeps it, the run still has one; its holder knows of all wake-ups so far. */
 const suspendRun = `
   UPDATE workflow_runs SET
     status = 'suspended', executor = iif(?, executor, NULL), wake_at = ?, cause = ?,
-    seen_wakeups = wakeups
+    seen_wakeups = wakeups, crashes = iif(?, crashes, 0)
   WHERE ${isHeld} AND wakeups = ?`
 
 export const suspend =
@@ -120,6 +122,7 @@ export const suspend =
         suspension.keep === true ? 1 : 0,
         wakeAt,
         cause ?? null,
+        cause === undefined ? 0 : 1,
         held.key,
         held.claim,
         suspension.wakeups
@@ -154,7 +157,7 @@ export const evict =
 
 const completeRun = `
   UPDATE workflow_runs SET
-    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?
+    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?, crashes = 0
   WHERE ${isHeld}`
 
 /** The few that have timers, or parents that wait for them. */

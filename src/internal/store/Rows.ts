@@ -10,13 +10,14 @@ export interface RunRow {
   readonly cause: Json | null
   readonly executor: number | null
   readonly interrupt_requested: number
+  readonly crashes: number
   readonly created_at: Millis
   readonly started_at: Millis | null
   readonly completed_at: Millis | null
 }
 
 export const runColumns = `id, run_id, workflow, status, payload, exit, cause, executor,
-  interrupt_requested, created_at, started_at, completed_at`
+  interrupt_requested, crashes, created_at, started_at, completed_at`
 
 export const toRun = (row: RunRow): Run => ({
   runId: row.run_id,
@@ -28,6 +29,7 @@ export const toRun = (row: RunRow): Run => ({
   // one that waits in its executor's memory is held by nobody, to whoever asks
   executor: row.status === "running" ? (row.executor ?? undefined) : undefined,
   interruptRequested: row.interrupt_requested === 1,
+  ...(row.crashes === 0 ? {} : { crashes: row.crashes }),
   createdAt: row.created_at,
   startedAt: row.started_at ?? undefined,
   completedAt: row.completed_at ?? undefined

@@ -96,10 +96,15 @@ const updateUnfinished = (
     return Option.some(row.status)
   })
 
+/** Somebody wants it to be tried again, whatever it may have done before. */
+const resumeRun = `
+  UPDATE workflow_runs SET crashes = 0, ${wakeUp}
+  WHERE run_id = ? AND ${isUnfinished} ${returningWoken}`
+
 export const wake =
   (runId: string): Operation<Option.Option<RunStatus>> =>
   (transaction) =>
-    updateUnfinished(transaction, runId, wakeRun, times(transaction))
+    updateUnfinished(transaction, runId, resumeRun, times(transaction))
 
 export const requestInterrupt =
   (runId: string): Operation<Option.Option<RunStatus>> =>

@@ -18,6 +18,7 @@ interface ModelRun {
   wakeAt: number | undefined
   /** Who holds it, or keeps it in memory while it is suspended. */
   executor: number | undefined
+  crashes: number
   readonly signals: Set<string>
   readonly steps: Map<string, string>
 }
@@ -105,6 +106,19 @@ const command = FastCheck.oneof(
 type Command = typeof command extends FastCheck.Arbitrary<infer A> ? A : never
 
 /** The lease of every executor but the newest has lapsed. */
+const pauseOf = (crashes: number) => Math.min(300_000, 1_000 * 4 ** (crashes - 2))
+
+const isSuspect = ({ crashes }: ModelRun) => crashes >= 2
+
+/** Its executor has died. */
+const crash = (world: World) => (run: ModelRun) => {
+  giveBack(run)
+  run.crashes++
+  if (!isSuspect(run)) return
+  run.status = "suspended"
+  run.wakeAt = world.now + pauseOf(run.crashes)
+}
+
 const wakeModel = (world: World, run: ModelRun | undefined) => {
   if (run === undefined || isFinal(run.status)) return
   run.wakeups++
@@ -172,7 +186,8 @@ const execute = (world: World, command: Command) =>
             claim: 0,
             wakeups: 0,
             wakeAt: undefined,
-            executor: undefined
+            executor: undefined,
+            crashes: 0
           }
           world.runs.set(command.runId, {
             ...fresh,
@@ -185,6 +200,13 @@ const execute = (world: World, command: Command) =>
       }
       case "claim": {
         const pending = [...world.runs].filter(([, { status }]) => status === "pending")
+        const [oldest] = pending
+        const others = [...world.runs.values()].filter(({ status }) => status === "running")
+        if (oldest !== undefined && isSuspect(oldest[1]) && others.some(isSuspect)) {
+          pending.length = 0
+          oldest[1].status = "suspended"
+          oldest[1].wakeAt = world.now + 1_000
+        }
         const options = { executor: world.executor, workflows: ["Order"], limit: 1 }
         const runs = yield* store.claim(options)
         expect(runs.map(({ held }) => held.runId)).toEqual(pending.slice(0, 1).map(([id]) => id))
@@ -205,6 +227,7 @@ const execute = (world: World, command: Command) =>
         const model = world.runs.get(command.runId)
         const before = yield* store.wake(command.runId)
         expect(before).toEqual(Option.fromNullable(model?.status))
+        if (model !== undefined) model.crashes = 0
         return wakeModel(world, model)
       }
       case "retry": {
@@ -214,6 +237,7 @@ const execute = (world: World, command: Command) =>
         expect(answer._tag).toBe(model === undefined ? "NotFound" : failed ? "Done" : "Refused")
         if (model === undefined || !failed) return
         model.status = "pending"
+        model.crashes = 0
         model.wakeups++
         return
       }
@@ -242,7 +266,7 @@ const execute = (world: World, command: Command) =>
         const held = [...world.runs.values()].filter(({ status }) => status === "running")
         expect(yield* store.takeOver({ limit: 9 })).toBe(held.length)
         world.executor = yield* register
-        return held.forEach(giveBack)
+        return held.forEach(crash(world))
       }
       default:
         return yield* executeAsHolder(world, command)
@@ -317,6 +341,7 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
         }
         model.status = "suspended"
         model.wakeAt = wakeAt
+        model.crashes = 0
         if (!keep) model.executor = undefined
       }
     }

@@ -1,0 +1,145 @@
+/** Runs that were under way when executors died: what is noted of them, and when they are set aside. */
+import { Activity, Workflow } from "@effect/workflow"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
+import type { StepNote } from "../../src/RunStore.js"
+import * as Harness from "./Harness.js"
+import { expect, found, gate, journal, type Store, until, untilStatus, worlds } from "./Harness.js"
+
+const step = (name: string, execute: Effect.Effect<void> = Effect.void) =>
+  Activity.make({ name, execute })
+
+const workflow = (name: string, steps: ReadonlyArray<ReturnType<typeof step>>) => {
+  const W = Workflow.make({
+    name,
+    payload: { id: Schema.String },
+    idempotencyKey: ({ id }) => id
+  })
+  return {
+    live: W.toLayer(() => Effect.forEach(steps, (step) => step, { discard: true })),
+    name
+  }
+}
+
+/** A run of which so many executors in a row have died, in that step. */
+const crashed = (store: Store, runId: string, name: string, deaths: number, step = "bad") =>
+  Effect.gen(function* () {
+    yield* store.create({ runId, workflow: name, payload: `{"id":"${runId}"}` })
+    for (let death = 0; death < deaths; death++) {
+      const executor = yield* store.register({ host: "other", pid: 1, leaseMillis: 1_000 })
+      const [claimed] = yield* store.claim({ executor, workflows: [name], limit: 1 })
+      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+      const { held } = claimed
+      const note = { held, name: step, attempt: 1, startedAt: 0, completedAt: undefined }
+      yield* store.noteStep({ ...note, status: "running" })
+      yield* store.takeOver({ limit: 9, dead: [executor] })
+      yield* TestClock.adjust("5 minutes")
+      yield* store.wakeDue(9)
+    }
+  })
+
+/** Notes what is noted of steps, and of progress. */
+const watched = () => {
+  const notes: Array<string> = []
+  return {
+    notes,
+    wrap: (store: Store): Store => ({
+      ...store,
+      noteStep: (note: StepNote) => {
+        notes.push(`${note.name} ${note.status}`)
+        return store.noteStep(note)
+      },
+      progressed: (held) => {
+        notes.push("progressed")
+        return store.progressed(held)
+      }
+    })
+  }
+}
+
+worlds("crashes", (test, kind) => {
+  test("starts of steps are noted only until the run gets somewhere after a death", (world) =>
+    Effect.gen(function* () {
+      const W = workflow(`Noted/${kind}`, [step("a"), step("b")])
+      yield* crashed(world.outside, "after a death", W.name, 1)
+      const { notes, wrap } = watched()
+      const stack = yield* world.start({ workflows: W.live, wrap })
+      yield* untilStatus(world, "after a death", "completed")
+      expect(notes).toEqual(["a running", "progressed"])
+      yield* stack.dispatcher.start({
+        runId: "other",
+        workflow: W.name,
+        payload: `{"id":"other"}`
+      })
+      yield* untilStatus(world, "other", "completed")
+      expect(notes).toEqual(["a running", "progressed"])
+    }))
+
+  test("the third in a row sets the run aside, with its step, until it is resumed", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const W = workflow(`Aside/${kind}`, [step("bad", note("executed"))])
+      yield* crashed(world.outside, "r", W.name, 3)
+      yield* world.start({ workflows: W.live })
+      yield* untilStatus(world, "r", "suspended")
+      yield* Harness.settled
+      expect(lines).toEqual([])
+      const run = yield* found(world.outside, "r")
+      expect(run.crashes).toBe(3)
+      expect(run.cause).toContain("set aside: 3 executors in a row have died")
+      expect(run.cause).toContain("step bad/1 had been started")
+      expect(world.logged("run suspended after a failure")).toHaveLength(1)
+      // a signal does not make it try again
+      yield* world.outside.signal({ runId: "r", name: "s", exit: "1" })
+      yield* Harness.untilPolled(
+        "it is set aside once more",
+        () => world.logged("run suspended after a failure").length === 2
+      )
+      yield* world.outside.wake("r")
+      yield* Harness.untilPolled("it is over", () =>
+        Effect.map(found(world.outside, "r"), ({ status }) => status === "completed")
+      )
+      expect(lines).toEqual(["executed"])
+      expect((yield* found(world.outside, "r")).crashes).toBeUndefined()
+    }))
+
+  test("how many that takes is a setting", (world) =>
+    Effect.gen(function* () {
+      const W = workflow(`Setting/${kind}`, [step("bad")])
+      yield* crashed(world.outside, "r", W.name, 4)
+      yield* world.start({ workflows: W.live, maxCrashes: 5 })
+      yield* untilStatus(world, "r", "completed")
+    }))
+
+  test("an interrupt ends one that was set aside, and executes none of it", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const W = workflow(`Ended/${kind}`, [step("bad", note("executed"))])
+      yield* crashed(world.outside, "r", W.name, 3)
+      yield* world.start({ workflows: W.live })
+      yield* untilStatus(world, "r", "suspended")
+      yield* world.outside.requestInterrupt("r")
+      yield* Harness.untilPolled("it is over", () =>
+        Effect.map(found(world.outside, "r"), ({ status }) => status === "interrupted")
+      )
+      expect(lines).toEqual([])
+    }))
+
+  test("the death of an executor that was only frozen does not count once it is back", (world) =>
+    Effect.gen(function* () {
+      const inStep = gate()
+      const W = workflow(`Frozen/${kind}`, [step("slow", inStep.pass)])
+      const stack = yield* world.start({ workflows: W.live, leaseDuration: "3 seconds" })
+      const payload = `{"id":"r"}`
+      yield* stack.dispatcher.start({ runId: "r", workflow: W.name, payload })
+      yield* inStep.entered
+      const frozen = stack.dispatcher.executor() ?? 0
+      yield* world.outside.takeOver({ limit: 9, dead: [frozen] })
+      expect((yield* found(world.outside, "r")).crashes).toBe(1)
+      yield* TestClock.adjust("1 second")
+      yield* until("it is back", () => stack.dispatcher.executor() !== frozen)
+      expect((yield* found(world.outside, "r")).crashes).toBeUndefined()
+      yield* inStep.open
+    }))
+})
