@@ -217,6 +217,7 @@ export interface Completion {
  *
  * - `status`: its status, which is given, does not allow it.
  * - `compensated`: its compensations were executed, or it is not known whether they were.
+ * - `terminated`: it was terminated, with what it had done neither finished nor undone.
  * - `parent`: a run that started it goes on from what it came to.
  * - `child`: a run that it started was removed, and would begin anew.
  */
@@ -226,8 +227,28 @@ export type WithFinished =
   | {
       readonly _tag: "Refused"
       readonly status: RunStatus
-      readonly because: "status" | "compensated" | "parent" | "child"
+      readonly because: "status" | "compensated" | "terminated" | "parent" | "child"
     }
+
+export interface Termination {
+  readonly runId: string
+  /** What it is to have come to: an encoded `Exit`. */
+  readonly exit: Json
+  /** Whether the runs that it started, and those that these did, are ended with it. */
+  readonly children: boolean
+}
+
+/**
+ * What became of a termination. `Done` says which runs it ended; `Refused` that the run, whose
+ * status is given, was over, and with `children` all below it too.
+ */
+export type Terminated =
+  | {
+      readonly _tag: "Done"
+      readonly runs: ReadonlyArray<{ readonly runId: string; readonly workflow: string }>
+    }
+  | { readonly _tag: "NotFound" }
+  | { readonly _tag: "Refused"; readonly status: RunStatus; readonly because: "status" }
 
 export interface Prune {
   /** Remove runs that have been over for longer than this. */
@@ -287,12 +308,16 @@ export interface Woken {
   readonly wakeups: number
   /** When that was. */
   readonly at: Millis
+  /** It was terminated: nobody holds it any more, or ever will. */
+  readonly over?: true | undefined
 }
 
 /** A run that is held, and how many wake-ups it has had. */
 export interface WokenRun {
   readonly held: Held
   readonly wakeups: number
+  /** It was terminated: the `claim` is a later one than that of its holder. */
+  readonly over?: true | undefined
 }
 
 /**
@@ -314,7 +339,7 @@ export interface Change {
   }>
   /** Runs whose interrupt was asked for. */
   readonly interrupts: ReadonlyArray<string>
-  /** The wake-ups of unfinished runs, in their order. */
+  /** The wake-ups of unfinished runs, and of those that were terminated, in their order. */
   readonly woken: ReadonlyArray<Woken>
   /** The earliest timer among the runs that this commit suspended. */
   readonly wakeAt: Millis | undefined
@@ -340,7 +365,7 @@ export class RunLost extends Data.TaggedError("RunLost")<{
   readonly runId: string
 }> {
   override get message() {
-    return `Run ${this.runId} is held by another executor; this write was refused`
+    return `Run ${this.runId} is not held by this executor any more; this write was refused`
   }
 }
 
@@ -418,7 +443,8 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     /**
      * Runs held by this executor that had a wake-up since their history was last read: what another
-     * process told them. For after a `foreign` change.
+     * process told them; and those that were terminated while it held them, for an hour. For after a
+     * `foreign` change.
      */
     readonly wokenRuns: (executor: number) => Effect.Effect<ReadonlyArray<WokenRun>, RunStoreError>
 
@@ -439,6 +465,13 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly requestInterrupt: (
       runId: string
     ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
+
+    /**
+     * Ends a run that is not over, in whatever status it is: `interrupted`, with this exit and without
+     * compensations. Runs that wait for it are woken; what its holder still writes is refused. With
+     * `children` what it has started ends with it, all the way down: also where it was over before.
+     */
+    readonly terminate: (options: Termination) => Effect.Effect<Terminated, RunStoreError>
 
     /**
      * Makes a failed or interrupted run whose compensations were not executed `pending` again. What

@@ -42,6 +42,7 @@ import * as Progress from "./internal/store/Progress.js"
 import * as Queries from "./internal/store/Queries.js"
 import type { Sql } from "./internal/store/Sql.js"
 import { nextTurn } from "./internal/store/Sql.js"
+import { terminate } from "./internal/store/Terminate.js"
 import * as WakeUps from "./internal/store/WakeUps.js"
 import type { Change, RunStoreError } from "./RunStore.js"
 import { RunStore } from "./RunStore.js"
@@ -130,6 +131,7 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     signal: (signal) => write(WakeUps.signal(signal)),
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+    terminate: terminate({ write }),
     retry: (options) => write(Finished.retry(options)),
     remove: (runId) => write(Finished.remove(runId)),
     prune: (options) => write(Finished.prune(options)),

@@ -260,9 +260,15 @@ export const make = (options: {
   }
 
   const refresh = Effect.fnUntraced(function* (executor: number) {
-    for (const { held, wakeups } of yield* store.wokenRuns(executor)) {
+    for (const { held, over, wakeups } of yield* store.wokenRuns(executor)) {
       const driving = active.get(held.runId)
-      if (driving === undefined || driving.run.held.claim !== held.claim) continue
+      if (driving === undefined) continue
+      if (over === true) {
+        const at = clock.unsafeCurrentTimeMillis()
+        suspension.woken(driving, { ...held, wakeups, at, over })
+        continue
+      }
+      if (driving.run.held.claim !== held.claim) continue
       if (driving.run.wakeups >= wakeups) continue
       const history = yield* Effect.option(store.history(held))
       if (history._tag === "None") continue

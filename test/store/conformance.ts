@@ -13,6 +13,7 @@ import { model } from "./conformance/model.js"
 import { queries } from "./conformance/queries.js"
 import { steps } from "./conformance/steps.js"
 import { suspension } from "./conformance/suspension.js"
+import { terminating } from "./conformance/terminating.js"
 import { wakeUps } from "./conformance/wakeUps.js"
 
 /** `layer` gives each test a store of its own, empty. */
@@ -27,6 +28,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     fencing(layer)
     leases(layer)
     finished(layer)
+    terminating(layer)
     queries(layer)
     changes(layer)
     model(layer)

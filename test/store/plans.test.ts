@@ -35,6 +35,8 @@ const everything = Effect.gen(function* () {
   const again = yield* begin(yield* register, "again")
   yield* store.complete({ held: again.held, status: "failed", exit: "0" })
   yield* store.retry({ runId: "again", forget: ["point"] })
+  yield* store.create(aRun("below", { parent: { runId: "again", awaits: true } }))
+  yield* store.terminate({ runId: "again", exit: "0", children: true })
   yield* store.remove("again")
   yield* store.prune({ olderThanMillis: 0, keep: 0, limit: 9 })
   yield* store.counts

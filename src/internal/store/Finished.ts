@@ -3,6 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
+import { wasTerminated } from "./Terminate.js"
 import type { Operation, Transaction } from "./Write.js"
 
 const selectRun = "SELECT id, run_id, status, compensated FROM workflow_runs WHERE run_id = ?"
@@ -78,6 +79,9 @@ export const retry =
       const { id, status } = run
       if (status !== "failed" && status !== "interrupted") {
         return { _tag: "Refused", status, because: "status" }
+      }
+      if (run.compensated === wasTerminated) {
+        return { _tag: "Refused", status, because: "terminated" }
       }
       // of a run that ended before this was noted it is not known
       if (run.compensated !== 0) return { _tag: "Refused", status, because: "compensated" }

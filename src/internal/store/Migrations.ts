@@ -145,9 +145,24 @@ const waitsInMemory = [
   "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
 ]
 
+/** Runs can be terminated, whoever holds them. */
+const terminations = [
+  // Who held a run that was terminated, and which claim is over: for holders in other processes.
+  `CREATE TABLE workflow_terminations (
+    executor INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    claim INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (executor, run)
+  ) STRICT, WITHOUT ROWID`,
+  "CREATE INDEX workflow_terminations_at ON workflow_terminations (at)"
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_finished_runs": finishedRuns,
-  "0003_waits_in_memory": waitsInMemory
+  "0003_waits_in_memory": waitsInMemory,
+  "0005_terminations": terminations
 }

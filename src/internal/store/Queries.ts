@@ -83,8 +83,10 @@ export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
   )
 
 const selectWoken = `
-  SELECT id, run_id, claim, wakeups FROM workflow_runs INDEXED BY workflow_runs_held
-  WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups`
+  SELECT id, run_id, claim, wakeups, 0 AS over FROM workflow_runs INDEXED BY workflow_runs_held
+  WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups
+  UNION ALL
+  SELECT run, run_id, claim, 0, 1 FROM workflow_terminations WHERE executor = ?`
 
 export const wokenRuns = (executor: number) => (sql: Sql) =>
   Effect.map(
@@ -93,11 +95,13 @@ export const wokenRuns = (executor: number) => (sql: Sql) =>
       readonly run_id: string
       readonly claim: number
       readonly wakeups: number
-    }>(selectWoken, [executor]),
+      readonly over: 0 | 1
+    }>(selectWoken, [executor, executor]),
     (rows): ReadonlyArray<WokenRun> =>
-      rows.map(({ id, run_id, claim, wakeups }) => ({
+      rows.map(({ id, run_id, claim, wakeups, over }) => ({
         held: { runId: run_id, key: id, claim },
-        wakeups
+        wakeups,
+        ...(over === 1 ? { over: true } : {})
       }))
   )
 
