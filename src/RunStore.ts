@@ -257,15 +257,27 @@ export interface Prune {
   readonly keep?: number | undefined
   /** How many runs to look at. */
   readonly limit: number
-  /** `Pruned.cursor` of the part before. */
-  readonly cursor?: Pruned["cursor"]
 }
 
 export interface Pruned {
   /** How many runs were removed. */
   readonly removed: number
-  /** Where to go on; `undefined` when there is nothing more to remove. */
-  readonly cursor: { readonly after: number; readonly spared: number } | undefined
+  /** There may be more to remove. */
+  readonly more: boolean
+}
+
+export interface Expiry {
+  /** Forget what came longer ago than this. */
+  readonly olderThanMillis: number
+  /** How many signals to look at. */
+  readonly limit: number
+}
+
+export interface Expired {
+  /** How many signals were removed. */
+  readonly removed: number
+  /** There may be more to forget. */
+  readonly more: boolean
 }
 
 export interface RunQuery {
@@ -442,6 +454,17 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly history: (held: Held) => Effect.Effect<History, RunStoreError | RunLost>
 
     /**
+     * The histories of runs that are held, as they are now; of one that is not held any more none.
+     * Writes nothing: `wokenRuns` tells of them until `sawWakeups` says what was read.
+     */
+    readonly histories: (
+      runs: ReadonlyArray<Held>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<History>>, RunStoreError>
+
+    /** So many wake-ups of these runs are known to their holder. */
+    readonly sawWakeups: (runs: ReadonlyArray<WokenRun>) => Effect.Effect<void, RunStoreError>
+
+    /**
      * Runs held by this executor that had a wake-up since their history was last read: what another
      * process told them; and those that were terminated while it held them, for an hour. For after a
      * `foreign` change.
@@ -450,7 +473,8 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     /**
      * Stores a signal and wakes the run. The first value of a name stays; answers whether this was
-     * it. The run need not exist yet.
+     * it. The run need not exist yet; but for one that was removed nothing is stored, until there is
+     * another of that id, or `expire` has forgotten the removal.
      */
     readonly signal: (signal: {
       readonly runId: string
@@ -487,10 +511,17 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly remove: (runId: string) => Effect.Effect<WithFinished, RunStoreError>
 
     /**
-     * Removes runs that are over and old or many enough, as `remove` would, from the oldest. Runs
-     * that must stay because of their parent count as removed.
+     * Removes runs that are over and old or many enough, as `remove` would, from those that ended
+     * first. Runs that must stay because of their parent count as removed, and are looked at again
+     * once that is removed: it costs in proportion to what it removes.
      */
     readonly prune: (options: Prune) => Effect.Effect<Pruned, RunStoreError>
+
+    /**
+     * Removes signals that came longer ago and whose run is still not there, and forgets which runs
+     * were removed longer ago.
+     */
+    readonly expire: (options: Expiry) => Effect.Effect<Expired, RunStoreError>
 
     /** Makes up to `limit` suspended runs whose timer is due `pending`. Answers with how many. */
     readonly wakeDue: (limit: number) => Effect.Effect<number, RunStoreError>

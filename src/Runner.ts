@@ -156,6 +156,7 @@ const start = Effect.gen(function* () {
     Loops.nudges(timers),
     Loops.timers(timers),
     Loops.retention,
+    Loops.expiry,
     Loops.leases({ executor: () => executor, reregister, timers })
   ]
   const started: Started = {

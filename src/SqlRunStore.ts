@@ -40,6 +40,7 @@ import { migrate } from "./internal/store/Migrate.js"
 import { migrations } from "./internal/store/Migrations.js"
 import * as Progress from "./internal/store/Progress.js"
 import * as Queries from "./internal/store/Queries.js"
+import * as Signals from "./internal/store/Signals.js"
 import type { Sql } from "./internal/store/Sql.js"
 import { nextTurn } from "./internal/store/Sql.js"
 import { terminate } from "./internal/store/Terminate.js"
@@ -128,6 +129,7 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     complete: writeBatched(Progress.completeAll),
     release: (runs) => write(Claims.release(runs)),
     history: (held) => write(Claims.history(held)),
+    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
     signal: (signal) => write(WakeUps.signal(signal)),
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
@@ -135,6 +137,7 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     retry: (options) => write(Finished.retry(options)),
     remove: (runId) => write(Finished.remove(runId)),
     prune: (options) => write(Finished.prune(options)),
+    expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
@@ -161,6 +164,7 @@ const reads = (
     findWithSteps: (runId) => read(Queries.findWithSteps(runId)),
     finished: (runIds) => read(Queries.finished(runIds)),
     list: (query) => guarded(Queries.list(database, query)),
+    histories: (runs) => read(Claims.histories(runs)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),

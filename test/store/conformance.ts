@@ -11,6 +11,7 @@ import { keeping } from "./conformance/keeping.js"
 import { leases } from "./conformance/leases.js"
 import { model } from "./conformance/model.js"
 import { queries } from "./conformance/queries.js"
+import { signals } from "./conformance/signals.js"
 import { steps } from "./conformance/steps.js"
 import { suspension } from "./conformance/suspension.js"
 import { terminating } from "./conformance/terminating.js"
@@ -29,6 +30,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     leases(layer)
     finished(layer)
     terminating(layer)
+    signals(layer)
     queries(layer)
     changes(layer)
     model(layer)

@@ -15,7 +15,7 @@ import type { Database } from "./Database.js"
 import type { RunRow } from "./Rows.js"
 import { runColumns, toRun, wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
-import { nextTurn } from "./Sql.js"
+import { inSnapshot, nextTurn } from "./Sql.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -29,20 +29,17 @@ const selectSteps = `
   SELECT name, attempt, status, started_at, completed_at, exit FROM workflow_steps
   WHERE run = ? ORDER BY started_at, position`
 
-/** A savepoint is a read transaction of its own, or a part of the one that the caller is in. */
 export const findWithSteps = (runId: string) => (sql: Sql) =>
-  Effect.acquireUseRelease(
-    sql.rows("SAVEPOINT workflow_read"),
-    () =>
-      Effect.flatMap(
-        findRow(sql, runId),
-        Option.match({
-          onNone: () => Effect.succeedNone,
-          onSome: (row) =>
-            Effect.map(stepsOf(sql, row.id), (steps) => Option.some({ run: toRun(row), steps }))
-        })
-      ),
-    () => Effect.orDie(sql.rows("RELEASE workflow_read"))
+  inSnapshot(
+    sql,
+    Effect.flatMap(
+      findRow(sql, runId),
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (row) =>
+          Effect.map(stepsOf(sql, row.id), (steps) => Option.some({ run: toRun(row), steps }))
+      })
+    )
   )
 
 const stepsOf = (sql: Sql, key: number) =>
@@ -152,7 +149,7 @@ export const oldestPending = (sql: Sql) =>
   )
 
 const selectCounts = `
-  SELECT status, runs FROM workflow_counts
+  SELECT status, runs FROM workflow_counts WHERE status <> 'spared'
   UNION ALL SELECT 'pending', (
     SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_pending WHERE status = 'pending'
   )

@@ -83,6 +83,17 @@ export const inOneTurn = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
     Effect.uninterruptible
   )
 
+/** A savepoint is a read transaction of its own, or a part of the one that the caller is in. */
+export const inSnapshot = <A, E>(
+  sql: Sql,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, E | SqlError> =>
+  Effect.acquireUseRelease(
+    sql.rows("SAVEPOINT workflow_read"),
+    () => effect,
+    () => Effect.orDie(sql.rows("RELEASE workflow_read"))
+  )
+
 /** One turn of the event loop; what is ready runs first. */
 export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
   const immediate = setImmediate(() => resume(Effect.void))
