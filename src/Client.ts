@@ -54,7 +54,8 @@ import {
   type ListRequest,
   type RunCounts,
   type RunsPage,
-  type RunWithStepsView
+  type RunWithStepsView,
+  type TerminateRequest
 } from "./Runs.js"
 
 export type { EventsRequest } from "./client/EventStream.js"
@@ -73,7 +74,7 @@ export interface Options {
   /**
    * When to try again after `Unavailable`, counted anew for each request. Every request of this
    * client may be repeated: a run is started, and a signal taken, once only. (Where the answer to a
-   * `retry` or a `remove` is lost, its repetition says that the run is not as it was.) Default: 9 times, after
+   * `retry`, a `remove` or a `terminate` is lost, its repetition says that the run is not as it was.) Default: 9 times, after
    * 100 milliseconds, doubling up to 5 seconds: 21 seconds in all, which outlasts a restart.
    */
   readonly retry?: Schedule.Schedule<unknown> | undefined
@@ -142,6 +143,17 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
 
     /** Asks for the run's interrupt; no effect on a run that is over. */
     readonly interrupt: (runId: string) => Effect.Effect<void, RequestError<"interrupt">>
+
+    /**
+     * Ends a run at once, without compensations, whoever holds it: for runs that would never end. It
+     * is `interrupted`, with the reason. With `children` what it has started ends too. Answers with how
+     * many runs that were. Fails with `RunFinished` where the run is over, and with `InvalidReason`
+     * where the reason has more than 1,000 characters.
+     */
+    readonly terminate: (
+      runId: string,
+      options?: Omit<TerminateRequest, "runId">
+    ) => Effect.Effect<{ readonly terminated: number }, RequestError<"terminate">>
 
     /** Wakes a suspended run; no effect on any other. */
     readonly resume: (runId: string) => Effect.Effect<void, RequestError<"resume">>
@@ -295,6 +307,19 @@ export const make = (
         ),
       interrupt: (runId) =>
         Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
+      terminate: (runId, { children, reason } = {}) =>
+        Effect.map(
+          ofRun(runId, (runId) =>
+            runs.terminate({
+              path: { runId },
+              payload: {
+                ...(children === undefined ? {} : { children }),
+                ...(reason === undefined ? {} : { reason })
+              }
+            })
+          ),
+          ({ terminated }) => ({ terminated })
+        ),
       resume: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.resume({ path: { runId } }))),
       retry: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.retry({ path: { runId } }))),
       // an answer that got lost is followed by another request, which then finds nothing

@@ -5,6 +5,7 @@
  * the Runner starts until after it has stopped.
  */
 import type { DurableDeferred, Workflow } from "@effect/workflow"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -16,6 +17,7 @@ import * as Events from "./Events.js"
 import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
 import * as Backlogs from "./engine/Backlog.js"
+import { blockCause } from "./engine/Codec.js"
 import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
@@ -25,6 +27,7 @@ import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
 import * as ValueSize from "./engine/ValueSize.js"
 import * as Elapsed from "./internal/Elapsed.js"
+import * as KeepGoing from "./internal/KeepGoing.js"
 import * as RunnerConfig from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
@@ -208,7 +211,11 @@ export const make: Effect.Effect<
   })
 
   const results = yield* Results.make(store)
-  yield* watch(store, (change) => react(change))
+  yield* watch(
+    store,
+    (change) => react(change),
+    Effect.suspend(() => look)
+  )
 
   const react = (change: Change) => {
     if (change.pending || change.foreign) {
@@ -226,17 +233,39 @@ export const make: Effect.Effect<
     return change.foreign ? look : Effect.void
   }
 
-  /** What another process wrote is looked for until it could be read. */
-  const look: Effect.Effect<void> = Effect.suspend(() =>
+  /** Another process has written since the last look began. */
+  let unseen = false
+  let looking = false
+
+  /**
+   * What another process wrote is looked for until it could be read; beside what is told of this
+   * process's own writes, which does not wait for it.
+   */
+  const look: Effect.Effect<void> = Effect.suspend(() => {
+    unseen = true
+    if (looking) return Effect.void
+    looking = true
+    return Effect.asVoid(Effect.forkIn(lookWhileUnseen, scope))
+  })
+
+  const lookWhileUnseen = Effect.gen(function* () {
+    while (unseen) {
+      unseen = false
+      yield* Effect.catchAllCause(lookOnce, (cause) => {
+        unseen = true
+        return Effect.zipRight(
+          Effect.logWarning("store could not be read; trying again", cause),
+          Effect.sleep("1 second")
+        )
+      })
+    }
+    looking = false
+  })
+
+  const lookOnce = Effect.suspend(() =>
     Effect.zipRight(
       results.look(runs.childrenAwaited()),
       executor === undefined ? Effect.void : runs.refresh(executor)
-    )
-  ).pipe(
-    Effect.catchAllCause((cause) =>
-      Effect.logWarning("store could not be read; trying again", cause).pipe(
-        Effect.zipRight(Effect.forkIn(Effect.delay(look, "1 second"), scope))
-      )
     )
   )
 
@@ -280,8 +309,26 @@ export const make: Effect.Effect<
     if (run.bytes > config.maxRunSize) {
       return SetAside.unread(run, config.maxRunSize, { store, persist })
     }
-    runs.begin(registration, run)
-    return Effect.void
+    return Effect.catchAllDefect(
+      Effect.sync(() => runs.begin(registration, run)),
+      (defect) => setAside(run, defect)
+    )
+  }
+
+  /** One that cannot even be begun: the others that were claimed with it are. */
+  const setAside = ({ held, history, workflow }: ClaimedRun, defect: unknown) => {
+    const what = `run ${held.runId} of workflow "${workflow}" cannot be executed`
+    const suspension = {
+      held,
+      wakeups: history.wakeups,
+      timers: [],
+      wakeAt: undefined,
+      cause: blockCause(`${what}: ${Cause.pretty(Cause.die(defect))}`)
+    }
+    return Effect.logError(what, Cause.die(defect)).pipe(
+      Effect.zipRight(persist(store.suspend(suspension))),
+      Effect.ignoreLogged
+    )
   }
 
   const begin = (claimed: ReadonlyArray<ClaimedRun>) =>
@@ -458,8 +505,18 @@ const betweenReleases = Duration.seconds(1)
 const sameDrain = 10_000
 
 /** Handles what commits change, in the background. */
-const watch = (store: RunStore["Type"], react: (change: Change) => Effect.Effect<void>) =>
+const watch = (
+  store: RunStore["Type"],
+  react: (change: Change) => Effect.Effect<void>,
+  look: Effect.Effect<void>
+) =>
   Effect.gen(function* () {
     const changes = yield* store.changes
-    yield* changes.take.pipe(Effect.flatMap(react), Effect.forever, Effect.forkScoped)
+    const round = Effect.flatMap(changes.take, (change) =>
+      Effect.suspend(() => react(change)).pipe(
+        // what was to be told then is read from the store
+        Effect.tapErrorCause(() => look)
+      )
+    )
+    yield* Effect.forkScoped(KeepGoing.forever("telling runs what has changed", round))
   })

@@ -246,6 +246,7 @@ export interface Completion {
  *
  * - `status`: its status, which is given, does not allow it.
  * - `compensated`: its compensations were executed, or it is not known whether they were.
+ * - `terminated`: it was terminated, with what it had done neither finished nor undone.
  * - `parent`: a run that started it goes on from what it came to.
  * - `child`: a run that it started was removed, and would begin anew.
  */
@@ -255,8 +256,28 @@ export type WithFinished =
   | {
       readonly _tag: "Refused"
       readonly status: RunStatus
-      readonly because: "status" | "compensated" | "parent" | "child"
+      readonly because: "status" | "compensated" | "terminated" | "parent" | "child"
     }
+
+export interface Termination {
+  readonly runId: string
+  /** What it is to have come to: an encoded `Exit`. */
+  readonly exit: Json
+  /** Whether the runs that it started, and those that these did, are ended with it. */
+  readonly children: boolean
+}
+
+/**
+ * What became of a termination. `Done` says which runs it ended; `Refused` that the run, whose
+ * status is given, was over, and with `children` all below it too.
+ */
+export type Terminated =
+  | {
+      readonly _tag: "Done"
+      readonly runs: ReadonlyArray<{ readonly runId: string; readonly workflow: string }>
+    }
+  | { readonly _tag: "NotFound" }
+  | { readonly _tag: "Refused"; readonly status: RunStatus; readonly because: "status" }
 
 export interface Prune {
   /** Remove runs that have been over for longer than this. */
@@ -265,15 +286,27 @@ export interface Prune {
   readonly keep?: number | undefined
   /** How many runs to look at. */
   readonly limit: number
-  /** `Pruned.cursor` of the part before. */
-  readonly cursor?: Pruned["cursor"]
 }
 
 export interface Pruned {
   /** How many runs were removed. */
   readonly removed: number
-  /** Where to go on; `undefined` when there is nothing more to remove. */
-  readonly cursor: { readonly after: number; readonly spared: number } | undefined
+  /** There may be more to remove. */
+  readonly more: boolean
+}
+
+export interface Expiry {
+  /** Forget what came longer ago than this. */
+  readonly olderThanMillis: number
+  /** How many signals to look at. */
+  readonly limit: number
+}
+
+export interface Expired {
+  /** How many signals were removed. */
+  readonly removed: number
+  /** There may be more to forget. */
+  readonly more: boolean
 }
 
 export interface RunQuery {
@@ -321,12 +354,16 @@ export interface Woken {
   readonly wakeups: number
   /** When that was. */
   readonly at: Millis
+  /** It was terminated: nobody holds it any more, or ever will. */
+  readonly over?: true | undefined
 }
 
 /** A run that is held, and how many wake-ups it has had. */
 export interface WokenRun {
   readonly held: Held
   readonly wakeups: number
+  /** It was terminated: the `claim` is a later one than that of its holder. */
+  readonly over?: true | undefined
 }
 
 /**
@@ -348,7 +385,7 @@ export interface Change {
   }>
   /** Runs whose interrupt was asked for. */
   readonly interrupts: ReadonlyArray<string>
-  /** The wake-ups of unfinished runs, in their order. */
+  /** The wake-ups of unfinished runs, and of those that were terminated, in their order. */
   readonly woken: ReadonlyArray<Woken>
   /** The earliest timer among the runs that this commit suspended. */
   readonly wakeAt: Millis | undefined
@@ -412,7 +449,7 @@ export class RunLost extends Data.TaggedError("RunLost")<{
   readonly runId: string
 }> {
   override get message() {
-    return `Run ${this.runId} is held by another executor; this write was refused`
+    return `Run ${this.runId} is not held by this executor any more; this write was refused`
   }
 }
 
@@ -489,14 +526,27 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly history: (held: Held) => Effect.Effect<History, RunStoreError | RunLost>
 
     /**
+     * The histories of runs that are held, as they are now; of one that is not held any more none.
+     * Writes nothing: `wokenRuns` tells of them until `sawWakeups` says what was read.
+     */
+    readonly histories: (
+      runs: ReadonlyArray<Held>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<History>>, RunStoreError>
+
+    /** So many wake-ups of these runs are known to their holder. */
+    readonly sawWakeups: (runs: ReadonlyArray<WokenRun>) => Effect.Effect<void, RunStoreError>
+
+    /**
      * Runs held by this executor that had a wake-up since their history was last read: what another
-     * process told them. For after a `foreign` change.
+     * process told them; and those that were terminated while it held them, for an hour. For after a
+     * `foreign` change.
      */
     readonly wokenRuns: (executor: number) => Effect.Effect<ReadonlyArray<WokenRun>, RunStoreError>
 
     /**
      * Stores a signal and wakes the run. The first value of a name stays; answers whether this was
-     * it. The run need not exist yet.
+     * it. The run need not exist yet; but for one that was removed nothing is stored, until there is
+     * another of that id, or `expire` has forgotten the removal.
      */
     readonly signal: (signal: Signal) => Effect.Effect<boolean, RunStoreError>
 
@@ -512,6 +562,13 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
 
     /**
+     * Ends a run that is not over, in whatever status it is: `interrupted`, with this exit and without
+     * compensations. Runs that wait for it are woken; what its holder still writes is refused. With
+     * `children` what it has started ends with it, all the way down: also where it was over before.
+     */
+    readonly terminate: (options: Termination) => Effect.Effect<Terminated, RunStoreError>
+
+    /**
      * Makes a failed or interrupted run whose compensations were not executed `pending` again. What
      * is recorded stays, but for the failures after which no step that completed began, and the
      * signals whose names are in `forget`.
@@ -525,10 +582,17 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly remove: (runId: string) => Effect.Effect<WithFinished, RunStoreError>
 
     /**
-     * Removes runs that are over and old or many enough, as `remove` would, from the oldest. Runs
-     * that must stay because of their parent count as removed.
+     * Removes runs that are over and old or many enough, as `remove` would, from those that ended
+     * first. Runs that must stay because of their parent count as removed, and are looked at again
+     * once that is removed: it costs in proportion to what it removes.
      */
     readonly prune: (options: Prune) => Effect.Effect<Pruned, RunStoreError>
+
+    /**
+     * Removes signals that came longer ago and whose run is still not there, and forgets which runs
+     * were removed longer ago.
+     */
+    readonly expire: (options: Expiry) => Effect.Effect<Expired, RunStoreError>
 
     /** Makes up to `limit` suspended runs whose timer is due `pending`. Answers with how many. */
     readonly wakeDue: (limit: number) => Effect.Effect<number, RunStoreError>

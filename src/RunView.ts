@@ -13,8 +13,8 @@ export const RunStatusSchema = Schema.Literal(...runStatuses)
 
 /**
  * Why a run or a step failed. A typed error keeps its own fields; `_tag` is `Failure` where it has
- * none, `Defect` for an unexpected error, `Interrupted`, or `Unreadable` where what is stored is not
- * JSON of an `Exit`.
+ * none, `Defect` for an unexpected error, `Interrupted`, with the `reason` where somebody terminated
+ * the run and gave one, or `Unreadable` where what is stored is not JSON of an `Exit`.
  */
 export const ErrorView = Schema.Struct(
   { _tag: Schema.String, message: Schema.String },
@@ -158,13 +158,24 @@ const causeView = (cause: unknown): ErrorView => {
     : unreadable("what is stored is not a Cause")
 }
 
+/** Of a run that was terminated. */
+const terminatedView = (terminated: unknown): ErrorView | undefined => {
+  if (!Predicate.isReadonlyRecord(terminated)) return undefined
+  const { reason } = terminated
+  return typeof reason === "string"
+    ? { _tag: "Interrupted", message: `terminated: ${reason}`, reason }
+    : { _tag: "Interrupted", message: "terminated" }
+}
+
 const outcomeView = (exit: Json): { readonly result: unknown } | { readonly error: ErrorView } => {
   const parsed = parse(exit)
   if (Either.isLeft(parsed)) return { error: unreadable(parsed.left) }
   const outcome = parsed.right
   if (Predicate.isReadonlyRecord(outcome)) {
     if (outcome._tag === "Success") return { result: outcome.value }
-    if (outcome._tag === "Failure") return { error: causeView(outcome.cause) }
+    if (outcome._tag === "Failure") {
+      return { error: terminatedView(outcome.terminated) ?? causeView(outcome.cause) }
+    }
   }
   return { error: unreadable("what is stored is not an Exit") }
 }

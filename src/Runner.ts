@@ -163,6 +163,7 @@ const start = Effect.gen(function* () {
     Loops.nudges(timers),
     Loops.timers(timers),
     Loops.retention,
+    Loops.expiry,
     Loops.leases({ executor: () => executor, reregister, timers })
   ]
   const started: Started = {

@@ -78,10 +78,17 @@ export interface RunnerOptions {
    */
   readonly retention: Duration.DurationInput
   /**
-   * How many runs are kept that are over, the newest of all workflows; `Infinity` keeps them all.
-   * Default: all.
+   * How many runs are kept that are over, those of all workflows that ended last; `Infinity` keeps
+   * them all. Default: all.
    */
   readonly retentionCount: number
+  /**
+   * How long a signal is kept whose run is not there: it came before its run, which nobody has
+   * started. So long it is also remembered which runs were removed, for a signal that comes for one
+   * of those is not for another that is started under the same key, and is dropped.
+   * `Duration.infinity` keeps both for ever. Default: 7 days.
+   */
+  readonly signalRetention: Duration.DurationInput
 }
 
 export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerConfig")<
@@ -101,6 +108,7 @@ export class RunnerConfig extends Context.Tag("effect-workflow-executor/RunnerCo
     readonly maxValueSize: number
     readonly retention: Duration.Duration
     readonly retentionCount: number
+    readonly signalRetention: Duration.Duration
   }
 >() {}
 
@@ -118,7 +126,8 @@ export const defaults: RunnerConfig["Type"] = {
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
-  retentionCount: Number.POSITIVE_INFINITY
+  retentionCount: Number.POSITIVE_INFINITY,
+  signalRetention: Duration.days(7)
 }
 
 /** The defaults, but for what is given. */
@@ -136,7 +145,8 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
   maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
   maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
   retention: Duration.decode(options.retention ?? defaults.retention),
-  retentionCount: options.retentionCount ?? defaults.retentionCount
+  retentionCount: options.retentionCount ?? defaults.retentionCount,
+  signalRetention: Duration.decode(options.signalRetention ?? defaults.signalRetention)
 })
 
 export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerConfig> =>
@@ -152,7 +162,7 @@ const atLeast = (min: number, name: string, fallback: number) =>
 const atLeastOne = (name: string, fallback: number) => atLeast(1, name, fallback)
 
 /**
- * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION` (durations such as `30 seconds`),
+ * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION`, `SIGNAL_RETENTION` (durations such as `30 seconds`),
  * `MAX_CONCURRENT_RUNS`, `MAX_CONCURRENT_BYTES`, `MAX_WARM_RUNS`, `MAX_WARM_BYTES`, `MAX_CRASHES`,
  * `MAX_CONCURRENT_STEPS`, `MAX_RUN_SIZE`, `MAX_VALUE_SIZE` (bytes) and `RETENTION_COUNT`.
  */
@@ -186,7 +196,11 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
     allowed: "a whole number of 0 or more"
-  }).pipe(Config.withDefault(defaults.retentionCount))
+  }).pipe(Config.withDefault(defaults.retentionCount)),
+  signalRetention: Variable.duration("SIGNAL_RETENTION", {
+    min: Duration.seconds(1),
+    allowed: 'a duration of at least 1 second, such as "7 days"'
+  }).pipe(Config.withDefault(defaults.signalRetention))
 }).pipe(Config.map((read) => ({ ...defaults, ...read })))
 
 export const layerFromEnv: Layer.Layer<RunnerConfig, ConfigError> = Layer.effect(

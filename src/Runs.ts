@@ -15,7 +15,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { interruptPoint } from "./engine/ActiveRun.js"
-import { stringify } from "./engine/Codec.js"
+import { stringify, terminatedExit } from "./engine/Codec.js"
 import {
   isFinal,
   type RunStatus,
@@ -37,6 +37,7 @@ import {
   viewStep,
   type WorkflowView
 } from "./RunView.js"
+import * as Metrics from "./telemetry/Metrics.js"
 
 export * from "./RunView.js"
 
@@ -88,6 +89,18 @@ export class RunNotFinished extends Schema.TaggedError<RunNotFinished>()("RunNot
   message: Schema.String
 }) {}
 
+/** The run is over: there is nothing of it to be ended. */
+export class RunFinished extends Schema.TaggedError<RunFinished>()("RunFinished", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/** The reason is longer than `maxReasonLength`. */
+export class InvalidReason extends Schema.TaggedError<InvalidReason>()("InvalidReason", {
+  message: Schema.String
+}) {}
+
 const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>
   new UnknownWorkflow({
     workflow,
@@ -110,6 +123,8 @@ const whyNotRetried = ({ because, status }: Refused): string => {
       }`
     case "compensated":
       return "its compensations were executed: what it had done is undone, and is not done again"
+    case "terminated":
+      return "it was terminated: what it had done is neither finished nor undone, and nobody knows how far it was"
     case "parent":
       return "a run that started it is not over, and goes on from what it came to"
     case "child":
@@ -122,6 +137,13 @@ const notRetryable = (runId: string, refused: Refused) =>
     runId,
     status: refused.status,
     message: `Run ${JSON.stringify(runId)} cannot be retried: ${whyNotRetried(refused)}`
+  })
+
+const runFinished = (runId: string, status: RunStatus) =>
+  new RunFinished({
+    runId,
+    status,
+    message: `Run ${JSON.stringify(runId)} is ${status}; only a run that is not over can be terminated`
   })
 
 const runNotFinished = (runId: string, { because, status }: Refused) =>
@@ -167,6 +189,17 @@ export interface ListRequest {
   readonly cursor?: string | undefined
 }
 
+/** How many characters a reason can have. */
+export const maxReasonLength = 1_000
+
+export interface TerminateRequest {
+  readonly runId: string
+  /** Why, for people; at most 1,000 characters. */
+  readonly reason?: string | undefined
+  /** Whether the runs that it started are ended too, and those that these did. Default: `false`. */
+  readonly children?: boolean | undefined
+}
+
 export interface SignalRequest {
   readonly runId: string
   /** Name of the run's DurableDeferred. */
@@ -200,6 +233,23 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
 
     /** Asks for the run's interrupt; no effect on a run that is over. */
     readonly interrupt: (runId: string) => Effect.Effect<void, RunNotFound | RunStoreError>
+
+    /**
+     * Ends a run at once, without compensations, whoever holds it and whatever it is doing: for runs
+     * that would never end, of a workflow that is not registered any more, or whose payload does not
+     * decode. It is then `interrupted`, with the reason, and cannot be retried. Its steps in flight are
+     * cut, and what they still come to is not recorded. Runs that wait for it are told that it was
+     * interrupted.
+     *
+     * Fails with `RunFinished` where it was over already, and with `children` all below it too.
+     * Answers with how many runs were ended.
+     */
+    readonly terminate: (
+      request: TerminateRequest
+    ) => Effect.Effect<
+      { readonly terminated: number },
+      RunNotFound | RunFinished | InvalidReason | RunStoreError
+    >
 
     /** Wakes a suspended run; no effect on any other. */
     readonly resume: (runId: string) => Effect.Effect<void, RunNotFound | RunStoreError>
@@ -414,12 +464,42 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       yield* store.signal({ runId, name, exit: `{"_tag":"Success","value":${json}}` })
     })
 
+    const terminate = Effect.fnUntraced(function* (request: TerminateRequest) {
+      const { children = false, reason, runId } = request
+      if (reason !== undefined && reason.length > maxReasonLength) {
+        return yield* new InvalidReason({
+          message: `The reason has ${reason.length} characters; at most ${maxReasonLength} are allowed`
+        })
+      }
+      const exit = terminatedExit(reason)
+      const answer = yield* store.terminate({ runId, exit, children })
+      switch (answer._tag) {
+        case "NotFound":
+          return yield* runNotFound(runId)
+        case "Refused":
+          return yield* runFinished(runId, answer.status)
+        case "Done": {
+          const terminated = answer.runs.length
+          for (const { workflow } of answer.runs) Metrics.runFinished(workflow, "interrupted")
+          yield* Effect.logWarning("run terminated, without compensations").pipe(
+            Effect.annotateLogs({
+              runId,
+              runs: terminated,
+              ...(reason === undefined ? {} : { reason })
+            })
+          )
+          return { terminated }
+        }
+      }
+    })
+
     return {
       workflows,
       start,
       get,
       list,
       interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
+      terminate,
       resume: (runId) => known(runId, store.wake(runId)),
       // the point at which an interrupt took hold is of the run that was, not of the one that follows
       retry: (runId) =>

@@ -41,8 +41,10 @@ import { migrate } from "./internal/store/Migrate.js"
 import { migrations } from "./internal/store/Migrations.js"
 import * as Progress from "./internal/store/Progress.js"
 import * as Queries from "./internal/store/Queries.js"
+import * as Signals from "./internal/store/Signals.js"
 import type { Sql } from "./internal/store/Sql.js"
 import { nextTurn } from "./internal/store/Sql.js"
+import { terminate } from "./internal/store/Terminate.js"
 import * as WakeUps from "./internal/store/WakeUps.js"
 import type { Change, CreatedRun, RunStoreError } from "./RunStore.js"
 import { RunStore } from "./RunStore.js"
@@ -138,12 +140,15 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Claims.release(runs)),
     history: (held) => write(Claims.history(held)),
+    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+    terminate: terminate({ write }),
     retry: (options) => write(Finished.retry(options)),
     remove: (runId) => write(Finished.remove(runId)),
     prune: (options) => write(Finished.prune(options)),
+    expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
@@ -199,6 +204,7 @@ const reads = (
     findWithSteps: (runId) => read(Queries.findWithSteps(runId)),
     finished: (runIds) => read(Queries.finished(runIds)),
     list: (query) => guarded(Queries.list(database, query)),
+    histories: (runs) => read(Claims.histories(runs)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),

@@ -33,7 +33,13 @@ import type { Drained } from "./Runner.js"
 import type * as RunnerConfig from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import type { RunStore } from "./RunStore.js"
-import { type ListRequest, Runs, type RunsPage, type RunWithStepsView } from "./Runs.js"
+import {
+  type ListRequest,
+  Runs,
+  type RunsPage,
+  type RunWithStepsView,
+  type TerminateRequest
+} from "./Runs.js"
 
 export type { WaitOptions } from "./facade/Calls.js"
 export {
@@ -133,6 +139,18 @@ export interface WorkflowExecutor {
    * on a run that is over. Rejects with `RunNotFound`.
    */
   readonly interrupt: (runId: string) => Promise<void>
+
+  /**
+   * Ends a run at once, without compensations, whoever holds it: for runs that would never end, of a
+   * workflow that is not registered any more, or whose payload does not decode. It is `interrupted`,
+   * with the reason, of at most 1,000 characters. With `children` what it has started ends too.
+   * Answers with how many runs that were. Rejects with `RunNotFound`, with `RunFinished` where the run
+   * is over, or with `InvalidReason`.
+   */
+  readonly terminate: (
+    runId: string,
+    options?: Omit<TerminateRequest, "runId">
+  ) => Promise<{ readonly terminated: number }>
 
   /** Wakes a suspended run; no effect on any other. Rejects with `RunNotFound`. */
   readonly resume: (runId: string) => Promise<void>
@@ -292,6 +310,7 @@ const make = (
       call(lifecycle, (opened) => resultOf(opened, workflow, runId, durable), options),
     poll: (workflow, runId) => call(lifecycle, () => polled(workflow, runId)),
     interrupt: (runId) => on((runs) => runs.interrupt(runId)),
+    terminate: (runId, options) => on((runs) => runs.terminate({ ...options, runId })),
     resume: (runId) => on((runs) => runs.resume(runId)),
     signal: <Value extends Schema.Schema.Any, Error extends Schema.Schema.All>(
       to: DurableDeferred.DurableDeferred<Value, Error> | string,

@@ -149,6 +149,8 @@ export const layer = (options: Options) =>
             : Stream.mapError(client.watch(runId), explain),
         start: (workflow, payload) => explained(client.start(workflowOf(workflow), payload)),
         interrupt: (runId) => ofRun(runId, explained(client.interrupt(runId))),
+        terminate: ({ runId, ...options }) =>
+          ofRun(runId, explained(client.terminate(runId, options))),
         resume: (runId) => ofRun(runId, explained(client.resume(runId))),
         retry: (runId) => ofRun(runId, explained(client.retry(runId))),
         remove: (runId) => ofRun(runId, explained(client.remove(runId))),

@@ -4,7 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { type Pruned, RunStore } from "../RunStore.js"
+import { RunStore } from "../RunStore.js"
 import { UsageError } from "./Failures.js"
 import * as Migrate from "./Migrate.js"
 import { layerStore } from "./OnFile.js"
@@ -31,20 +31,19 @@ export const prune = ({ keep, olderThan, ...options }: Options) =>
     const removed = yield* Effect.gen(function* () {
       const store = yield* RunStore
       let removed = 0
-      let cursor: Pruned["cursor"]
+      let more = true
       do {
         const part = yield* store.prune({
           olderThanMillis: Option.getOrUndefined(Option.map(olderThan, Duration.toMillis)),
           keep: Option.getOrUndefined(keep),
-          limit: batch,
-          cursor
+          limit: batch
         })
         removed += part.removed
-        cursor = part.cursor
+        more = part.more
         // executors that wait for the lock come in between: SQLite has no queue, they look for it anew
         // every few milliseconds, and would go on missing it if the next batch began at once
         yield* Effect.sleep("10 millis")
-      } while (cursor !== undefined)
+      } while (more)
       return removed
     }).pipe(Effect.provide(layerStore(file)))
     yield* options.json

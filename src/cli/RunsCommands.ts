@@ -224,6 +224,23 @@ export const interrupt = (options: Options, runId: string) =>
     )
   )
 
+export const terminate = (
+  options: Options & { readonly children: boolean; readonly reason: Option.Option<string> },
+  runId: string
+) =>
+  on(options)((target) =>
+    Effect.gen(function* () {
+      const { children } = options
+      const reason = Option.getOrUndefined(options.reason)
+      const { terminated } = yield* target.terminate({ runId, reason, children })
+      yield* options.json
+        ? Output.json({ runId, terminated })
+        : Output.line(
+            terminated === 1 ? "terminated" : `terminated: ${terminated} runs with those it started`
+          )
+    })
+  )
+
 export const resume = (options: Options, runId: string) =>
   on(options)((target) =>
     Effect.zipRight(target.resume(runId), answered(options, runId, "woken, if it was suspended"))

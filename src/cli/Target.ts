@@ -13,7 +13,8 @@ import type {
   RunCounts,
   RunsPage,
   RunWithStepsView,
-  SignalRequest
+  SignalRequest,
+  TerminateRequest
 } from "../Runs.js"
 
 /** How it failed, for a person; `_tag` is `RunNotFound` where there is no such run. */
@@ -46,6 +47,9 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
       payload: Readonly<Record<string, unknown>>
     ) => Effect.Effect<string, TargetError>
     readonly interrupt: (runId: string) => Effect.Effect<void, TargetError>
+    readonly terminate: (
+      request: TerminateRequest
+    ) => Effect.Effect<{ readonly terminated: number }, TargetError>
     readonly resume: (runId: string) => Effect.Effect<void, TargetError>
     readonly retry: (runId: string) => Effect.Effect<void, TargetError>
     readonly remove: (runId: string) => Effect.Effect<void, TargetError>

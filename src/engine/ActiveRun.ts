@@ -114,6 +114,8 @@ export class ActiveRun {
   handedOver = false
   /** This process does not hold it any more: nothing of it may begin here. */
   lost = false
+  /** Somebody terminated it: that is why it is lost. */
+  terminated = false
   private unsaved: Array<NewTimers[number]> = []
 
   constructor(

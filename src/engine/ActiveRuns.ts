@@ -6,6 +6,7 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Elapsed from "../internal/Elapsed.js"
 import type {
   ClaimedRun,
@@ -14,7 +15,8 @@ import type {
   Json,
   RunStore,
   RunStoreError,
-  Woken
+  Woken,
+  WokenRun
 } from "../RunStore.js"
 import type { StepInFlight } from "../StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -101,6 +103,9 @@ export interface ActiveRuns {
 
 /** How many quiet turns a run between steps is given to reach its next step by itself. */
 const patience = 3
+
+/** How many histories that others have added to are read in one turn of the event loop. */
+const historiesAtOnce = 16
 
 /** How long the store may take to answer when runs are left behind. */
 const storeTimeout = Duration.seconds(5)
@@ -294,19 +299,43 @@ export const make = (options: {
     }
   }
 
-  const refresh = Effect.fnUntraced(function* (executor: number) {
-    for (const { held, wakeups } of yield* store.wokenRuns(executor)) {
+  /** Runs held here that were told something by another process which is not known here yet. */
+  const toldElsewhere = (told: ReadonlyArray<WokenRun>): ReadonlyArray<WokenRun> =>
+    told.filter(({ held, over, wakeups }) => {
       const driving = active.get(held.runId)
-      if (driving === undefined || driving.run.held.claim !== held.claim) continue
-      if (driving.run.wakeups >= wakeups) continue
-      const history = yield* Effect.option(store.history(held))
-      if (history._tag === "None") continue
-      suspension.woken(driving, {
-        ...held,
-        wakeups: history.value.wakeups,
-        at: clock.unsafeCurrentTimeMillis()
-      })
-      load(driving, history.value)
+      if (driving === undefined) return false
+      if (over !== true) {
+        return driving.run.held.claim === held.claim && driving.run.wakeups < wakeups
+      }
+      const at = clock.unsafeCurrentTimeMillis()
+      suspension.woken(driving, { ...held, wakeups, at, over })
+      return false
+    })
+
+  const takeIn = (held: Held, history: History) => {
+    const driving = active.get(held.runId)
+    // what it was told here meanwhile is known, and may be more
+    if (driving?.run.held.claim !== held.claim || driving.run.wakeups > history.wakeups) return
+    const at = clock.unsafeCurrentTimeMillis()
+    suspension.woken(driving, { ...held, wakeups: history.wakeups, at })
+    load(driving, history)
+  }
+
+  const refresh = Effect.fnUntraced(function* (executor: number) {
+    const told = toldElsewhere(yield* store.wokenRuns(executor))
+    for (let from = 0; from < told.length; from += historiesAtOnce) {
+      // what is under way here goes on in between
+      if (from > 0) yield* turn
+      const part = told.slice(from, from + historiesAtOnce).map(({ held }) => held)
+      const histories = yield* store.histories(part)
+      const seen: Array<WokenRun> = []
+      for (const [index, held] of part.entries()) {
+        const history = Option.getOrUndefined(histories[index] ?? Option.none())
+        if (history === undefined) continue
+        takeIn(held, history)
+        seen.push({ held, wakeups: history.wakeups })
+      }
+      yield* store.sawWakeups(seen)
     }
   })
 

@@ -28,6 +28,17 @@ export const stringify = (value: unknown): Either.Either<Json, NotJson> => {
   }
 }
 
+/**
+ * What a run that was terminated came to: interrupted, and beside that the reason, which no schema of
+ * a workflow reads.
+ */
+export const terminatedExit = (reason: string | undefined): Json =>
+  JSON.stringify({
+    _tag: "Failure",
+    cause: { _tag: "Interrupt", fiberId: { _tag: "None" } },
+    terminated: reason === undefined ? {} : { reason }
+  })
+
 /** The exit of an effect that succeeded with nothing: what a due timer answers. */
 export const exitVoid: Json = `{"_tag":"Success"}`
 

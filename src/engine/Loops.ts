@@ -2,16 +2,16 @@
  * What a Runner does all the time: claims runs, keeps its lease, wakes runs whose timer is due,
  * removes old ones.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../Dispatcher.js"
+import * as KeepGoing from "../internal/KeepGoing.js"
 import * as Machine from "../internal/Machine.js"
 import { RunnerConfig } from "../RunnerConfig.js"
-import { type Pruned, RunStore, type RunStoreError } from "../RunStore.js"
+import { RunStore, type RunStoreError } from "../RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import { turn } from "./Turn.js"
 
@@ -27,44 +27,39 @@ const claimBytes = 4 * 1024 * 1024
 /** setTimeout's limit. */
 const maxSleepMillis = 2 ** 31 - 1
 
-/** Whatever goes wrong, a loop goes on. */
-const onError = (what: string) => (cause: Cause.Cause<RunStoreError>) =>
-  Cause.isInterruptedOnly(cause)
-    ? Effect.interrupt
-    : Effect.zipRight(
-        Effect.logWarning(`${what} failed; trying again`, cause),
-        Effect.sleep("1 second")
-      )
-
 /** Claims runs whenever there is something to claim and room for it. */
 export const claims = (executor: () => number) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
     const store = yield* RunStore
     const { maxRunSize: maxRunBytes } = yield* RunnerConfig
-    while (true) {
-      yield* dispatcher.wanted.await
+    const claim = (limit: number, nothingWaits: () => void) => {
+      const workflows = dispatcher.claimable()
+      const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
+      const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
+      return Effect.flatMap(store.claim(claiming), (claimed) => {
+        const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
+        if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
+        else nothingWaits()
+        return dispatcher.begin(claimed)
+      })
+    }
+    const claims = Effect.suspend(() => {
       dispatcher.wanted.unsafeClose()
       const workflows = dispatcher.claimable()
-      if (workflows.length === 0) continue
-      const claim = (limit: number, nothingWaits: () => void) => {
-        const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
-        const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
-        return Effect.flatMap(store.claim(claiming), (claimed) => {
-          const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
-          if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
-          else nothingWaits()
-          return dispatcher.begin(claimed)
-        })
-      }
-      yield* dispatcher.reserve(claimBatch, claim).pipe(
+      if (workflows.length === 0) return Effect.void
+      return dispatcher.reserve(claimBatch, claim)
+    })
+    const round = Effect.zipRight(
+      dispatcher.wanted.await,
+      claims.pipe(
         // claimed is begun, or given back; and what comes after it was read is told when it is begun
         Effect.withMaxOpsBeforeYield(Number.POSITIVE_INFINITY),
         Effect.uninterruptible,
-        Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen())),
-        Effect.catchAllCause(onError("claiming runs"))
+        Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen()))
       )
-    }
+    )
+    return yield* KeepGoing.forever("claiming runs", round)
   })
 
 /**
@@ -109,17 +104,14 @@ export const leases = (options: {
       // the clock may have been moved: look at the timers again
       options.timers.unsafeOpen()
     })
-    while (true) {
-      const renewed = yield* Effect.as(tick, true).pipe(
-        Effect.catchAllCause((cause) => Effect.as(onError("renewing the lease")(cause), false))
-      )
-      if (!renewed) continue
-      yield* Effect.catchAllCause(warnOfUnknown, onError("looking at pending runs"))
-      yield* Effect.raceFirst(
-        Effect.sleep(Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis))),
-        lease.wanted.await
-      )
-    }
+    const between = Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis))
+    const warn = warnOfUnknown.pipe(
+      Effect.catchAllCause((cause) => Effect.logWarning("looking at pending runs failed", cause))
+    )
+    const pause = Effect.raceFirst(Effect.sleep(between), lease.wanted.await)
+    const round = Effect.all([tick, warn, pause], { discard: true })
+    // a lease that is to lapse is not waited for
+    return yield* KeepGoing.forever("renewing the lease", round, Duration.min(between, "1 second"))
   })
 
 /** At most so many runs are removed in one transaction: each takes a tenth of a millisecond. */
@@ -139,20 +131,52 @@ export const retention = Effect.gen(function* () {
   if (kept.olderThanMillis === undefined && kept.keep === undefined) return
   const sweep = Effect.gen(function* () {
     let removed = 0
-    let cursor: Pruned["cursor"]
-    do {
-      const part = yield* store.prune({ ...kept, limit: removals, cursor })
+    let more = true
+    while (more) {
+      const part = yield* store.prune({ ...kept, limit: removals })
       removed += part.removed
-      cursor = part.cursor
+      more = part.more
       // whoever else wants to write comes in between
       yield* turn
-    } while (cursor !== undefined)
+    }
     if (removed > 0) {
       yield* Effect.logDebug("old runs removed").pipe(Effect.annotateLogs({ runs: removed }))
     }
     yield* Effect.sleep(betweenSweeps)
   })
-  yield* Effect.forever(Effect.catchAllCause(sweep, onError("removing old runs")))
+  yield* KeepGoing.forever("removing old runs", sweep)
+})
+
+/** The longest time between two looks at the signals without a run. */
+const longestExpiry = Duration.days(1)
+
+/** Forgets signals whose run never came; ends at once if none ever are. */
+export const expiry = Effect.gen(function* () {
+  const store = yield* RunStore
+  const { signalRetention } = yield* RunnerConfig
+  if (!Duration.isFinite(signalRetention)) return
+  const olderThanMillis = Duration.toMillis(signalRetention)
+  const between = Duration.clamp(signalRetention, {
+    minimum: betweenSweeps,
+    maximum: longestExpiry
+  })
+  const sweep = Effect.gen(function* () {
+    let removed = 0
+    let more = true
+    while (more) {
+      const part = yield* store.expire({ olderThanMillis, limit: removals })
+      removed += part.removed
+      more = part.more
+      yield* turn
+    }
+    if (removed > 0) {
+      yield* Effect.logInfo("signals removed whose run was never started").pipe(
+        Effect.annotateLogs({ signals: removed })
+      )
+    }
+    yield* Effect.sleep(between)
+  })
+  yield* KeepGoing.forever("removing signals without a run", sweep)
 })
 
 /** Wakes runs whose timer is due. One fiber for all of them: sleeping runs are rows. */
@@ -168,7 +192,7 @@ export const timers = (latch: Effect.Latch) =>
       const sleep = Effect.sleep(Duration.millis(Math.min(remaining, maxSleepMillis)))
       yield* Effect.raceFirst(sleep, latch.await)
     })
-    yield* Effect.forever(Effect.catchAllCause(round, onError("waking runs")))
+    return yield* KeepGoing.forever("waking runs", round)
   })
 
 /** Tells the timer loop of timers that are earlier than the one it sleeps for. */
@@ -176,7 +200,8 @@ export const nudges = (latch: Effect.Latch) =>
   Effect.gen(function* () {
     const store = yield* RunStore
     const changes = yield* store.changes
-    yield* Effect.forever(
+    yield* KeepGoing.forever(
+      "looking at timers",
       Effect.map(changes.take, (change) => {
         if (change.foreign || change.wakeAt !== undefined) latch.unsafeOpen()
       })

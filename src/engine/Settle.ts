@@ -46,12 +46,14 @@ const write = (run: ActiveRun, verdict: Verdict, options: SettleOptions) => {
     case "Forget":
       return Effect.succeed<Settled>("over")
     case "Drop":
-      return Effect.as(
-        Effect.logWarning("run lost to another executor; its fiber was interrupted here"),
-        "over" as Settled
-      )
+      return Effect.as(logLost(run), "over" as Settled)
   }
 }
+
+const logLost = ({ terminated }: ActiveRun) =>
+  terminated
+    ? Effect.logInfo("run terminated; its fiber was interrupted here")
+    : Effect.logWarning("run lost to another executor; its fiber was interrupted here")
 
 const complete = (
   run: ActiveRun,
@@ -135,7 +137,10 @@ const unsettled = (
   const error = Option.getOrUndefined(Cause.failureOption(cause))
   switch (error?._tag) {
     case "RunLost":
-      return Effect.as(Effect.logWarning("run lost to another executor", cause), "over")
+      return Effect.as(
+        run.terminated ? logLost(run) : Effect.logWarning("run lost to another executor", cause),
+        "over"
+      )
     case "GivenUp":
       return Effect.as(Effect.logError("the run's state was not written", cause), "over")
     case undefined:

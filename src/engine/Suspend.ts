@@ -155,8 +155,9 @@ export const make = (options: {
       })
     })
 
-  const woken = (driving: Driving, { at, claim, wakeups }: Woken) => {
+  const woken = (driving: Driving, { at, claim, over, wakeups }: Woken) => {
     const { pass, run } = driving
+    if (over === true && claim > run.held.claim) run.terminated = true
     if (pass?.ended !== undefined) return
     if (claim > run.held.claim) return options.end(driving, { _tag: "lost" })
     if (claim < run.held.claim) return

@@ -26,7 +26,7 @@ import { RunStore } from "../RunStore.js"
 
 /**
  * - `runs:read`: see workflows, runs and their steps.
- * - `runs:write`: start runs, and interrupt, resume or signal them. Does not imply `runs:read`.
+ * - `runs:write`: start runs, and interrupt, terminate, resume or signal them. Does not imply `runs:read`.
  * - `admin`: all of it, and what concerns the executor itself.
  */
 export type Scope = "runs:read" | "runs:write" | "admin"
@@ -72,7 +72,15 @@ const undecided = () =>
 // ---------------------------------------------------------------------------------------------
 
 /** What may be done with a run. */
-export type Action = "start" | "read" | "interrupt" | "resume" | "signal" | "retry" | "delete"
+export type Action =
+  | "start"
+  | "read"
+  | "interrupt"
+  | "terminate"
+  | "resume"
+  | "signal"
+  | "retry"
+  | "delete"
 
 export interface AccessRequest {
   readonly principal: Principal["Type"]

@@ -18,10 +18,12 @@ import {
   ExecutorView,
   InvalidCursor,
   InvalidPayload,
+  InvalidReason,
   InvalidSignal,
   maxPageSize,
   NotRetryable,
   RunCounts,
+  RunFinished,
   RunNotFinished,
   RunNotFound,
   RunStatusSchema,
@@ -199,6 +201,21 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addError(RunNotFound, { status: 404 })
       .annotateContext(needs("runs:write", "interrupt"))
       .annotate(OpenApi.Summary, "End a run")
+  )
+  .add(
+    HttpApiEndpoint.post("terminate")`/runs/${runId}/terminate`
+      .setPayload(
+        Schema.Struct({
+          reason: Schema.optional(Schema.String),
+          children: Schema.optional(Schema.Boolean)
+        })
+      )
+      .addSuccess(Schema.Struct({ runId: Schema.String, terminated: Schema.Int }), { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .addError(InvalidReason, { status: 400 })
+      .addError(RunFinished, { status: 409 })
+      .annotateContext(needs("runs:write", "terminate"))
+      .annotate(OpenApi.Summary, "End a run at once, without compensations")
   )
   .add(
     HttpApiEndpoint.post("resume")`/runs/${runId}/resume`

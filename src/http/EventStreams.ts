@@ -4,6 +4,7 @@
  * Readers go on all through a drain, and are ended when the Runner has stopped or the server is
  * released, whichever comes first.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,6 +14,7 @@ import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../Dispatcher.js"
 import { type Event, Events } from "../Events.js"
+import * as KeepGoing from "../internal/KeepGoing.js"
 import type { RunnerState } from "../RunnerState.js"
 import { isFinal, RunStore } from "../RunStore.js"
 import { Runs, type RunWithStepsView } from "../Runs.js"
@@ -56,7 +58,12 @@ export const make = Effect.gen(function* () {
     if (current === "stopped") readers.end()
   }
   yield* state.changes.pipe(
-    Stream.runForEach((current) => Effect.sync(() => sayState(current))),
+    Stream.runForEach((current) =>
+      Effect.catchAllDefect(
+        Effect.sync(() => sayState(current)),
+        (defect) => Effect.logError("the executor's state was not told", Cause.die(defect))
+      )
+    ),
     Effect.forkScoped
   )
   const end = Effect.map(SubscriptionRef.get(state), (current) => {
@@ -159,7 +166,10 @@ const makeOthers = (events: Events["Type"], readers: Readers.EventReaders) =>
         // every reader ask the store at each of its commits
         yield* Effect.sleep(Duration.millis(50 + readers.ofRuns()))
       })
-      yield* Effect.forkIn(Effect.interruptible(Effect.forever(round)), scope)
+      yield* Effect.forkIn(
+        Effect.interruptible(KeepGoing.forever("looking for what others executed", round)),
+        scope
+      )
     })
     return {
       foreignAt: () => foreignAt,

@@ -98,6 +98,11 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handle("interrupt", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
       )
+      .handle("terminate", ({ path: { runId }, payload }) =>
+        orNotAvailable(
+          Effect.map(runs.terminate({ ...payload, runId }), (ended) => ({ runId, ...ended }))
+        )
+      )
       .handle("resume", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.resume(runId), { runId }))
       )

@@ -121,6 +121,13 @@ export const observe = (store: Store, publish: Publish, clock: Clock.Clock): Sto
       }),
     wake: (runId) => Effect.tap(store.wake(runId), tellIfWoken(runId)),
     requestInterrupt: (runId) => Effect.tap(store.requestInterrupt(runId), tellIfWoken(runId)),
+    terminate: (options) =>
+      Effect.map(store.terminate(options), (answer) => {
+        if (answer._tag === "Done") {
+          for (const run of answer.runs) tellRun(run.runId, run.workflow, "interrupted")
+        }
+        return answer
+      }),
     retry: (options) =>
       Effect.tap(store.retry(options), ({ _tag }) =>
         _tag === "Done" ? tellPending(options.runId) : Effect.void

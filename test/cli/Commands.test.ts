@@ -206,6 +206,12 @@ describe("runs", () => {
         const kept = yield* runs("delete", runId)
         expect(kept).toMatchObject({ code: 1, out: "" })
         expect(kept.err).toContain("is suspended; only a run that is over can be deleted")
+        const ended = yield* runs("terminate", runId, "--children", "--reason", "not needed")
+        expect(ended).toMatchObject({ code: 0, out: "terminated\n", err: "" })
+        expect((yield* runs("show", runId)).out).toContain("terminated: not needed")
+        const over = yield* runs("terminate", runId)
+        expect(over).toMatchObject({ code: 1, out: "" })
+        expect(over.err).toContain("is interrupted; only a run that is not over can be terminated")
       }),
     60_000
   )

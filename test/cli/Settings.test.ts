@@ -54,6 +54,7 @@ describe("Settings", () => {
         MAX_VALUE_SIZE: "4096",
         RETENTION: "30 days",
         RETENTION_COUNT: "0",
+        SIGNAL_RETENTION: "2 days",
         LOG_LEVEL: "debug",
         LOG_FORMAT: "Pretty"
       })
@@ -73,6 +74,7 @@ describe("Settings", () => {
       expect(Duration.toMillis(read.runner.stopTimeout)).toBe(120_000)
       expect(Duration.toMillis(read.runner.leaseDuration)).toBe(1_000)
       expect(Duration.toDays(read.runner.retention)).toBe(30)
+      expect(Duration.toDays(read.runner.signalRetention)).toBe(2)
       // blanks may be part of a secret
       expect(read.authSecret?.map(Redacted.value)).toEqual([" with blanks "])
     })
@@ -91,6 +93,7 @@ describe("Settings", () => {
         ["MAX_VALUE_SIZE", ["0", "1023", "1.5", "2 MiB", "536870913"]],
         ["RETENTION", ["0", "30", "999 millis", "infinity"]],
         ["RETENTION_COUNT", ["-1", "1.5", "all"]],
+        ["SIGNAL_RETENTION", ["0", "7", "999 millis", "infinity"]],
         ["LOG_LEVEL", ["loud"]],
         ["LOG_FORMAT", ["xml"]]
       ]

@@ -215,6 +215,17 @@ describe("a result", () => {
       })
   )
 
+  it.scopedLive("of a run that is terminated fails as such, and the run is over then", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const runId = yield* client.start(Order, { id: "1", ends: "when approved" })
+      expect(yield* client.terminate(runId, { reason: "a test" })).toEqual({ terminated: 1 })
+      assert.instanceOf(yield* Effect.flip(client.result(Order, runId)), Client.RunInterrupted)
+      expect((yield* client.get(runId)).error).toMatchObject({ reason: "a test" })
+      expect(yield* Effect.flip(client.terminate(runId))).toMatchObject({ _tag: "RunFinished" })
+    })
+  )
+
   it.scopedLive("of another workflow, or of no run, is not found", () =>
     Effect.gen(function* () {
       const { client } = yield* serve
@@ -509,7 +520,13 @@ describe("a request", () => {
         _tag: "InvalidPayload",
         message: expect.stringMatching(/Expected string, actual 1/)
       })
-      for (const request of [client.get("x"), client.interrupt("x"), client.resume("x")]) {
+      const requests = [
+        client.get("x"),
+        client.interrupt("x"),
+        client.resume("x"),
+        client.terminate("x", { children: true })
+      ]
+      for (const request of requests as ReadonlyArray<Effect.Effect<unknown, unknown>>) {
         expect(yield* Effect.flip(request)).toMatchObject({ _tag: "RunNotFound", runId: "x" })
       }
       const target = { runId: yield* client.start(Order, { id: "1" }) }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { RunStore } from "../../src/RunStore.js"
 import { exitOf, layerMemory, noted, pass, register, textWorkflow } from "./support.js"
 
@@ -23,7 +24,7 @@ describe("runs that are over", () => {
       const { completed } = yield* runs(3)
       yield* pass("10000 days")
       assert.strictEqual(yield* completed, 3)
-    }).pipe(Effect.scoped, Effect.provide(layerMemory()))
+    }).pipe(Effect.scoped, Effect.provide(layerMemory({ signalRetention: "10001 days" })))
   )
 
   it.effect("are removed once they are old, however many there are", () =>
@@ -45,5 +46,49 @@ describe("runs that are over", () => {
       const left = (yield* store.list({ limit: 9 })).runs.map(({ runId }) => runId)
       assert.deepStrictEqual(left, ids.slice(-2).reverse())
     }).pipe(Effect.scoped, Effect.provide(layerMemory({ retentionCount: 2 })))
+  )
+})
+
+describe("a signal without a run", () => {
+  const early = Effect.gen(function* () {
+    const store = yield* RunStore
+    yield* store.signal({ runId: "a", name: "Approval", exit: "1" })
+    /** Whether it is there for the run, which is created now. */
+    return Effect.gen(function* () {
+      const { held } = Option.getOrThrow(
+        Option.fromNullable(
+          (yield* store.create(
+            { runId: "a", workflow: "W", payload: "{}" },
+            (yield* store.executors)[0]?.id
+          )).claimed
+        )
+      )
+      return (yield* store.history(held)).signals.length === 1
+    })
+  })
+
+  it.effect("is kept for 7 days, where nothing else is said", () =>
+    Effect.gen(function* () {
+      const isThere = yield* early
+      yield* pass("6 days")
+      assert.isTrue(yield* isThere)
+    }).pipe(Effect.scoped, Effect.provide(layerMemory()))
+  )
+
+  it.effect("is gone a day after that at the latest", () =>
+    Effect.gen(function* () {
+      const isThere = yield* early
+      for (let day = 0; day < 9; day++) yield* pass("1 day")
+      assert.isFalse(yield* isThere)
+    }).pipe(Effect.scoped, Effect.provide(layerMemory()))
+  )
+
+  it.effect("is kept for as long as was said", () =>
+    Effect.gen(function* () {
+      const isThere = yield* early
+      yield* pass("1 hour")
+      yield* pass("2 hours")
+      assert.isFalse(yield* isThere)
+    }).pipe(Effect.scoped, Effect.provide(layerMemory({ signalRetention: "1 hour" })))
   )
 })

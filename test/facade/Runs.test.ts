@@ -81,6 +81,15 @@ describe.each([
     })
   })
 
+  it("can be terminated, and rejects as interrupted; then it is over", async () => {
+    const executor = await started(make())
+    const runId = await executor.submit(Order, { id: "1", ends: "when approved" })
+    const result = rejection(executor.result(Order, runId))
+    expect(await executor.terminate(runId, { reason: "a test" })).toEqual({ terminated: 1 })
+    expect(await result).toBeInstanceOf(WorkflowExecutor.RunInterrupted)
+    expect(await rejection(executor.terminate(runId))).toMatchObject({ _tag: "RunFinished" })
+  })
+
   it("takes a signal, by its id or by a token", async () => {
     const executor = await started(make())
     const byId = await executor.submit(Order, { id: "1", ends: "when approved" })
@@ -147,6 +156,7 @@ describe("what cannot be done", () => {
       executor.result(Order, "none"),
       executor.poll(Order, "none"),
       executor.interrupt("none"),
+      executor.terminate("none"),
       executor.resume("none"),
       executor.signal(Approval, { runId: "none" }, date),
       executor.result(Tick, runId)

@@ -66,12 +66,19 @@ const scopeOf = ({ needs, path }: Endpoint): Access.Scope => {
 
 const start = (id: string) => ({ workflow: "Order", payload: { id } })
 
-/** Ends the pending run so that everything can be done with it. */
+/**
+ * Ends the pending run so that everything can be done with it; one that it has started is not over,
+ * and may be terminated with it.
+ */
 const fail = (store: RunStore["Type"]) =>
   Effect.gen(function* () {
     const executor = yield* store.register({ host: "test", pid: 1, leaseMillis: 60_000 })
     const runs = yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
-    for (const { held } of runs) yield* store.complete({ held, status: "failed", exit: "0" })
+    for (const { held } of runs) {
+      const parent = { runId: held.runId, awaits: false }
+      yield* store.create({ runId: "child", workflow: "Child", payload: "{}", parent })
+      yield* store.complete({ held, status: "failed", exit: "0" })
+    }
   })
 
 /** The server, with a failed run in it, and requests to an endpoint of which only the head is read. */
@@ -96,7 +103,7 @@ const serveRun = Effect.fnUntraced(function* (
             signal,
             headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
             ...(endpoint.method === "POST"
-              ? { body: JSON.stringify({ ...start("2"), value: true }) }
+              ? { body: JSON.stringify({ ...start("2"), value: true, children: true }) }
               : {})
           })
           // what has no end, such as events, is not refused

@@ -250,6 +250,7 @@ describe("a run", () => {
         yield* get("/runs/nope"),
         yield* get("/runs/%zz"),
         yield* post("/runs/nope/interrupt"),
+        yield* post("/runs/nope/terminate"),
         yield* post("/runs/nope/resume"),
         yield* post("/runs/nope/signals/Approval", { value: true })
       ]) {
@@ -274,6 +275,51 @@ describe("a run", () => {
       })
       assert.strictEqual((yield* post("/runs/r1/interrupt")).status, 202)
       assert.strictEqual((yield* post("/runs/r1/resume")).status, 202)
+    })
+  )
+})
+
+describe("a run that is terminated", () => {
+  it.scopedLive("says why, and how many ended with it; then it is over", () =>
+    Effect.gen(function* () {
+      const { get, post, store } = yield* serve()
+      yield* store.create({ runId: "r1", workflow: "Gone", payload: "{}" })
+      const parent = { runId: "r1", awaits: true }
+      yield* store.create({ runId: "r2", workflow: "Gone", payload: "{}", parent })
+      const ended = yield* post("/runs/r1/terminate", { reason: "a duplicate", children: true })
+      assert.strictEqual(ended.status, 202)
+      assert.deepStrictEqual(ended.body, { runId: "r1", terminated: 2 })
+      for (const runId of ["r1", "r2"]) {
+        const { body } = yield* get(`/runs/${runId}`)
+        assert.strictEqual(body.status, "interrupted")
+        assert.deepStrictEqual(body.error, {
+          _tag: "Interrupted",
+          message: "terminated: a duplicate",
+          reason: "a duplicate"
+        })
+      }
+      const again = yield* post("/runs/r1/terminate")
+      assert.strictEqual(again.status, 409)
+      assert.strictEqual(again.body._tag, "RunFinished")
+      assert.strictEqual((yield* post("/runs/r1/retry")).status, 409)
+    })
+  )
+
+  it.scopedLive("needs no body, and refuses one that it does not know", () =>
+    Effect.gen(function* () {
+      const { get, post, store } = yield* serve()
+      yield* store.create({ runId: "r1", workflow: "Gone", payload: "{}" })
+      const long = yield* post("/runs/r1/terminate", { reason: "x".repeat(1_001) })
+      assert.deepInclude(long.body, { _tag: "InvalidReason" })
+      for (const body of [{ reason: 1 }, { children: "yes" }]) {
+        assert.strictEqual((yield* post("/runs/r1/terminate", body)).status, 400)
+      }
+      assert.strictEqual(long.status, 400)
+      assert.strictEqual((yield* post("/runs/r1/terminate")).status, 202)
+      assert.deepStrictEqual((yield* get("/runs/r1")).body.error, {
+        _tag: "Interrupted",
+        message: "terminated"
+      })
     })
   )
 })
@@ -617,6 +663,7 @@ describe("every answer", () => {
           find: () => failing,
           findWithSteps: () => failing,
           create: () => failing,
+          terminate: () => failing,
           wake: () => failing,
           requestInterrupt: () => failing
         })
@@ -626,6 +673,7 @@ describe("every answer", () => {
         yield* get("/runs/x"),
         yield* post("/runs", start("1")),
         yield* post("/runs/x/interrupt"),
+        yield* post("/runs/x/terminate"),
         yield* post("/runs/x/resume"),
         yield* post("/runs/x/signals/y", { value: 1 })
       ]) {
@@ -633,7 +681,7 @@ describe("every answer", () => {
         assert.strictEqual(body._tag, "StoreNotAvailable")
         assert.notInclude(text, "SELECT")
       }
-      assert.strictEqual(logs.filter((line) => line.includes("database is locked")).length, 6)
+      assert.strictEqual(logs.filter((line) => line.includes("database is locked")).length, 7)
     })
   )
 

@@ -13,8 +13,10 @@ import { keeping } from "./conformance/keeping.js"
 import { leases } from "./conformance/leases.js"
 import { model } from "./conformance/model.js"
 import { queries } from "./conformance/queries.js"
+import { signals } from "./conformance/signals.js"
 import { steps } from "./conformance/steps.js"
 import { suspension } from "./conformance/suspension.js"
+import { terminating } from "./conformance/terminating.js"
 import { wakeUps } from "./conformance/wakeUps.js"
 
 /** `layer` gives each test a store of its own, empty. */
@@ -30,6 +32,8 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     leases(layer)
     crashes(layer)
     finished(layer)
+    terminating(layer)
+    signals(layer)
     queries(layer)
     bytes(layer)
     changes(layer)

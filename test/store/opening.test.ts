@@ -150,7 +150,7 @@ describe("migrating", () => {
   it.effect("adds what is new to a database of an older version", () =>
     Effect.gen(function* () {
       yield* migrate(migrations)
-      yield* migrate({ ...migrations, "0999_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...migrations, "9999_more": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
   )

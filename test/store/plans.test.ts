@@ -35,8 +35,21 @@ const everything = Effect.gen(function* () {
   const again = yield* begin(yield* register, "again")
   yield* store.complete({ held: again.held, status: "failed", exit: "0" })
   yield* store.retry({ runId: "again", forget: ["point"] })
+  yield* store.create(aRun("below", { parent: { runId: "again", awaits: true } }))
+  yield* store.terminate({ runId: "again", exit: "0", children: true })
   yield* store.remove("again")
-  yield* store.prune({ olderThanMillis: 0, keep: 0, limit: 9 })
+  const mother = yield* begin(yield* register, "mother")
+  const parent = { runId: "mother", awaits: false }
+  const spared = yield* begin(yield* register, "spared", { parent })
+  yield* store.complete({ held: spared.held, status: "failed", exit: "0" })
+  yield* store.prune({ olderThanMillis: -1, keep: 0, limit: 9 })
+  yield* store.complete({ held: mother.held, status: "failed", exit: "0" })
+  yield* store.remove("mother")
+  yield* store.signal({ runId: "nobody", name: "early", exit: "1" })
+  yield* store.signal({ runId: "old", name: "late", exit: "1" })
+  yield* store.expire({ olderThanMillis: -1, limit: 9 })
+  yield* store.histories([run.held])
+  yield* store.sawWakeups([{ held: run.held, wakeups: 1 }])
   yield* store.counts
   yield* store.oldestPending
   yield* store.findWithSteps("old")
@@ -69,7 +82,8 @@ const manyAtOnce = Effect.gen(function* () {
 const small =
   /^(workflow_executors|workflow_executor_migrations|workflow_counts|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
-const walked = /USING (COVERING )?INDEX workflow_runs_(pending|timers)$/
+const walked =
+  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended)|workflow_signals_early|workflow_removed_at)$/
 
 const scans = (detail: string) => {
   const scanned = /^SCAN (.+)/.exec(detail)?.[1]

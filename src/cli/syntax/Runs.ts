@@ -71,6 +71,23 @@ const interruptCommand = Cli.make("interrupt", { ...target, run: runId }, ({ run
   runsCommands(({ interrupt }) => interrupt(options, run))
 ).pipe(Cli.withDescription("Asks for a run's interrupt: its compensations are executed."))
 
+const terminateCommand = Cli.make(
+  "terminate",
+  {
+    ...target,
+    reason: optionalText("reason", "Why, to be read with the run; at most 1,000 characters"),
+    children: Options.boolean("children").pipe(
+      Options.withDescription("Also the runs that it started, and those that these did")
+    ),
+    run: runId
+  },
+  ({ run, ...options }) => runsCommands(({ terminate }) => terminate(options, run))
+).pipe(
+  Cli.withDescription(
+    "Ends a run at once, whoever holds it, without compensations: one that would never end. It cannot be retried."
+  )
+)
+
 const resumeCommand = Cli.make("resume", { ...target, run: runId }, ({ run, ...options }) =>
   runsCommands(({ resume }) => resume(options, run))
 ).pipe(Cli.withDescription("Wakes a suspended run."))
@@ -115,6 +132,7 @@ export const runsCommand = Cli.make("runs").pipe(
     startRunCommand,
     watchCommand,
     interruptCommand,
+    terminateCommand,
     resumeCommand,
     retryCommand,
     deleteCommand,

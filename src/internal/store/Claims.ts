@@ -1,14 +1,23 @@
 /** Who holds a run: claiming, giving back, taking over. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { ClaimedRun, ClaimOptions, Held, History, Json, NewTimers } from "../../RunStore.js"
+import type * as Option from "effect/Option"
+import type {
+  ClaimedRun,
+  ClaimOptions,
+  Held,
+  History,
+  Json,
+  NewTimers,
+  WokenRun
+} from "../../RunStore.js"
 import { RunLost } from "../../RunStore.js"
 import * as Crashes from "./Crashes.js"
 import * as Histories from "./History.js"
 import type { TraceRow } from "./Rows.js"
 import { toTrace } from "./Rows.js"
 import type { Sql } from "./Sql.js"
-import { atOnce } from "./Sql.js"
+import { inSnapshot } from "./Sql.js"
 import * as Timers from "./Timers.js"
 import type { Operation, Transaction } from "./Write.js"
 
@@ -162,7 +171,8 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
 export const read =
   (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
-    atOnce(sql)(
+    inSnapshot(
+      sql,
       Effect.gen(function* () {
         const rows: Array<{ readonly row: ClaimedRow; readonly taken: Taken }> = []
         for (const one of taken) {
@@ -219,6 +229,40 @@ export const history =
       const signals = yield* Histories.signalsOf(transaction, [row.run_id])
       return yield* Histories.read(transaction, row, signals)
     })
+
+const selectHeld = `SELECT ${Histories.claimedColumns} FROM workflow_runs WHERE ${isHeld}`
+
+/** As `history`, but that its holder knows of it is written apart, and not while others wait. */
+export const histories =
+  (runs: ReadonlyArray<Held>) =>
+  (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
+    inSnapshot(
+      sql,
+      Effect.gen(function* () {
+        const signals = yield* Histories.signalsOf(
+          sql,
+          runs.map(({ runId }) => runId)
+        )
+        return yield* Effect.forEach(runs, ({ claim, key }) =>
+          Effect.flatMap(sql.rows<Histories.Claimed>(selectHeld, [key, claim]), ([row]) =>
+            row === undefined
+              ? Effect.succeedNone
+              : Effect.asSome(Histories.read(sql, row, signals))
+          )
+        )
+      })
+    )
+
+const sawOfRun = `UPDATE workflow_runs SET seen_wakeups = max(seen_wakeups, ?) WHERE ${isHeld}`
+
+export const sawWakeups =
+  (runs: ReadonlyArray<WokenRun>): Operation<void> =>
+  (transaction) =>
+    Effect.forEach(
+      runs,
+      ({ held, wakeups }) => transaction.changes(sawOfRun, [wakeups, held.key, held.claim]),
+      { discard: true }
+    )
 
 const giveBack = "status = 'pending', executor = NULL, claim = claim + 1"
 

@@ -3,6 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
+import { wasTerminated } from "./Terminate.js"
 import type { Operation, Transaction } from "./Write.js"
 
 const selectRun = "SELECT id, run_id, status, compensated FROM workflow_runs WHERE run_id = ?"
@@ -59,7 +60,7 @@ const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
 const beginAgain = `
   UPDATE workflow_runs SET
     status = 'pending', exit = NULL, cause = NULL, compensated = NULL, completed_at = NULL,
-    executor = NULL, interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
+    spared = NULL, executor = NULL, interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
     wakeups = wakeups + 1, crashes = 0
   WHERE id = ?`
 
@@ -78,6 +79,9 @@ export const retry =
       const { id, status } = run
       if (status !== "failed" && status !== "interrupted") {
         return { _tag: "Refused", status, because: "status" }
+      }
+      if (run.compensated === wasTerminated) {
+        return { _tag: "Refused", status, because: "terminated" }
       }
       // of a run that ended before this was noted it is not known
       if (run.compensated !== 0) return { _tag: "Refused", status, because: "compensated" }
@@ -111,14 +115,31 @@ const deleteSignals = "DELETE FROM workflow_signals WHERE run_id = ?"
 /** So that no other run is ever given this id, by which its holders of once write. */
 const keepId = "UPDATE workflow_ids SET last = ? WHERE id = 1 AND last < ?"
 
+const selectSpared = `
+  SELECT r.id FROM workflow_children c
+  CROSS JOIN workflow_runs r ON r.id = c.child
+  WHERE c.parent = ? AND r.spared IS NOT NULL`
+
+const spareNoMore = "UPDATE workflow_runs SET spared = NULL WHERE id = ?"
+
+/** What still comes for this run is not for another that is started under its id. */
+const noteRemoved = `
+  INSERT INTO workflow_removed (run_id, removed_at) VALUES (?, ?)
+  ON CONFLICT (run_id) DO UPDATE SET removed_at = excluded.removed_at`
+
+/** @returns how many of its children need to be spared no more */
 const removeRun = (
   transaction: Transaction,
   { id, run_id }: { readonly id: number; readonly run_id: string }
-): Effect.Effect<void, SqlError> =>
+): Effect.Effect<number, SqlError> =>
   Effect.gen(function* () {
+    const spared = yield* transaction.rows<{ readonly id: number }>(selectSpared, [id])
+    for (const child of spared) yield* transaction.changes(spareNoMore, [child.id])
+    yield* transaction.changes(noteRemoved, [run_id, transaction.now])
     for (const statement of deletions) yield* transaction.changes(statement, [id])
     yield* transaction.changes(deleteSignals, [run_id])
     yield* transaction.changes(keepId, [id, id])
+    return spared.length
   })
 
 export const remove =
@@ -137,50 +158,47 @@ export const remove =
     })
 
 /** Only what stands before the long JSON is read. */
-const selectOldest = `
-  SELECT id, run_id, status, created_at, completed_at FROM workflow_runs
-  WHERE id > ? ORDER BY id LIMIT ?`
+const selectEnded = `
+  SELECT id, run_id, completed_at FROM workflow_runs INDEXED BY workflow_runs_ended
+  WHERE completed_at IS NOT NULL AND spared IS NULL ORDER BY completed_at, id LIMIT ?`
 
-interface OldRow {
+interface EndedRow {
   readonly id: number
   readonly run_id: string
-  readonly status: RunStatus
-  readonly created_at: Millis
-  readonly completed_at: Millis | null
+  readonly completed_at: Millis
 }
 
 const selectFinished = `
-  SELECT sum(runs) AS runs FROM workflow_counts
-  WHERE status IN ('completed', 'failed', 'interrupted')`
+  SELECT sum(iif(status = 'spared', -runs, runs)) AS runs FROM workflow_counts
+  WHERE status IN ('completed', 'failed', 'interrupted', 'spared')`
+
+const spare = "UPDATE workflow_runs SET spared = 1 WHERE id = ?"
 
 /**
- * Goes through the runs from the oldest, and no further than there can be one to remove: a run is
- * over after it was created, so behind the first that is too young all are.
+ * From those that ended first, up to the first that is to be kept. One that has to stay because of
+ * its parent is not looked at again before that is removed: what this costs is what it removes.
  */
 export const prune =
-  ({ cursor, keep, limit, olderThanMillis }: Prune): Operation<Pruned> =>
+  ({ keep, limit, olderThanMillis }: Prune): Operation<Pruned> =>
   (transaction) =>
     Effect.gen(function* () {
       const [finished] = yield* transaction.rows<{ readonly runs: number }>(selectFinished)
       const before =
         olderThanMillis === undefined ? Number.NEGATIVE_INFINITY : transaction.now - olderThanMillis
-      let spared = cursor?.spared ?? 0
-      let excess = keep === undefined ? 0 : (finished?.runs ?? 0) - spared - keep
+      let excess = keep === undefined ? 0 : (finished?.runs ?? 0) - keep
       let removed = 0
-      const rows = yield* transaction.rows<OldRow>(selectOldest, [cursor?.after ?? 0, limit])
+      let freed = 0
+      const rows = yield* transaction.rows<EndedRow>(selectEnded, [limit])
       for (const row of rows) {
-        if (row.created_at >= before && excess <= 0) return { removed, cursor: undefined }
-        if (!isFinal(row.status)) continue
-        if (excess <= 0 && (row.completed_at ?? row.created_at) >= before) continue
+        if (row.completed_at >= before && excess <= 0) return { removed, more: freed > 0 }
         // what has to stay counts as gone, or newer ones would go in its place
         excess--
         if (yield* any(transaction, unfinishedParent, row.id)) {
-          spared++
+          yield* transaction.changes(spare, [row.id])
         } else {
-          yield* removeRun(transaction, row)
+          freed += yield* removeRun(transaction, row)
           removed++
         }
       }
-      const last = rows[limit - 1]
-      return { removed, cursor: last === undefined ? undefined : { after: last.id, spared } }
+      return { removed, more: rows.length === limit || freed > 0 }
     })

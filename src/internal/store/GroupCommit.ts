@@ -108,10 +108,17 @@ const drainQueue = (
       const writes = [...first, ...(yield* queue.clear)]
       for (const [index, part] of inTransactions(writes, largest).entries()) {
         if (index > 0) yield* nextTurn
-        yield* commit(part)
+        yield* Effect.catchAllCause(commit(part), (cause) => giveUp(part, cause))
       }
     }
   }).pipe(Effect.onInterrupt(() => Effect.map(queue.clear, failAll(closed))))
+
+/** A defect of ours ends no writer: those who wait are told, as far as they were not. */
+const giveUp = (writes: ReadonlyArray<Write>, cause: Cause.Cause<never>) =>
+  Effect.zipRight(
+    Effect.logError("a commit was not answered", cause),
+    Effect.sync(() => failAll(fromCause(cause, "write"))(writes))
+  )
 
 /** Commits writes together and answers their callers. Never fails: the callers have the error. */
 const committer = (options: {

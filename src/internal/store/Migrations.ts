@@ -1,7 +1,8 @@
 /**
  * The schema's history. Append-only: a released migration never changes, a new one is added.
  *
- * Indexes cover unfinished work only: a finished run leaves its primary key and its `run_id`.
+ * Indexes cover unfinished work only: a finished run leaves its primary key, its `run_id`, and where
+ * retention finds it.
  * In every table the small columns come first, for SQLite reads past what is before a column and
  * long JSON lies on pages of its own.
  */
@@ -145,6 +146,47 @@ const waitsInMemory = [
   "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
 ]
 
+/** Runs can be terminated; retention and signals without a run cost what is removed, and no more. */
+const endsAndUpkeep = [
+  // Who held a run that was terminated, and which claim is over: for holders in other processes.
+  `CREATE TABLE workflow_terminations (
+    executor INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    claim INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (executor, run)
+  ) STRICT, WITHOUT ROWID`,
+  "CREATE INDEX workflow_terminations_at ON workflow_terminations (at)",
+  // 1: over, and to stay until a run that started it goes; NULL: not so.
+  "ALTER TABLE workflow_runs ADD COLUMN spared INTEGER",
+  // What retention may look at, in the order in which it ended.
+  `CREATE INDEX workflow_runs_ended ON workflow_runs (completed_at)
+    WHERE completed_at IS NOT NULL AND spared IS NULL`,
+  "INSERT INTO workflow_counts (status, runs) VALUES ('spared', 0)",
+  `CREATE TRIGGER workflow_runs_spared AFTER UPDATE OF spared ON workflow_runs
+    WHEN old.spared IS NOT new.spared
+    BEGIN
+      UPDATE workflow_counts
+      SET runs = runs + (new.spared IS NOT NULL) - (old.spared IS NOT NULL)
+      WHERE status = 'spared';
+    END`,
+  `CREATE TRIGGER workflow_runs_spared_deleted AFTER DELETE ON workflow_runs
+    WHEN old.spared IS NOT NULL
+    BEGIN
+      UPDATE workflow_counts SET runs = runs - 1 WHERE status = 'spared';
+    END`,
+  // Signals that came before their run, until that is seen to be there.
+  `CREATE INDEX workflow_signals_early ON workflow_signals (received_at)
+    WHERE wakeup = 0`,
+  // Runs that were removed: a signal that still comes for one is not for the next of that id.
+  `CREATE TABLE workflow_removed (
+    run_id TEXT NOT NULL PRIMARY KEY,
+    removed_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`,
+  "CREATE INDEX workflow_removed_at ON workflow_removed (removed_at)"
+]
+
 /**
  * What kills its executor is told from what was only there: how many executors in a row have died
  * while the run was under way, without its getting anywhere.
@@ -161,5 +203,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_finished_runs": finishedRuns,
   "0003_waits_in_memory": waitsInMemory,
+  "0005_ends_and_upkeep": endsAndUpkeep,
   "0007_crashes": crashes
 }

@@ -15,7 +15,7 @@ import type { Database } from "./Database.js"
 import type { RunRow } from "./Rows.js"
 import { runColumns, toRun, wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
-import { atOnce, nextTurn } from "./Sql.js"
+import { inSnapshot, nextTurn } from "./Sql.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -30,7 +30,8 @@ const selectSteps = `
   WHERE run = ? ORDER BY started_at, position`
 
 export const findWithSteps = (runId: string) => (sql: Sql) =>
-  atOnce(sql)(
+  inSnapshot(
+    sql,
     Effect.flatMap(
       findRow(sql, runId),
       Option.match({
@@ -79,8 +80,10 @@ export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
   )
 
 const selectWoken = `
-  SELECT id, run_id, claim, wakeups FROM workflow_runs INDEXED BY workflow_runs_held
-  WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups`
+  SELECT id, run_id, claim, wakeups, 0 AS over FROM workflow_runs INDEXED BY workflow_runs_held
+  WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups
+  UNION ALL
+  SELECT run, run_id, claim, 0, 1 FROM workflow_terminations WHERE executor = ?`
 
 export const wokenRuns = (executor: number) => (sql: Sql) =>
   Effect.map(
@@ -89,11 +92,13 @@ export const wokenRuns = (executor: number) => (sql: Sql) =>
       readonly run_id: string
       readonly claim: number
       readonly wakeups: number
-    }>(selectWoken, [executor]),
+      readonly over: 0 | 1
+    }>(selectWoken, [executor, executor]),
     (rows): ReadonlyArray<WokenRun> =>
-      rows.map(({ id, run_id, claim, wakeups }) => ({
+      rows.map(({ id, run_id, claim, wakeups, over }) => ({
         held: { runId: run_id, key: id, claim },
-        wakeups
+        wakeups,
+        ...(over === 1 ? { over: true } : {})
       }))
   )
 
@@ -144,7 +149,7 @@ export const oldestPending = (sql: Sql) =>
   )
 
 const selectCounts = `
-  SELECT status, runs FROM workflow_counts
+  SELECT status, runs FROM workflow_counts WHERE status <> 'spared'
   UNION ALL SELECT 'pending', (
     SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_pending WHERE status = 'pending'
   )

@@ -84,14 +84,15 @@ export const inOneTurn = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effec
   )
 
 /** A savepoint is a read transaction of its own, or a part of the one that the caller is in. */
-export const atOnce =
-  (sql: Sql) =>
-  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | SqlError> =>
-    Effect.acquireUseRelease(
-      sql.rows("SAVEPOINT workflow_read"),
-      () => effect,
-      () => Effect.orDie(sql.rows("RELEASE workflow_read"))
-    )
+export const inSnapshot = <A, E>(
+  sql: Sql,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<A, E | SqlError> =>
+  Effect.acquireUseRelease(
+    sql.rows("SAVEPOINT workflow_read"),
+    () => effect,
+    () => Effect.orDie(sql.rows("RELEASE workflow_read"))
+  )
 
 /** One turn of the event loop; what is ready runs first. */
 export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {

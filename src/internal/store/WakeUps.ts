@@ -53,9 +53,12 @@ const logWoken = (transaction: Transaction, woken: ReadonlyArray<WokenRow>): voi
 const wakeRun = `
   UPDATE workflow_runs SET ${wakeUp} WHERE run_id = ? AND ${isUnfinished} ${returningWoken}`
 
+/** One for a run that was removed is dropped, until there is another run of that id. */
 const insertSignal = `
   INSERT INTO workflow_signals (run_id, name, exit, received_at, wakeup)
-  VALUES (?, ?, ?, ?, ifnull((SELECT wakeups + 1 FROM workflow_runs WHERE run_id = ?), 0))
+  SELECT ?, ?, ?, ?, ifnull((SELECT wakeups + 1 FROM workflow_runs WHERE run_id = ?), 0)
+  WHERE NOT EXISTS (SELECT 1 FROM workflow_removed WHERE run_id = ?)
+    OR EXISTS (SELECT 1 FROM workflow_runs WHERE run_id = ?)
   ON CONFLICT (run_id, name) DO NOTHING`
 
 export const signal =
@@ -63,7 +66,15 @@ export const signal =
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction
-      const inserted = yield* transaction.changes(insertSignal, [runId, name, exit, now, runId])
+      const inserted = yield* transaction.changes(insertSignal, [
+        runId,
+        name,
+        exit,
+        now,
+        runId,
+        runId,
+        runId
+      ])
       if (inserted === 0) return false
       logWoken(
         transaction,

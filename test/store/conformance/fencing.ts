@@ -39,6 +39,8 @@ const losses: Readonly<Record<string, Taken>> = {
       )
     ),
   "is suspended": (run) => suspend(run),
+  "was terminated": ({ held: { runId } }) =>
+    withStore((store) => store.terminate({ runId, exit: `"ended"`, children: false })),
   "is over": ({ held }) =>
     withStore((store) => store.complete({ held, status: "completed", exit: `"first"` }))
 }

@@ -210,11 +210,11 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       Effect.gen(function* () {
         const store = yield* RunStore
         let removed = 0
-        let part = yield* store.prune({ ...options, limit: 2 })
-        while (true) {
+        let more = true
+        while (more) {
+          const part = yield* store.prune({ ...options, limit: 2 })
           removed += part.removed
-          if (part.cursor === undefined) break
-          part = yield* store.prune({ ...options, limit: 2, cursor: part.cursor })
+          more = part.more
         }
         const { runs } = yield* store.list({ limit: 99 })
         return { removed, left: runs.map(({ runId }) => runId) }
@@ -261,6 +261,74 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           removed: 1,
           left: ["b", "c3", "c2", "c1", "parent"]
         })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect(
+      "by age is by when they ended: one that was made in the future holds up no other",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* RunStore
+          const executor = yield* register
+          yield* TestClock.setTime(1_000_000)
+          const ahead = yield* begin(executor, "ahead")
+          yield* store.complete({ held: ahead.held, status: "completed", exit: "1" })
+          yield* begin(executor, "made ahead")
+          yield* TestClock.setTime(0)
+          for (const runId of ["a", "b"]) yield* over(executor, runId)
+          yield* TestClock.setTime(101)
+          expect(yield* all({ olderThanMillis: 100 })).toEqual({
+            removed: 2,
+            left: ["made ahead", "ahead"]
+          })
+          yield* over(executor, "c")
+          expect(yield* all({ keep: 1 })).toEqual({ removed: 1, left: ["made ahead", "ahead"] })
+          yield* TestClock.setTime(1_000_101)
+          expect(yield* all({ olderThanMillis: 100 })).toEqual({ removed: 1, left: ["made ahead"] })
+        }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("looks at spared children again only when their parent is removed", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const parent = { runId: "parent", awaits: false }
+        const { held } = yield* begin(executor, "parent")
+        for (const runId of ["c1", "c2", "c3"]) yield* over(executor, runId, {}, parent)
+        yield* TestClock.adjust(100)
+        expect(yield* all({ olderThanMillis: 10 })).toMatchObject({ removed: 0 })
+        // none of them is in the way of what a part looks at
+        expect(yield* store.prune({ olderThanMillis: 10, limit: 2 })).toEqual({
+          removed: 0,
+          more: false
+        })
+        expect((yield* store.counts).failed).toBe(3)
+        yield* store.complete({ held, status: "completed", exit: "1" })
+        yield* TestClock.adjust(11)
+        expect(yield* all({ olderThanMillis: 10 })).toEqual({ removed: 4, left: [] })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("takes a spared child that was retried, or whose parent was removed by hand", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const parent = { runId: "parent", awaits: false }
+        const begun = yield* begin(executor, "parent")
+        for (const runId of ["c1", "c2"]) yield* over(executor, runId, {}, parent)
+        expect(yield* all({ keep: 0 })).toMatchObject({ removed: 0 })
+        // the parent waits to be mended
+        yield* suspend(begun, { cause: '"broken"' })
+        expect(yield* retry("c1")).toEqual({ _tag: "Done" })
+        const again = yield* claimOne(executor)
+        yield* TestClock.adjust(1)
+        yield* store.complete({ held: again.held, status: "failed", exit: "0" })
+        expect(yield* all({ keep: 0 })).toMatchObject({ removed: 0 })
+        yield* store.terminate({ runId: "parent", exit: "0", children: false })
+        yield* store.remove("parent")
+        expect(yield* all({ keep: 1 })).toEqual({ removed: 1, left: ["c1"] })
+        expect(yield* all({ keep: 0 })).toEqual({ removed: 1, left: [] })
+        expect(yield* store.counts).toMatchObject({ failed: 0, interrupted: 0 })
       }).pipe(Effect.provide(layer))
     )
 

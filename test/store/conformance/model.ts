@@ -16,6 +16,7 @@ interface ModelRun {
   claim: number
   wakeups: number
   wakeAt: number | undefined
+  terminated: boolean
   /** Who holds it, or keeps it in memory while it is suspended. */
   executor: number | undefined
   crashes: number
@@ -80,7 +81,7 @@ const command = FastCheck.oneof(
   {
     weight: 1,
     arbitrary: FastCheck.record({
-      type: FastCheck.constantFrom("retry" as const, "remove" as const),
+      type: FastCheck.constantFrom("retry" as const, "remove" as const, "terminate" as const),
       runId
     })
   },
@@ -186,6 +187,7 @@ const execute = (world: World, command: Command) =>
             claim: 0,
             wakeups: 0,
             wakeAt: undefined,
+            terminated: false,
             executor: undefined,
             crashes: 0
           }
@@ -233,11 +235,26 @@ const execute = (world: World, command: Command) =>
       case "retry": {
         const model = world.runs.get(command.runId)
         const answer = yield* store.retry({ runId: command.runId, forget: [] })
-        const failed = model?.status === "failed" || model?.status === "interrupted"
+        const failed =
+          (model?.status === "failed" || model?.status === "interrupted") && !model.terminated
         expect(answer._tag).toBe(model === undefined ? "NotFound" : failed ? "Done" : "Refused")
         if (model === undefined || !failed) return
         model.status = "pending"
         model.crashes = 0
+        model.wakeups++
+        return
+      }
+      case "terminate": {
+        const model = world.runs.get(command.runId)
+        const { runId } = command
+        const answer = yield* store.terminate({ runId, exit: "0", children: false })
+        const over = model !== undefined && isFinal(model.status)
+        expect(answer._tag).toBe(model === undefined ? "NotFound" : over ? "Refused" : "Done")
+        if (model === undefined || over) return
+        model.status = "interrupted"
+        model.terminated = true
+        model.executor = undefined
+        model.claim++
         model.wakeups++
         return
       }
