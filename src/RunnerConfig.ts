@@ -159,7 +159,11 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   maxWarmRuns: atLeast(0, "MAX_WARM_RUNS", defaults.maxWarmRuns),
   maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
   maxConcurrentBytes: atLeastOne("MAX_CONCURRENT_BYTES", defaults.maxConcurrentBytes),
-  maxRunSize: atLeast(1_024, "MAX_RUN_SIZE", defaults.maxRunSize),
+  maxRunSize: Variable.integer("MAX_RUN_SIZE", {
+    min: 1_024,
+    max: Number.MAX_SAFE_INTEGER,
+    allowed: "a whole number of bytes of 1024 or more"
+  }).pipe(Config.withDefault(defaults.maxRunSize)),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,
