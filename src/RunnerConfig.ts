@@ -152,14 +152,14 @@ export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"]
 export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerConfig> =>
   Layer.sync(RunnerConfig, () => make(options))
 
-const atLeast = (min: number, name: string, fallback: number) =>
+const atLeast = (name: string, min: number, fallback: number) =>
   Variable.integer(name, {
     min,
     max: Number.MAX_SAFE_INTEGER,
     allowed: `a whole number of ${min} or more`
   }).pipe(Config.withDefault(fallback))
 
-const atLeastOne = (name: string, fallback: number) => atLeast(1, name, fallback)
+const atLeastOne = (name: string, fallback: number) => atLeast(name, 1, fallback)
 
 /**
  * `STOP_TIMEOUT`, `LEASE_DURATION`, `RETENTION`, `SIGNAL_RETENTION` (durations such as `30 seconds`),
@@ -177,11 +177,15 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     allowed: 'a duration of at least 1 second, such as "15 seconds" or "1 minute"'
   }).pipe(Config.withDefault(defaults.leaseDuration)),
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
-  maxWarmRuns: atLeast(0, "MAX_WARM_RUNS", defaults.maxWarmRuns),
-  maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
+  maxWarmRuns: atLeast("MAX_WARM_RUNS", 0, defaults.maxWarmRuns),
+  maxWarmBytes: atLeast("MAX_WARM_BYTES", 0, defaults.maxWarmBytes),
   maxConcurrentBytes: atLeastOne("MAX_CONCURRENT_BYTES", defaults.maxConcurrentBytes),
-  maxRunSize: atLeast(1_024, "MAX_RUN_SIZE", defaults.maxRunSize),
-  maxCrashes: atLeast(3, "MAX_CRASHES", defaults.maxCrashes),
+  maxRunSize: Variable.integer("MAX_RUN_SIZE", {
+    min: 1_024,
+    max: Number.MAX_SAFE_INTEGER,
+    allowed: "a whole number of bytes of 1024 or more"
+  }).pipe(Config.withDefault(defaults.maxRunSize)),
+  maxCrashes: atLeast("MAX_CRASHES", 3, defaults.maxCrashes),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,

@@ -554,6 +554,8 @@ worlds("a drain", (test) => {
                 : Effect.tap(store.create(run, claimFor), () => create.pass)
           })
         })
+        // nothing older waits, and this process knows: a run is begun on the spot
+        yield* settled
         const starting = yield* Effect.fork(a.run(start))
         yield* create.entered
         const drained = yield* a.runner.drain
