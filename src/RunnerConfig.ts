@@ -152,7 +152,11 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
   maxWarmRuns: atLeast(0, "MAX_WARM_RUNS", defaults.maxWarmRuns),
   maxWarmBytes: atLeast(0, "MAX_WARM_BYTES", defaults.maxWarmBytes),
-  maxCrashes: atLeast(3, "MAX_CRASHES", defaults.maxCrashes),
+  maxCrashes: Variable.integer("MAX_CRASHES", {
+    min: 3,
+    max: Number.MAX_SAFE_INTEGER,
+    allowed: "a whole number of 3 or more"
+  }).pipe(Config.withDefault(defaults.maxCrashes)),
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,
