@@ -183,6 +183,15 @@ const bodies: ReadonlyArray<readonly [RegExp, Schema.Schema<unknown, unknown>]> 
     ) as Schema.Schema<unknown, unknown>
   ],
   [
+    /\/terminate$/,
+    Schema.asSchema(
+      Schema.Struct({
+        reason: Schema.optional(Schema.String),
+        children: Schema.optional(Schema.Boolean)
+      })
+    ) as Schema.Schema<unknown, unknown>
+  ],
+  [
     /\/signals\/Approval$/,
     Schema.asSchema(Schema.Struct({ value: Approval.successSchema })) as Schema.Schema<
       unknown,
