@@ -168,13 +168,15 @@ export const layerConfig = <WA, WE, WR>(options: {
   readonly http?: Http.Decided | undefined
 }) =>
   Layer.unwrapEffect(
-    Effect.map(Settings.read, ({ authSecret, database, host, log, port, runner }) =>
-      layer({
-        ...options,
-        ...runner,
-        database,
-        http: { ...options.http, host, port, authSecret }
-      }).pipe(Layer.tap(logReady(database)), Layer.provide(Settings.layerLog(log)))
+    Effect.map(
+      Settings.read,
+      ({ authSecret, database, host, log, port, runner, stacksForReaders }) =>
+        layer({
+          ...options,
+          ...runner,
+          database,
+          http: { stacksForReaders, ...options.http, host, port, authSecret }
+        }).pipe(Layer.tap(logReady(database)), Layer.provide(Settings.layerLog(log)))
     )
   )
 

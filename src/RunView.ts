@@ -4,6 +4,7 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as EncodedCause from "./internal/EncodedCause.js"
 import * as Machine from "./internal/Machine.js"
 import type { ExecutorInfo, Json, Millis, Run, RunStatus, Step } from "./RunStore.js"
 import { runStatuses } from "./RunStore.js"
@@ -55,6 +56,13 @@ export const RunWithStepsView = Schema.Struct({
   ...RunView.fields,
   /** The whole encoded `Cause` of a run that is over and did not complete. */
   cause: Schema.optional(Schema.Unknown),
+  /** The step whose failure the run ended with; not there where the workflow failed by itself. */
+  failedStep: Schema.optional(Schema.Struct({ name: Schema.String, attempt: Schema.Int })),
+  /**
+   * Where an unexpected error came from, and what caused it, in 8 KiB at most. Only for who may see
+   * it: over HTTP for tokens with the scope `admin`.
+   */
+  stack: Schema.optional(Schema.String),
   steps: Schema.Array(StepView)
 })
 export type RunWithStepsView = typeof RunWithStepsView.Type
@@ -112,22 +120,6 @@ const unreadable = (message: string): ErrorView => ({ _tag: "Unreadable", messag
 const textOf = (value: unknown): string =>
   typeof value === "string" ? value : (JSON.stringify(value) ?? "undefined")
 
-/** The encoded causes that are neither Parallel nor Sequential, from left to right. */
-const leaves = (cause: unknown): ReadonlyArray<Readonly<Record<string, unknown>>> => {
-  const found: Array<Readonly<Record<string, unknown>>> = []
-  const open = [cause]
-  while (open.length > 0) {
-    const current = open.pop()
-    if (!Predicate.isReadonlyRecord(current)) continue
-    if (current._tag === "Parallel" || current._tag === "Sequential") {
-      open.push(current.right, current.left)
-    } else {
-      found.push(current)
-    }
-  }
-  return found
-}
-
 const failureView = (error: unknown): ErrorView => {
   if (!Predicate.isReadonlyRecord(error)) return { _tag: "Failure", message: textOf(error) }
   const tag = typeof error._tag === "string" ? error._tag : "Failure"
@@ -146,12 +138,10 @@ const defectView = (defect: unknown): ErrorView => ({
 
 /** What to tell of an encoded `Cause`: a typed error before a defect before an interruption. */
 const causeView = (cause: unknown): ErrorView => {
-  const all = leaves(cause)
-  const failure = all.find((leaf) => leaf._tag === "Fail")
-  if (failure !== undefined) return failureView(failure.error)
-  const defect = all.find((leaf) => leaf._tag === "Die")
-  if (defect !== undefined) return defectView(defect.defect)
-  return all.some((leaf) => leaf._tag === "Interrupt")
+  const told = EncodedCause.telling(cause)
+  if (told?._tag === "Fail") return failureView(told.error)
+  if (told !== undefined) return defectView(told.defect)
+  return EncodedCause.leaves(cause).some(({ _tag }) => _tag === "Interrupt")
     ? { _tag: "Interrupted", message: "interrupted" }
     : unreadable("what is stored is not a Cause")
 }
@@ -170,6 +160,22 @@ const outcomeView = (exit: Json): { readonly result: unknown } | { readonly erro
 const suspendedView = (cause: Json): { readonly error: ErrorView } => ({
   error: Either.match(parse(cause), { onLeft: unreadable, onRight: causeView })
 })
+
+const maxDescription = 2_000
+
+const describe = ({ _tag, message }: ErrorView): string => {
+  const text = _tag === message ? _tag : `${_tag}: ${message}`
+  return text.length > maxDescription ? `${text.slice(0, maxDescription)}…` : text
+}
+
+/** Why a recorded exit is a failure, in at most 2,000 characters. */
+export const describeFailure = (exit: Json): string => {
+  const view = outcomeView(exit)
+  return "error" in view ? describe(view.error) : ""
+}
+
+/** Why a run is suspended, in at most 2,000 characters. */
+export const describeCause = (cause: Json): string => describe(suspendedView(cause).error)
 
 /** A stored run as clients see it. Never fails: what does not read shows as an error. */
 export const viewRun = (run: Run): RunView => ({
@@ -215,12 +221,28 @@ export const viewExecutor = (
   leaseUntil: info.leaseUntil < 0 ? null : iso(info.leaseUntil)
 })
 
-/** The whole encoded `Cause` of a recorded failure, for clients that know the workflow's schemas. */
-export const causeOf = (exit: Json | undefined): { readonly cause?: unknown } => {
-  const outcome = exit === undefined ? undefined : Either.getOrUndefined(parse(exit))
-  return Predicate.isReadonlyRecord(outcome) && outcome._tag === "Failure"
-    ? { cause: outcome.cause }
-    : {}
+/**
+ * What else is told of a recorded failure where a single run is asked for: the whole encoded `Cause`,
+ * for clients that know the workflow's schemas, and the step that it came from. Where its defects
+ * came from is in `stack` alone, and only for those who may see it.
+ */
+export const viewFailure = (
+  run: Run,
+  steps: ReadonlyArray<Step>,
+  { stacks }: { readonly stacks: boolean }
+): Pick<RunWithStepsView, "cause" | "failedStep" | "stack"> => {
+  const recorded = run.exit ?? run.cause
+  if (recorded === undefined || run.status === "completed") return {}
+  const cause =
+    run.exit === undefined ? Either.getOrUndefined(parse(recorded)) : EncodedCause.ofExit(recorded)
+  const stack = stacks ? EncodedCause.stackOf(cause) : undefined
+  const step = EncodedCause.failedStep(run.exit, steps)
+  EncodedCause.removeStacks(cause)
+  return {
+    ...(run.exit === undefined || cause === undefined ? {} : { cause }),
+    ...(step === undefined ? {} : { failedStep: { name: step.name, attempt: step.attempt } }),
+    ...(stack === undefined ? {} : { stack })
+  }
 }
 
 /**

@@ -25,7 +25,6 @@ import {
   type WithFinished
 } from "./RunStore.js"
 import {
-  causeOf,
   type ExecutorView,
   overlay,
   type RunCounts,
@@ -33,6 +32,7 @@ import {
   type RunsPage,
   type RunWithStepsView,
   viewExecutor,
+  viewFailure,
   viewRun,
   viewStep,
   type WorkflowView
@@ -164,6 +164,10 @@ export interface ListRequest {
   readonly cursor?: string | undefined
 }
 
+export interface GetOptions {
+  readonly stacks?: boolean | undefined
+}
+
 export interface SignalRequest {
   readonly runId: string
   /** Name of the run's DurableDeferred. */
@@ -186,8 +190,16 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
       request: StartRequest
     ) => Effect.Effect<{ readonly runId: string }, UnknownWorkflow | InvalidPayload | RunStoreError>
 
-    /** A run with its steps in the order in which they started, those in flight here included. */
-    readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
+    /**
+     * A run with its steps in the order in which they started, those in flight here included.
+     *
+     * @param options.stacks also where an unexpected error came from, which tells of the code.
+     *   Default: false
+     */
+    readonly get: (
+      runId: string,
+      options?: GetOptions
+    ) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
 
     /** A page of runs, newest first. */
     readonly list: (request?: ListRequest) => Effect.Effect<RunsPage, InvalidCursor | RunStoreError>
@@ -325,7 +337,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       return { runId }
     })
 
-    const get = Effect.fnUntraced(function* (runId: string) {
+    const get = Effect.fnUntraced(function* (runId: string, options: GetOptions = {}) {
       // before the store: a step that ends in between then shows its outcome
       const inFlight = yield* dispatcher.inFlight
       const found = yield* store.findWithSteps(runId)
@@ -334,7 +346,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const here = isFinal(run.status) ? [] : inFlight.filter((step) => step.runId === runId)
       return {
         ...viewRun(run),
-        ...causeOf(run.exit),
+        ...viewFailure(run, steps, { stacks: options.stacks === true }),
         steps: overlay(steps, here).map(viewStep)
       }
     })

@@ -33,20 +33,22 @@ export const fieldsOfRun = (
     ["started", Table.time(run.startedAt)],
     ["completed", Table.time(run.completedAt)],
     ["result", textOf(run.result)],
-    ["error", run.error === undefined ? undefined : describeError(run.error)]
+    ["error", run.error === undefined ? undefined : describeError(run.error)],
+    ["in step", run.failedStep === undefined ? undefined : nameOfStep(run.failedStep)]
   ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))
 
 export const describeEvent = (event: RunEvent): string => {
   const what =
-    event.event === "run"
-      ? `run ${event.status}`
-      : `step ${event.name}${event.attempt === 1 ? "" : ` (attempt ${event.attempt})`} ${event.status}`
+    event.event === "run" ? `run ${event.status}` : `step ${nameOfStep(event)} ${event.status}`
   const took = between(event.startedAt, event.completedAt)
   const how = event.error === undefined ? textOf(event.result) : describeError(event.error)
   return Table.plain(
     `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
   )
 }
+
+const nameOfStep = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>
+  attempt === 1 ? name : `${name} (attempt ${attempt})`
 
 const between = (from: string | undefined, to: string | undefined): string | undefined =>
   from === undefined || to === undefined

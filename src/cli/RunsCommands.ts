@@ -117,13 +117,20 @@ export const show = (options: Options, runId: string) =>
       for (const [name, value] of RunText.fieldsOfRun(run)) {
         yield* Output.line(`${name.padEnd(9)}  ${Table.plain(value ?? "")}`)
       }
-      if (run.steps.length === 0) return
+      if (run.steps.length > 0) {
+        yield* Output.line("")
+        yield* Output.table(
+          ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
+          run.steps.map(RunText.rowOfStep),
+          { lastBelow: true }
+        )
+      }
+      if (run.stack === undefined) return
       yield* Output.line("")
-      yield* Output.table(
-        ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
-        run.steps.map(RunText.rowOfStep),
-        { lastBelow: true }
-      )
+      for (const line of run.stack.split("\n")) {
+        const [indent = ""] = /^ */.exec(line) ?? []
+        yield* Output.line(indent + Table.plain(line))
+      }
     })
   )
 

@@ -37,6 +37,7 @@ import * as Docs from "./Docs.js"
 import * as EventHandlers from "./EventHandlers.js"
 import * as EventStreams from "./EventStreams.js"
 import * as Server from "./Server.js"
+import * as Stacks from "./Stacks.js"
 import { orNotAvailable } from "./StoreFailures.js"
 
 /** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
@@ -94,7 +95,9 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         )
       )
       .handle("counts", () => orNotAvailable(runs.counts))
-      .handle("get", ({ path }) => orNotAvailable(runs.get(path.runId)))
+      .handle("get", ({ path }) =>
+        Effect.flatMap(Stacks.shown, (stacks) => orNotAvailable(runs.get(path.runId, { stacks })))
+      )
       .handle("interrupt", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
       )
@@ -254,12 +257,25 @@ export interface Decided {
   readonly shutdown?: Effect.Effect<unknown> | undefined
   /** Which metrics are shown; see `Exposed`. Default: the one that is provided to the layer. */
   readonly exposed?: ((name: string) => boolean) | undefined
+  /**
+   * Whether `GET /runs/:runId` also tells tokens without the scope `admin` where an unexpected error
+   * came from (`stack`). Default: false.
+   */
+  readonly stacksForReaders?: boolean | undefined
 }
 
 /** Layers that ask for services with a default have no requirement for them: nor has this. */
-const layerDecided = ({ access, exposed, shutdown }: Decided): Layer.Layer<never> =>
+const layerDecided = ({
+  access,
+  exposed,
+  shutdown,
+  stacksForReaders
+}: Decided): Layer.Layer<never> =>
   Layer.mergeAll(
     access ?? Layer.empty,
+    stacksForReaders === undefined
+      ? Layer.empty
+      : Layer.succeed(Stacks.StacksForReaders, stacksForReaders),
     shutdown === undefined ? Layer.empty : layerShutdown(shutdown),
     exposed === undefined ? Layer.empty : Layer.succeed(Exposed, exposed)
   )
