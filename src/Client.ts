@@ -213,6 +213,10 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
   }
 >() {}
 
+/** Without what is not said: `undefined` is no parameter. */
+const said = (request: ListRequest): ListRequest =>
+  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined))
+
 /** About 21 seconds. */
 const defaultRetry = Schedule.exponential("100 millis").pipe(
   Schedule.union(Schedule.spaced("5 seconds")),
@@ -280,19 +284,7 @@ export const make = (
       execute: (workflow, ...payload) =>
         Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
       get,
-      list: ({ createdAfter, createdBefore, cursor, limit, status, workflow } = {}) =>
-        call(
-          runs.list({
-            urlParams: {
-              ...(workflow === undefined ? {} : { workflow }),
-              ...(status === undefined ? {} : { status }),
-              ...(createdAfter === undefined ? {} : { createdAfter }),
-              ...(createdBefore === undefined ? {} : { createdBefore }),
-              ...(limit === undefined ? {} : { limit }),
-              ...(cursor === undefined ? {} : { cursor })
-            }
-          })
-        ),
+      list: (request = {}) => call(runs.list({ urlParams: said(request) })),
       interrupt: (runId) =>
         Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
       resume: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.resume({ path: { runId } }))),

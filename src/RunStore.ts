@@ -118,6 +118,8 @@ export interface ClaimedRun {
   readonly payload: Json
   readonly trace: Trace | undefined
   readonly history: History
+  /** `Suspension.waitsFor` of its last suspension. */
+  readonly waitsFor?: Json | undefined
 }
 
 /** Where the run's caller was in its trace; W3C ids. */
@@ -145,6 +147,8 @@ export interface Run {
   readonly exit: Json | undefined
   /** Encoded `Cause`: why a `suspended` run stopped where no signal or timer will wake it. */
   readonly cause: Json | undefined
+  /** `Suspension.waitsFor` of a `suspended` run. */
+  readonly waitsFor?: Json | undefined
   /** The executor that holds it. */
   readonly executor: number | undefined
   readonly interruptRequested: boolean
@@ -162,6 +166,30 @@ export interface Step {
   readonly completedAt: Millis | undefined
   /** Encoded `Exit`, once recorded. */
   readonly exit: Json | undefined
+}
+
+/** A run beside another: one that has started it, or that it has started. */
+export interface Relative {
+  readonly runId: string
+  readonly workflow: string
+  readonly status: RunStatus
+}
+
+/** How many there are, and the first 20, in the order in which they were created. */
+export interface Relatives {
+  readonly total: number
+  readonly first: ReadonlyArray<Relative>
+}
+
+/** A run with what there is about it. */
+export interface RunWithSteps {
+  readonly run: Run
+  /** In the order in which they started. */
+  readonly steps: ReadonlyArray<Step>
+  /** Those that have started it. */
+  readonly parents: Relatives
+  /** Those that it has started, without those that were removed since. */
+  readonly children: Relatives
 }
 
 /** A run's timers that are not written yet; they ride along with the run's next write. */
@@ -197,6 +225,8 @@ export interface Suspension {
   readonly wakeAt: Millis | undefined
   /** Encoded `Cause`, when it suspends because something failed. */
   readonly cause: Json | undefined
+  /** What it waits for, for people to see. */
+  readonly waitsFor?: Json | undefined
   /**
    * Its holder keeps the run in memory: while the holder's lease runs, a wake-up makes the run
    * `running` again under the same claim. Default: false.
@@ -254,6 +284,12 @@ export interface RunQuery {
   readonly createdAfter?: Millis | undefined
   /** Created earlier than this. */
   readonly createdBefore?: Millis | undefined
+  /** Only runs that no other run has started. */
+  readonly roots?: boolean | undefined
+  /** Only runs that this run has started. */
+  readonly parent?: string | undefined
+  /** Only runs that are suspended with a cause: they wait to be mended, and resumed. */
+  readonly blocked?: boolean | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
   /** `Page.cursor` of the page before. */
@@ -467,13 +503,10 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, RunStoreError>
 
-    /** A run with its steps in the order in which they started. */
+    /** A run with its steps, its parents and its children. */
     readonly findWithSteps: (
       runId: string
-    ) => Effect.Effect<
-      Option.Option<{ readonly run: Run; readonly steps: ReadonlyArray<Step> }>,
-      RunStoreError
-    >
+    ) => Effect.Effect<Option.Option<RunWithSteps>, RunStoreError>
 
     /** Those of these runs that are over. */
     readonly finished: (
@@ -487,6 +520,9 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     /** How many runs there are in each status; quick, however many there are. */
     readonly counts: Effect.Effect<Readonly<Record<RunStatus, number>>, RunStoreError>
+
+    /** How many runs are suspended with a cause; as quick. */
+    readonly blocked: Effect.Effect<number, RunStoreError>
 
     /**
      * When the oldest run was created that nobody has begun yet. Where a thousand runs of a workflow

@@ -6,7 +6,8 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as EncodedCause from "./internal/EncodedCause.js"
 import * as Machine from "./internal/Machine.js"
-import type { ExecutorInfo, Json, Millis, Run, RunStatus, Step } from "./RunStore.js"
+import * as WaitedFor from "./internal/WaitedFor.js"
+import type { ExecutorInfo, Json, Millis, Run, RunStatus, RunWithSteps, Step } from "./RunStore.js"
 import { runStatuses } from "./RunStore.js"
 import type { StepInFlight } from "./StepInFlight.js"
 
@@ -52,6 +53,44 @@ export const RunView = Schema.Struct({
 })
 export type RunView = typeof RunView.Type
 
+/**
+ * What an unfinished run waits for.
+ *
+ * - `signal`, `timer`: by its name; a timer is due at `until`.
+ * - `child`: a run that it has started.
+ * - `executor`: one that has room, and has registered its `workflow`; `room`: this one has, and is
+ *   to have room for it.
+ * - `mend`: it suspended because of what its `error` says. Nothing wakes it: mend that, and resume it.
+ *
+ * `since` is when it was first seen to wait for it.
+ */
+export const WaitView = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("signal"), name: Schema.String, since: Schema.String }),
+  Schema.Struct({
+    type: Schema.Literal("timer"),
+    name: Schema.String,
+    since: Schema.String,
+    until: Schema.optional(Schema.String)
+  }),
+  Schema.Struct({ type: Schema.Literal("child"), runId: Schema.String, since: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("executor"), workflow: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("room") }),
+  Schema.Struct({ type: Schema.Literal("mend") })
+)
+export type WaitView = typeof WaitView.Type
+
+/** A run that started another one, or was started by it. */
+export const RelativeView = Schema.Struct({
+  runId: Schema.String,
+  workflow: Schema.String,
+  status: RunStatusSchema
+})
+export type RelativeView = typeof RelativeView.Type
+
+/** How many there are, and the first 20. */
+const bounded = <A, I>(item: Schema.Schema<A, I>) =>
+  Schema.Struct({ total: Schema.Int, first: Schema.Array(item) })
+
 export const RunWithStepsView = Schema.Struct({
   ...RunView.fields,
   /** The whole encoded `Cause` of a run that is over and did not complete. */
@@ -63,6 +102,12 @@ export const RunWithStepsView = Schema.Struct({
    * it: over HTTP for tokens with the scope `admin`.
    */
   stack: Schema.optional(Schema.String),
+  /** What it waits for; not there where it is executed or over, or where that is not known. */
+  waitsFor: Schema.optional(bounded(WaitView)),
+  /** The runs that have started it, if any. Not in events. */
+  parents: Schema.optional(bounded(RelativeView)),
+  /** The runs that it has started, if any, without those that were deleted since. Not in events. */
+  children: Schema.optional(bounded(RelativeView)),
   steps: Schema.Array(StepView)
 })
 export type RunWithStepsView = typeof RunWithStepsView.Type
@@ -202,6 +247,51 @@ export const viewStep = (step: Step): StepView => ({
   startedAt: iso(step.startedAt),
   ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
   ...(step.exit === undefined ? {} : outcomeView(step.exit))
+})
+
+const viewWait = ({ name, since, type, until }: WaitedFor.WaitedFor): WaitView => {
+  switch (type) {
+    case "signal":
+      return { type, name, since: iso(since) }
+    case "timer":
+      return {
+        type,
+        name,
+        since: iso(since),
+        ...(until === undefined ? {} : { until: iso(until) })
+      }
+    case "child":
+      return { type, runId: name, since: iso(since) }
+  }
+}
+
+const alone = (wait: WaitView) => ({ waitsFor: { total: 1, first: [wait] } })
+
+/**
+ * What an unfinished run waits for.
+ *
+ * @param options.isRegistered whether its workflow is registered in this process
+ */
+export const viewWaits = (
+  { cause, status, waitsFor, workflow }: Run,
+  { isRegistered }: { readonly isRegistered: boolean }
+): Pick<RunWithStepsView, "waitsFor"> => {
+  if (status === "pending") {
+    return alone(isRegistered ? { type: "room" } : { type: "executor", workflow })
+  }
+  if (status !== "suspended") return {}
+  if (cause !== undefined) return alone({ type: "mend" })
+  const { first, total } = WaitedFor.parse(waitsFor)
+  return total === 0 ? {} : { waitsFor: { total, first: first.map(viewWait) } }
+}
+
+/** The runs around a run, where there are any. */
+export const viewRelatives = ({
+  children,
+  parents
+}: Pick<RunWithSteps, "children" | "parents">): Pick<RunWithStepsView, "children" | "parents"> => ({
+  ...(parents.total === 0 ? {} : { parents }),
+  ...(children.total === 0 ? {} : { children })
 })
 
 /** An executor as clients see it at this time. */

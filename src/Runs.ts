@@ -33,8 +33,10 @@ import {
   type RunWithStepsView,
   viewExecutor,
   viewFailure,
+  viewRelatives,
   viewRun,
   viewStep,
+  viewWaits,
   type WorkflowView
 } from "./RunView.js"
 
@@ -158,6 +160,12 @@ export interface ListRequest {
   readonly createdAfter?: Date | undefined
   /** Created earlier than this. */
   readonly createdBefore?: Date | undefined
+  /** Only runs that no other run has started. Default: false. */
+  readonly roots?: boolean | undefined
+  /** Only runs that the run of this id has started. */
+  readonly parent?: string | undefined
+  /** Only runs that wait to be mended: they are suspended with an `error`. Default: false. */
+  readonly mend?: boolean | undefined
   /** 1 to 200; what lies outside is brought inside. Default: 50. */
   readonly limit?: number | undefined
   /** `nextCursor` of the page before. */
@@ -343,10 +351,15 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const found = yield* store.findWithSteps(runId)
       if (Option.isNone(found)) return yield* runNotFound(runId)
       const { run, steps } = found.value
+      const registered = yield* dispatcher.workflows
       const here = isFinal(run.status) ? [] : inFlight.filter((step) => step.runId === runId)
       return {
         ...viewRun(run),
         ...viewFailure(run, steps, { stacks: options.stacks === true }),
+        ...viewWaits(run, {
+          isRegistered: registered.some(({ name }) => name === run.workflow)
+        }),
+        ...viewRelatives(found.value),
         steps: overlay(steps, here).map(viewStep)
       }
     })
@@ -358,6 +371,9 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         status: request.status?.length === 0 ? undefined : request.status,
         createdAfter: request.createdAfter?.getTime(),
         createdBefore: request.createdBefore?.getTime(),
+        roots: request.roots,
+        parent: request.parent,
+        blocked: request.mend,
         limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
         cursor
       })

@@ -1,5 +1,5 @@
 /** Runs, steps and what happens to them, as text for people. */
-import type { RunView, RunWithStepsView, StepView } from "../Runs.js"
+import type { RelativeView, RunView, RunWithStepsView, StepView, WaitView } from "../Runs.js"
 import type { RunEvent } from "./RunChanges.js"
 import * as Table from "./Table.js"
 
@@ -34,6 +34,10 @@ export const fieldsOfRun = (
     ["completed", Table.time(run.completedAt)],
     ["result", textOf(run.result)],
     ["error", run.error === undefined ? undefined : describeError(run.error)],
+    ["parent", relatives(run.parents)],
+    ["children", relatives(run.children)],
+    ...(run.waitsFor?.first ?? []).map((wait) => ["waits for", describeWait(wait)]),
+    ["and", more(run.waitsFor)],
     ["in step", run.failedStep === undefined ? undefined : nameOfStep(run.failedStep)]
   ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))
 
@@ -45,6 +49,40 @@ export const describeEvent = (event: RunEvent): string => {
   return Table.plain(
     `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
   )
+}
+
+interface Bounded<A> {
+  readonly total: number
+  readonly first: ReadonlyArray<A>
+}
+
+const more = (list: Bounded<unknown> | undefined): string | undefined =>
+  list === undefined || list.total <= list.first.length
+    ? undefined
+    : `${list.total - list.first.length} more`
+
+const relatives = (list: Bounded<RelativeView> | undefined): string | undefined => {
+  if (list === undefined) return undefined
+  const shown = list.first.map(({ runId, status, workflow }) => `${workflow} ${runId} (${status})`)
+  const left = more(list)
+  return [...shown, ...(left === undefined ? [] : [left])].join(", ")
+}
+
+export const describeWait = (wait: WaitView): string => {
+  switch (wait.type) {
+    case "signal":
+      return `signal ${wait.name} since ${Table.time(wait.since)}`
+    case "timer":
+      return `timer ${wait.name}${wait.until === undefined ? "" : ` until ${Table.time(wait.until)}`}`
+    case "child":
+      return `child ${wait.runId} since ${Table.time(wait.since)}`
+    case "executor":
+      return `an executor that has registered ${wait.workflow}, and has room`
+    case "room":
+      return "room in an executor"
+    case "mend":
+      return "its error to be mended; resume it then"
+  }
 }
 
 const nameOfStep = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>

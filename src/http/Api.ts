@@ -128,11 +128,17 @@ const TimeParam = Schema.transformOrFail(
   }
 )
 
+/** `true` or `false`. */
+const FlagParam = Schema.BooleanFromString
+
 const ListParams = Schema.Struct({
   workflow: Schema.optional(Schema.String),
   status: Schema.optional(StatusParam),
   createdAfter: Schema.optional(TimeParam),
   createdBefore: Schema.optional(TimeParam),
+  roots: Schema.optional(FlagParam),
+  parent: Schema.optional(Schema.String),
+  mend: Schema.optional(FlagParam),
   limit: Schema.optional(
     Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
   ),

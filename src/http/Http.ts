@@ -22,7 +22,7 @@ import { Dispatcher } from "../Dispatcher.js"
 import type { Events } from "../Events.js"
 import type { RunnerState } from "../RunnerState.js"
 import { RunStore, type Trace } from "../RunStore.js"
-import { Runs } from "../Runs.js"
+import { Runs, type RunWithStepsView } from "../Runs.js"
 import { layer as layerShutdown, Shutdown } from "../Shutdown.js"
 import { Exposed } from "../telemetry/Exposed.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -68,6 +68,20 @@ const traceOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Tr
     )
   )
 
+/** Without the runs around it that the request may not read; how many they are is told. */
+const withVisibleRelatives = Effect.fnUntraced(function* (run: RunWithStepsView) {
+  const visible = (relatives: RunWithStepsView["children"]) =>
+    relatives === undefined
+      ? Effect.succeed(undefined)
+      : Effect.map(Access.visible(relatives.first), (first) => ({ ...relatives, first }))
+  const [parents, children] = yield* Effect.all([visible(run.parents), visible(run.children)])
+  return {
+    ...run,
+    ...(parents === undefined ? {} : { parents }),
+    ...(children === undefined ? {} : { children })
+  }
+})
+
 const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
   Effect.gen(function* () {
     const runs = yield* Runs
@@ -96,7 +110,10 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       )
       .handle("counts", () => orNotAvailable(runs.counts))
       .handle("get", ({ path }) =>
-        Effect.flatMap(Stacks.shown, (stacks) => orNotAvailable(runs.get(path.runId, { stacks })))
+        Effect.flatMap(Stacks.shown, (stacks) => runs.get(path.runId, { stacks })).pipe(
+          Effect.flatMap(withVisibleRelatives),
+          orNotAvailable
+        )
       )
       .handle("interrupt", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
@@ -150,13 +167,14 @@ const countsTimeout = Duration.seconds(2)
 const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
   Effect.gen(function* () {
     const isExposed = yield* Exposed
-    const { counts, oldestPending } = yield* RunStore
-    const counted = Effect.all([counts, oldestPending, Clock.currentTimeMillis]).pipe(
+    const { blocked, counts, oldestPending } = yield* RunStore
+    const counted = Effect.all([counts, oldestPending, blocked, Clock.currentTimeMillis]).pipe(
       Effect.timeout(countsTimeout),
-      Effect.map(([counts, oldest, now]) =>
+      Effect.map(([counts, oldest, toMend, now]) =>
         Metrics.stored(
           counts,
-          Option.getOrUndefined(Option.map(oldest, (createdAt) => now - createdAt))
+          Option.getOrUndefined(Option.map(oldest, (createdAt) => now - createdAt)),
+          toMend
         )
       ),
       Effect.tapErrorCause((cause) => Effect.logWarning("Runs could not be counted", cause)),

@@ -371,6 +371,9 @@ describe("a request", () => {
       expect(yield* found({ createdAfter: created, createdBefore: later })).toBe(1)
       expect(yield* found({ createdAfter: later })).toBe(0)
       expect(yield* found({ createdBefore: created })).toBe(0)
+      expect(yield* found({ roots: true, mend: undefined })).toBe(1)
+      expect(yield* found({ mend: true })).toBe(0)
+      expect(yield* found({ parent: runId })).toBe(0)
     })
   )
 

@@ -23,9 +23,27 @@ const listCommand = Cli.make(
     ),
     createdAfter: moment("created-after", "Only runs created then or later"),
     createdBefore: moment("created-before", "Only runs created earlier"),
+    roots: Options.boolean("roots").pipe(
+      Options.withDescription("Only runs that no other run has started")
+    ),
+    parent: optionalText("parent", "Only runs that the run of this id has started"),
+    mend: Options.boolean("mend").pipe(
+      Options.withDescription("Only runs that wait to be mended and resumed")
+    ),
     cursor: optionalText("cursor", "Go on where the page before has ended")
   },
-  ({ createdAfter, createdBefore, cursor, limit, status, workflow, ...options }) =>
+  ({
+    createdAfter,
+    createdBefore,
+    cursor,
+    limit,
+    mend,
+    parent,
+    roots,
+    status,
+    workflow,
+    ...options
+  }) =>
     runsCommands(({ list }) =>
       list(options, {
         limit,
@@ -33,6 +51,9 @@ const listCommand = Cli.make(
         workflow: Option.getOrUndefined(workflow),
         createdAfter: Option.getOrUndefined(createdAfter),
         createdBefore: Option.getOrUndefined(createdBefore),
+        parent: Option.getOrUndefined(parent),
+        ...(roots ? { roots } : {}),
+        ...(mend ? { mend } : {}),
         cursor: Option.getOrUndefined(cursor)
       })
     )

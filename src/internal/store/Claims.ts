@@ -47,7 +47,7 @@ const claimRun = `
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
     started_at = coalesce(started_at, ?)
   WHERE id = ?
-  RETURNING ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled`
+  RETURNING ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for`
 
 /**
  * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
@@ -60,6 +60,7 @@ const selectExecutor = `SELECT id FROM workflow_executors WHERE id = ? AND lease
 interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly workflow: string
   readonly payload: Json
+  readonly waits_for: Json | null
 }
 
 export const claim =
@@ -104,6 +105,7 @@ const claimedRun = (
       workflow: row.workflow,
       payload: row.payload,
       trace: toTrace(row),
+      waitsFor: row.waits_for ?? undefined,
       history:
         row.claim === 1 && row.interrupt_wakeup === null
           ? Histories.first(row, signals)

@@ -58,7 +58,7 @@ const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
 
 const beginAgain = `
   UPDATE workflow_runs SET
-    status = 'pending', exit = NULL, cause = NULL, compensated = NULL, completed_at = NULL,
+    status = 'pending', exit = NULL, cause = NULL, waits_for = NULL, compensated = NULL, completed_at = NULL,
     executor = NULL, interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
     wakeups = wakeups + 1
   WHERE id = ?`

@@ -145,9 +145,18 @@ const waitsInMemory = [
   "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
 ]
 
+/** What a run waits for can be seen, and which runs wait to be mended. */
+const visibleWaits = [
+  // JSON, of its last suspension; NULL: not known, or over.
+  "ALTER TABLE workflow_runs ADD COLUMN waits_for TEXT",
+  `CREATE INDEX workflow_runs_blocked ON workflow_runs (id)
+    WHERE status = 'suspended' AND cause IS NOT NULL`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_finished_runs": finishedRuns,
-  "0003_waits_in_memory": waitsInMemory
+  "0003_waits_in_memory": waitsInMemory,
+  "0004_visible_waits": visibleWaits
 }

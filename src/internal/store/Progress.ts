@@ -107,7 +107,7 @@ const insertTimers = (transaction: Transaction, { key }: Held, timers: NewTimers
 const suspendRun = `
   UPDATE workflow_runs SET
     status = 'suspended', executor = iif(?, executor, NULL), wake_at = ?, cause = ?,
-    seen_wakeups = wakeups
+    waits_for = ?, seen_wakeups = wakeups
   WHERE ${isHeld} AND wakeups = ?`
 
 export const suspend =
@@ -120,6 +120,7 @@ export const suspend =
         suspension.keep === true ? 1 : 0,
         wakeAt,
         cause ?? null,
+        suspension.waitsFor ?? null,
         held.key,
         held.claim,
         suspension.wakeups
@@ -154,7 +155,8 @@ export const evict =
 
 const completeRun = `
   UPDATE workflow_runs SET
-    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?
+    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?,
+    waits_for = NULL
   WHERE ${isHeld}`
 
 /** The few that have timers, or parents that wait for them. */

@@ -5,6 +5,7 @@ import type {
   Json,
   Millis,
   Page,
+  Relatives,
   RunQuery,
   RunStatus,
   Step,
@@ -39,7 +40,14 @@ export const findWithSteps = (runId: string) => (sql: Sql) =>
         Option.match({
           onNone: () => Effect.succeedNone,
           onSome: (row) =>
-            Effect.map(stepsOf(sql, row.id), (steps) => Option.some({ run: toRun(row), steps }))
+            Effect.gen(function* () {
+              return Option.some({
+                run: toRun(row),
+                steps: yield* stepsOf(sql, row.id),
+                parents: yield* relatives(sql, parentsOf, row.id),
+                children: yield* relatives(sql, childrenOf, row.id)
+              })
+            })
         })
       ),
     () => Effect.orDie(sql.rows("RELEASE workflow_read"))
@@ -65,6 +73,41 @@ const stepsOf = (sql: Sql, key: number) =>
         exit: row.exit ?? undefined
       }))
   )
+
+const maxRelatives = 20
+
+/** Those that were removed are still linked; a run has few of them, if any. */
+const relativesBy = (own: string, other: string, index: string) => ({
+  first: `
+    SELECT r.run_id, r.workflow, r.status FROM workflow_children c ${index}
+    CROSS JOIN workflow_runs r ON r.id = c.${other}
+    WHERE c.${own} = ? ORDER BY c.${other} LIMIT ${maxRelatives}`,
+  total: `
+    SELECT count(*) AS total FROM workflow_children c ${index}
+    WHERE c.${own} = ? AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
+})
+
+const parentsOf = relativesBy("child", "parent", "INDEXED BY workflow_children_of")
+
+const childrenOf = relativesBy("parent", "child", "")
+
+const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
+  Effect.gen(function* () {
+    const first = yield* sql.rows<{
+      readonly run_id: string
+      readonly workflow: string
+      readonly status: RunStatus
+    }>(statements.first, [key])
+    // counted only where there are more than are shown
+    const [counted] =
+      first.length < maxRelatives
+        ? [{ total: first.length }]
+        : yield* sql.rows<{ readonly total: number }>(statements.total, [key])
+    return {
+      total: counted?.total ?? first.length,
+      first: first.map(({ run_id, status, workflow }) => ({ runId: run_id, workflow, status }))
+    } satisfies Relatives
+  })
 
 /** A subquery for each, and not a join, which could become a scan of all runs. */
 const selectFinished = `
@@ -174,19 +217,58 @@ export const counts = (sql: Sql) =>
     }
   )
 
+const countBlocked = `
+  SELECT count(*) AS runs FROM workflow_runs INDEXED BY workflow_runs_blocked
+  WHERE status = 'suspended' AND cause IS NOT NULL`
+
+export const blocked = (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly runs: number }>(countBlocked), ([row]) => row?.runs ?? 0)
+
 /**
  * How many runs one statement of `list` may look at: a filter that few runs pass would else stop
  * the event loop for as long as a whole table takes.
  */
 const listWindow = 10_000
 
-const selectPage = `
-  SELECT ${runColumns} FROM workflow_runs
-  WHERE id < ? AND id >= ?
+/** @param id the column of `from` that has the run's id */
+const selectPage = (from: string, where: string, id = "id") => `
+  SELECT ${runColumns} FROM ${from}
+  WHERE ${id} < ? AND ${id} >= ?
     AND (? IS NULL OR workflow = ?)
     AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))
-    AND created_at >= ? AND created_at < ?
-  ORDER BY id DESC LIMIT ?`
+    AND created_at >= ? AND created_at < ? ${where}
+  ORDER BY ${id} DESC LIMIT ?`
+
+const isRoot = `AND NOT EXISTS (
+  SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
+)`
+
+const ofAll = { plain: selectPage("workflow_runs", ""), roots: selectPage("workflow_runs", isRoot) }
+
+const isBlocked = "AND status = 'suspended' AND cause IS NOT NULL"
+
+const blockedRuns = "workflow_runs INDEXED BY workflow_runs_blocked"
+
+const ofBlocked = {
+  plain: selectPage(blockedRuns, isBlocked),
+  roots: selectPage(blockedRuns, `${isBlocked} ${isRoot}`)
+}
+
+const ofParent = (where: string) =>
+  selectPage(
+    "workflow_children CROSS JOIN workflow_runs ON id = child",
+    `${where} AND parent = (SELECT id FROM workflow_runs WHERE run_id = ?)`,
+    "child"
+  )
+
+const ofChildren = ofParent("")
+
+const ofBlockedChildren = ofParent(isBlocked)
+
+const pageOf = ({ blocked = false, parent, roots = false }: RunQuery): string => {
+  if (parent !== undefined) return blocked ? ofBlockedChildren : ofChildren
+  return (blocked ? ofBlocked : ofAll)[roots ? "roots" : "plain"]
+}
 
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
 
@@ -194,6 +276,8 @@ export const list = (database: Database, query: RunQuery): Effect.Effect<Page, S
   Effect.gen(function* () {
     // a cursor may come from anywhere: there is nothing above the newest run
     let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
+    // a child is no root
+    if (query.parent !== undefined && query.roots === true) return { runs: [], cursor: undefined }
     const rows = [...(yield* database.read(page(query, before, query.limit + 1)))]
     while (rows.length <= query.limit && before > listWindow) {
       yield* nextTurn
@@ -214,7 +298,7 @@ const newest = (sql: Sql) =>
 const page = (query: RunQuery, before: number, limit: number) => (sql: Sql) => {
   const workflow = query.workflow ?? null
   const status = query.status === undefined ? null : JSON.stringify(query.status)
-  return sql.rows<RunRow>(selectPage, [
+  return sql.rows<RunRow>(pageOf(query), [
     before,
     before - listWindow,
     workflow,
@@ -223,6 +307,7 @@ const page = (query: RunQuery, before: number, limit: number) => (sql: Sql) => {
     status,
     wholeMillis(query.createdAfter ?? 0),
     wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
+    ...(query.parent === undefined ? [] : [query.parent]),
     limit
   ])
 }
