@@ -249,6 +249,10 @@ export interface Completion {
  * - `compensated`: its compensations were executed, or it is not known whether they were.
  * - `parent`: a run that started it goes on from what it came to.
  * - `child`: a run that it started was removed, and would begin anew.
+ * - `failed child`: a child has failed or was interrupted, `runId`, and it would fail by it again.
+ * - `too many`: more children than one write may take would have to be retried with it.
+ *
+ * `runId` is the run in the way where that is another one: a child that is to be retried too.
  */
 export type WithFinished =
   | { readonly _tag: "Done" }
@@ -256,7 +260,14 @@ export type WithFinished =
   | {
       readonly _tag: "Refused"
       readonly status: RunStatus
-      readonly because: "status" | "compensated" | "parent" | "child"
+      readonly because:
+        | "status"
+        | "compensated"
+        | "parent"
+        | "child"
+        | "failed child"
+        | "too many"
+      readonly runId?: string | undefined
     }
 
 export interface Prune {
@@ -278,6 +289,8 @@ export interface Pruned {
 }
 
 export interface RunQuery {
+  /** Only this run. */
+  readonly runId?: string | undefined
   readonly workflow?: string | undefined
   readonly status?: ReadonlyArray<RunStatus> | undefined
   /** Created at this time or later. */
@@ -480,10 +493,15 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * Makes a failed or interrupted run whose compensations were not executed `pending` again. What
      * is recorded stays, but for the failures after which no step that completed began, and the
      * signals whose names are in `forget`.
+     *
+     * It would fail again by children that it awaited, which failed or were interrupted, and after
+     * whose end no step that completed began. With `withChildren` these are retried with it, all or
+     * none, and theirs with them, at most 1,000 runs; without, the default, it is refused.
      */
     readonly retry: (options: {
       readonly runId: string
       readonly forget: ReadonlyArray<string>
+      readonly withChildren?: boolean | undefined
     }) => Effect.Effect<WithFinished, RunStoreError>
 
     /** Removes a run that is over, with all that belongs to it. */

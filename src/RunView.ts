@@ -112,6 +112,19 @@ export const RunWithStepsView = Schema.Struct({
 })
 export type RunWithStepsView = typeof RunWithStepsView.Type
 
+/** A run that was there already when it was started, and how it stands. */
+export const FoundView = Schema.Struct({
+  runId: Schema.String,
+  created: Schema.Literal(false),
+  status: RunStatusSchema,
+  /** When it ended, where it is over. */
+  completedAt: Schema.optional(Schema.String)
+})
+export type FoundView = typeof FoundView.Type
+
+/** What a start came to: a new run, or one that was there already. */
+export type StartedView = { readonly runId: string; readonly created: true } | FoundView
+
 /** `nextCursor` is null on the last page. */
 export const RunsPage = Schema.Struct({
   runs: Schema.Array(RunView),
@@ -238,6 +251,22 @@ export const viewRun = (run: Run): RunView => ({
       ? suspendedView(run.cause)
       : {})
 })
+
+/** What a start came to. */
+export const viewStarted = ({
+  completedAt,
+  created,
+  runId,
+  status
+}: Run & { readonly created: boolean }): StartedView =>
+  created
+    ? { runId, created }
+    : {
+        runId,
+        created: false,
+        status,
+        ...(completedAt === undefined ? {} : { completedAt: iso(completedAt) })
+      }
 
 /** A stored step as clients see it. Never fails. */
 export const viewStep = (step: Step): StepView => ({

@@ -1,5 +1,12 @@
 /** Runs, steps and what happens to them, as text for people. */
-import type { RelativeView, RunView, RunWithStepsView, StepView, WaitView } from "../Runs.js"
+import type {
+  FoundView,
+  RelativeView,
+  RunView,
+  RunWithStepsView,
+  StepView,
+  WaitView
+} from "../Runs.js"
 import type { RunEvent } from "./RunChanges.js"
 import * as Table from "./Table.js"
 
@@ -84,6 +91,11 @@ export const describeWait = (wait: WaitView): string => {
       return "its error to be mended; resume it then"
   }
 }
+
+export const describeFound = ({ completedAt, status }: FoundView): string =>
+  `This run was there already, and is ${status}${
+    completedAt === undefined ? "" : ` since ${Table.time(completedAt)}`
+  }`
 
 const nameOfStep = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>
   attempt === 1 ? name : `${name} (attempt ${attempt})`

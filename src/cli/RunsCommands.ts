@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { ExecutorView, ListRequest, RunWithStepsView } from "../Runs.js"
+import type { ExecutorView, ListRequest, RetryOptions, RunWithStepsView } from "../Runs.js"
 import { CommandEnded, exitCodes, UsageError } from "./Failures.js"
 import * as Output from "./Output.js"
 import * as RunChanges from "./RunChanges.js"
@@ -213,8 +213,10 @@ export const start = (
     }
     yield* on(options, { patient: request.watch })((target) =>
       Effect.gen(function* () {
-        const runId = yield* target.start(request.workflow, payload)
-        yield* options.json ? Output.json({ runId }) : Output.line(runId)
+        const started = yield* target.start(request.workflow, payload)
+        const { runId } = started
+        yield* options.json ? Output.json(started) : Output.line(runId)
+        if (!options.json && !started.created) yield* Output.aside(RunText.describeFound(started))
         if (request.watch) yield* follow(target, runId, options.json)
       })
     )
@@ -236,9 +238,9 @@ export const resume = (options: Options, runId: string) =>
     Effect.zipRight(target.resume(runId), answered(options, runId, "woken, if it was suspended"))
   )
 
-export const retry = (options: Options, runId: string) =>
+export const retry = (options: Options, runId: string, retry: RetryOptions) =>
   on(options)((target) =>
-    Effect.zipRight(target.retry(runId), answered(options, runId, "goes on from where it failed"))
+    Effect.zipRight(target.retry(runId, retry), answered(options, runId, "goes on from where it failed"))
   )
 
 export const remove = (options: Options, runId: string) =>

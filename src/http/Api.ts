@@ -16,10 +16,13 @@ import * as Time from "../internal/Time.js"
 import type { RunnerState } from "../RunnerState.js"
 import {
   ExecutorView,
+  FoundView,
   InvalidCursor,
   InvalidPayload,
+  InvalidQuery,
   InvalidSignal,
   maxPageSize,
+  NotResumable,
   NotRetryable,
   RunCounts,
   RunNotFinished,
@@ -27,6 +30,7 @@ import {
   RunStatusSchema,
   RunsPage,
   RunWithStepsView,
+  UnknownSignal,
   UnknownWorkflow,
   WorkflowView
 } from "../Runs.js"
@@ -133,6 +137,7 @@ const FlagParam = Schema.BooleanFromString
 
 const ListParams = Schema.Struct({
   workflow: Schema.optional(Schema.String),
+  key: Schema.optional(Schema.String),
   status: Schema.optional(StatusParam),
   createdAfter: Schema.optional(TimeParam),
   createdBefore: Schema.optional(TimeParam),
@@ -173,6 +178,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
     HttpApiEndpoint.post("start", "/runs")
       .setPayload(Schema.Struct({ workflow: Schema.String, payload: Schema.Unknown }))
       .addSuccess(RunId, { status: 202 })
+      .addSuccess(FoundView)
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
       .annotateContext(needs("runs:write"))
@@ -183,6 +189,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .setUrlParams(ListParams)
       .addSuccess(RunsPage)
       .addError(InvalidCursor, { status: 400 })
+      .addError(InvalidQuery, { status: 400 })
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "Runs, newest first")
   )
@@ -210,11 +217,13 @@ export class RunsGroup extends HttpApiGroup.make("runs")
     HttpApiEndpoint.post("resume")`/runs/${runId}/resume`
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
+      .addError(NotResumable, { status: 409 })
       .annotateContext(needs("runs:write", "resume"))
       .annotate(OpenApi.Summary, "Let a suspended run go on")
   )
   .add(
     HttpApiEndpoint.post("retry")`/runs/${runId}/retry`
+      .setUrlParams(Schema.Struct({ withChildren: Schema.optional(FlagParam) }))
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
       .addError(NotRetryable, { status: 409 })
@@ -236,6 +245,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .setPayload(Schema.Struct({ value: Schema.optional(Schema.Unknown) }))
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
+      .addError(UnknownSignal, { status: 404 })
       .addError(InvalidSignal, { status: 400 })
       .annotateContext(needs("runs:write", "signal"))
       .annotate(OpenApi.Summary, "Complete a signal that a run waits for, or will")

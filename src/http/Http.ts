@@ -91,12 +91,13 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         Access.authorize("start", { workflow: payload.workflow, runId: undefined }).pipe(
           Effect.zipRight(traceOf(request)),
           Effect.flatMap((trace) => runs.start({ ...payload, trace })),
-          Effect.map(({ runId }) =>
-            HttpServerResponse.unsafeJson(
-              { runId },
-              { status: 202, headers: { location: `/runs/${encodeURIComponent(runId)}` } }
-            )
-          ),
+          Effect.map((started) => {
+            const { created, runId } = started
+            return HttpServerResponse.unsafeJson(created ? { runId } : started, {
+              status: created ? 202 : 200,
+              headers: { location: `/runs/${encodeURIComponent(runId)}` }
+            })
+          }),
           orNotAvailable
         )
       )
@@ -121,8 +122,8 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handle("resume", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.resume(runId), { runId }))
       )
-      .handle("retry", ({ path: { runId } }) =>
-        orNotAvailable(Effect.as(runs.retry(runId), { runId }))
+      .handle("retry", ({ path: { runId }, urlParams }) =>
+        orNotAvailable(Effect.as(runs.retry(runId, urlParams), { runId }))
       )
       .handle("remove", ({ path: { runId } }) => orNotAvailable(runs.remove(runId)))
       .handle("signal", ({ path: { name, runId }, payload: { value } }) =>

@@ -48,6 +48,7 @@ const everything = Effect.gen(function* () {
     yield* store.list({ limit: 9, blocked, roots: true })
     yield* store.list({ limit: 9, blocked })
   }
+  yield* store.list({ limit: 9, runId: "old" })
   yield* store.blocked
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
   yield* manyAtOnce

@@ -13,6 +13,7 @@ const listCommand = Cli.make(
   {
     ...target,
     workflow: optionalText("workflow", "Only runs of this workflow"),
+    key: optionalText("key", "Only the run of this idempotency key; with --workflow"),
     status: Options.choice("status", runStatuses).pipe(
       Options.withDescription("Only runs in this status; may be repeated"),
       Options.repeated
@@ -36,6 +37,7 @@ const listCommand = Cli.make(
     createdAfter,
     createdBefore,
     cursor,
+    key,
     limit,
     mend,
     parent,
@@ -49,6 +51,7 @@ const listCommand = Cli.make(
         limit,
         status,
         workflow: Option.getOrUndefined(workflow),
+        key: Option.getOrUndefined(key),
         createdAfter: Option.getOrUndefined(createdAfter),
         createdBefore: Option.getOrUndefined(createdBefore),
         parent: Option.getOrUndefined(parent),
@@ -112,8 +115,23 @@ const signalCommand = Cli.make(
   )
 )
 
-const retryCommand = Cli.make("retry", { ...target, run: runId }, ({ run, ...options }) =>
-  runsCommands(({ retry }) => retry(options, run))
+const retryCommand = Cli.make(
+  "retry",
+  {
+    ...target,
+    withChildren: Options.boolean("with-children", {
+      ifPresent: true,
+      negationNames: ["without-children"]
+    }).pipe(
+      Options.withDescription(
+        "Also the children by whose failure it would fail again (true); without, it is refused then"
+      ),
+      Options.withDefault(true)
+    ),
+    run: runId
+  },
+  ({ run, withChildren, ...options }) =>
+    runsCommands(({ retry }) => retry(options, run, { withChildren }))
 ).pipe(
   Cli.withDescription(
     "Lets a run that failed or was interrupted go on from the step that failed. Recorded steps stay."

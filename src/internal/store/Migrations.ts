@@ -145,12 +145,17 @@ const waitsInMemory = [
   "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
 ]
 
-/** What a run waits for can be seen, and which runs wait to be mended. */
+/**
+ * What a run waits for can be seen, and which runs wait to be mended. What its children came to has
+ * its place among its steps.
+ */
 const visibleWaits = [
   // JSON, of its last suspension; NULL: not known, or over.
   "ALTER TABLE workflow_runs ADD COLUMN waits_for TEXT",
   `CREATE INDEX workflow_runs_blocked ON workflow_runs (id)
-    WHERE status = 'suspended' AND cause IS NOT NULL`
+    WHERE status = 'suspended' AND cause IS NOT NULL`,
+  // Orders the child's end among the parent's steps of the same millisecond, as their `position` does.
+  "ALTER TABLE workflow_children ADD COLUMN position INTEGER"
 ]
 
 /** Name, beginning with its number, to the statements. */

@@ -272,12 +272,28 @@ const pageOf = ({ blocked = false, parent, roots = false }: RunQuery): string =>
 
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
 
+const selectId = "SELECT id FROM workflow_runs WHERE run_id = ?"
+
+/** The one run, if it is one of those that are asked for: the window that it is alone in. */
+const onlyOne = (database: Database, query: RunQuery, runId: string) =>
+  database.read((sql) =>
+    Effect.gen(function* () {
+      const [found] = yield* sql.rows<{ readonly id: number }>(selectId, [runId])
+      const rows =
+        found === undefined || (query.cursor ?? Infinity) <= found.id
+          ? []
+          : yield* page(query, found.id + 1, query.limit, 1)(sql)
+      return { runs: rows.map(toRun), cursor: undefined }
+    })
+  )
+
 export const list = (database: Database, query: RunQuery): Effect.Effect<Page, SqlError> =>
   Effect.gen(function* () {
     // a cursor may come from anywhere: there is nothing above the newest run
     let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
     // a child is no root
     if (query.parent !== undefined && query.roots === true) return { runs: [], cursor: undefined }
+    if (query.runId !== undefined) return yield* onlyOne(database, query, query.runId)
     const rows = [...(yield* database.read(page(query, before, query.limit + 1)))]
     while (rows.length <= query.limit && before > listWindow) {
       yield* nextTurn
@@ -295,19 +311,21 @@ const newest = (sql: Sql) =>
   Effect.map(sql.rows<{ readonly id: number | null }>(selectNewest), ([row]) => row?.id ?? 0)
 
 /** One more than the page holds tells whether there is a next. */
-const page = (query: RunQuery, before: number, limit: number) => (sql: Sql) => {
-  const workflow = query.workflow ?? null
-  const status = query.status === undefined ? null : JSON.stringify(query.status)
-  return sql.rows<RunRow>(pageOf(query), [
-    before,
-    before - listWindow,
-    workflow,
-    workflow,
-    status,
-    status,
-    wholeMillis(query.createdAfter ?? 0),
-    wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
-    ...(query.parent === undefined ? [] : [query.parent]),
-    limit
-  ])
-}
+const page =
+  (query: RunQuery, before: number, limit: number, window = listWindow) =>
+  (sql: Sql) => {
+    const workflow = query.workflow ?? null
+    const status = query.status === undefined ? null : JSON.stringify(query.status)
+    return sql.rows<RunRow>(pageOf(query), [
+      before,
+      before - window,
+      workflow,
+      workflow,
+      status,
+      status,
+      wholeMillis(query.createdAfter ?? 0),
+      wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
+      ...(query.parent === undefined ? [] : [query.parent]),
+      limit
+    ])
+  }

@@ -87,6 +87,21 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("finds one run, if it is among those that are asked for", () =>
+      Effect.gen(function* () {
+        for (const runId of ["a", "b", "c"])
+          yield* Effect.flatMap(register, (id) => begin(id, runId))
+        expect(yield* pages({ runId: "b", limit: 1 })).toEqual([["b"]])
+        expect(yield* pages({ runId: "b", workflow: "Order", roots: true, limit: 9 })).toEqual([
+          ["b"]
+        ])
+        expect(yield* pages({ runId: "b", workflow: "Other", limit: 9 })).toEqual([[]])
+        expect(yield* pages({ runId: "b", blocked: true, limit: 9 })).toEqual([[]])
+        expect(yield* pages({ runId: "b", createdAfter: 1, limit: 9 })).toEqual([[]])
+        expect(yield* pages({ runId: "none", limit: 9 })).toEqual([[]])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("lists only the runs that wait to be mended, and counts them", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
