@@ -170,7 +170,10 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
      * @param options.withChildren whether children by whose failure it would fail again are retried
      *   with it; without, it is refused because of them. Default: true
      */
-    readonly retry: (runId: string, options?: RetryOptions) => Effect.Effect<void, RequestError<"retry">>
+    readonly retry: (
+      runId: string,
+      options?: RetryOptions
+    ) => Effect.Effect<void, RequestError<"retry">>
 
     /** Deletes a run that is over; fails with `RunNotFinished` where it, or its parent, is not. */
     readonly remove: (runId: string) => Effect.Effect<void, RequestError<"remove">>

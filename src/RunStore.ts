@@ -260,13 +260,7 @@ export type WithFinished =
   | {
       readonly _tag: "Refused"
       readonly status: RunStatus
-      readonly because:
-        | "status"
-        | "compensated"
-        | "parent"
-        | "child"
-        | "failed child"
-        | "too many"
+      readonly because: "status" | "compensated" | "parent" | "child" | "failed child" | "too many"
       readonly runId?: string | undefined
     }
 

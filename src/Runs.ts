@@ -538,10 +538,13 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       list,
       interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
       resume: (runId) =>
-        Effect.flatMap(store.wake(runId), (before): Effect.Effect<void, RunNotFound | NotResumable> => {
-          if (Option.isNone(before)) return runNotFound(runId)
-          return isFinal(before.value) ? notResumable(runId, before.value) : Effect.void
-        }),
+        Effect.flatMap(
+          store.wake(runId),
+          (before): Effect.Effect<void, RunNotFound | NotResumable> => {
+            if (Option.isNone(before)) return runNotFound(runId)
+            return isFinal(before.value) ? notResumable(runId, before.value) : Effect.void
+          }
+        ),
       // the point at which an interrupt took hold is of the run that was, not of the one that follows
       retry: (runId, { withChildren = true } = {}) =>
         finished(

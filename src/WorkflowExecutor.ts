@@ -33,7 +33,13 @@ import type { Drained } from "./Runner.js"
 import type * as RunnerConfig from "./RunnerConfig.js"
 import type { RunnerState } from "./RunnerState.js"
 import type { RunStore } from "./RunStore.js"
-import { type ListRequest, Runs, type RunsPage, type RunWithStepsView } from "./Runs.js"
+import {
+  type ListRequest,
+  type RetryOptions,
+  Runs,
+  type RunsPage,
+  type RunWithStepsView
+} from "./Runs.js"
 
 export type { WaitOptions } from "./facade/Calls.js"
 export {
@@ -134,7 +140,10 @@ export interface WorkflowExecutor {
    */
   readonly interrupt: (runId: string) => Promise<void>
 
-  /** Wakes a suspended run; no effect on any other. Rejects with `RunNotFound`. */
+  /**
+   * Wakes a suspended run; no effect on one that is pending or running. Rejects with `RunNotFound`,
+   * or with `NotResumable` where it is over.
+   */
   readonly resume: (runId: string) => Promise<void>
 
   /**
@@ -160,8 +169,11 @@ export interface WorkflowExecutor {
   /**
    * Lets a run that failed or was interrupted go on from the step that failed. Rejects with
    * `RunNotFound`, or with `NotRetryable` where its status or its compensations do not allow it.
+   *
+   * @param options.withChildren whether children by whose failure it would fail again are retried
+   *   with it; without, it is refused because of them. Default: true
    */
-  readonly retry: (runId: string) => Promise<void>
+  readonly retry: (runId: string, options?: RetryOptions) => Promise<void>
 
   /**
    * Removes a run that is over, with its steps and signals. Rejects with `RunNotFound`, or with
@@ -307,7 +319,7 @@ const make = (
       )
     },
     list: (request) => on((runs) => runs.list(request)),
-    retry: (runId) => on((runs) => runs.retry(runId)),
+    retry: (runId, options) => on((runs) => runs.retry(runId, options)),
     remove: (runId) => on((runs) => runs.remove(runId)),
     watch: (runId, options) => watched(lifecycle, runId, durable, options)
   }

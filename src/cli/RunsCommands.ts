@@ -240,7 +240,10 @@ export const resume = (options: Options, runId: string) =>
 
 export const retry = (options: Options, runId: string, retry: RetryOptions) =>
   on(options)((target) =>
-    Effect.zipRight(target.retry(runId, retry), answered(options, runId, "goes on from where it failed"))
+    Effect.zipRight(
+      target.retry(runId, retry),
+      answered(options, runId, "goes on from where it failed")
+    )
   )
 
 export const remove = (options: Options, runId: string) =>

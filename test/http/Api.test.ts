@@ -378,21 +378,23 @@ describe("a signal", () => {
     })
   )
 
-  it.scopedLive("of a name that the workflow does not declare, though it declares others, is none", () =>
-    Effect.gen(function* () {
-      const { post, signals } = yield* run
-      const { body, status } = yield* post("/runs/r1/signals/Aproval", { value: true })
-      assert.strictEqual(status, 404)
-      assert.deepStrictEqual(body, {
-        _tag: "UnknownSignal",
-        name: "Aproval",
-        declared: ["Approval", "Deadline", "Poke"],
-        message: `Workflow "Order" has no signal "Aproval"; it declares Approval, Deadline, Poke`
+  it.scopedLive(
+    "of a name that the workflow does not declare, though it declares others, is none",
+    () =>
+      Effect.gen(function* () {
+        const { post, signals } = yield* run
+        const { body, status } = yield* post("/runs/r1/signals/Aproval", { value: true })
+        assert.strictEqual(status, 404)
+        assert.deepStrictEqual(body, {
+          _tag: "UnknownSignal",
+          name: "Aproval",
+          declared: ["Approval", "Deadline", "Poke"],
+          message: `Workflow "Order" has no signal "Aproval"; it declares Approval, Deadline, Poke`
+        })
+        // that of an attempt of a step
+        assert.strictEqual((yield* post("/runs/r1/signals/Poke%2F2", {})).status, 202)
+        assert.strictEqual((yield* signals).length, 1)
       })
-      // that of an attempt of a step
-      assert.strictEqual((yield* post("/runs/r1/signals/Poke%2F2", {})).status, 202)
-      assert.strictEqual((yield* signals).length, 1)
-    })
   )
 
   it.scopedLive("of any name is stored as it is where the workflow declares none", () =>
@@ -607,7 +609,7 @@ describe("bodies", () => {
   it.scopedLive("that are too deep to be written down are refused", () =>
     Effect.gen(function* () {
       const { post, store } = yield* serve()
-      yield* store.create({ runId: "r1", workflow: "Order", payload: "{}" })
+      yield* store.create({ runId: "r1", workflow: "Shaped", payload: "{}" })
       const deep = `{"value":${"[".repeat(100_000)}${"]".repeat(100_000)}}`
       const { body, status } = yield* post("/runs/r1/signals/Other", deep)
       assert.strictEqual(status, 400)

@@ -139,10 +139,15 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* over(executor, "done", { status: "completed" }, of)
         yield* over(executor, "discarded", {}, { runId: "p", awaits: false })
         const child = yield* begin(executor, "failed", { parent: of })
-        yield* over(executor, "grandchild", { status: "interrupted" }, {
-          runId: "failed",
-          awaits: true
-        })
+        yield* over(
+          executor,
+          "grandchild",
+          { status: "interrupted" },
+          {
+            runId: "failed",
+            awaits: true
+          }
+        )
         yield* store.complete({ held: child.held, status: "failed", exit: "0" })
         yield* store.complete({ held, status: "failed", exit: "0" })
 
