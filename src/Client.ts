@@ -52,9 +52,11 @@ import {
   type ExecutorView,
   InvalidSignal,
   type ListRequest,
+  type RetryOptions,
   type RunCounts,
   type RunsPage,
   type RunWithStepsView,
+  type StartedView,
   type TerminateRequest
 } from "./Runs.js"
 
@@ -107,6 +109,18 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     ) => Effect.Effect<string, RequestError<"start">, Typed.PayloadContext<W>>
 
     /**
+     * As `start`, and says whether the run was there already, how it stood then, and when it ended.
+     * Where the answer to the first request is lost, its repetition finds the run that it stored.
+     *
+     * @example
+     * const { created, runId } = yield* client.startOrFind(Order, { orderId: "1" })
+     */
+    readonly startOrFind: <W extends Workflow.Any>(
+      workflow: W,
+      ...[payload]: Typed.Arguments<W>
+    ) => Effect.Effect<StartedView, RequestError<"start">, Typed.PayloadContext<W>>
+
+    /**
      * Waits for the end of a run, however long that takes, and gives its value or fails with its
      * error, decoded by the workflow's schemas. Dies with the run's defect where it died.
      *
@@ -155,14 +169,23 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
       options?: Omit<TerminateRequest, "runId">
     ) => Effect.Effect<{ readonly terminated: number }, RequestError<"terminate">>
 
-    /** Wakes a suspended run; no effect on any other. */
+    /**
+     * Wakes a suspended run; no effect on one that is pending or running. Fails with `NotResumable`
+     * where it is over.
+     */
     readonly resume: (runId: string) => Effect.Effect<void, RequestError<"resume">>
 
     /**
      * Lets a run that failed or was interrupted go on from the step that failed. Fails with
      * `NotRetryable` where its status or its compensations do not allow it.
+     *
+     * @param options.withChildren whether children by whose failure it would fail again are retried
+     *   with it; without, it is refused because of them. Default: true
      */
-    readonly retry: (runId: string) => Effect.Effect<void, RequestError<"retry">>
+    readonly retry: (
+      runId: string,
+      options?: RetryOptions
+    ) => Effect.Effect<void, RequestError<"retry">>
 
     /** Deletes a run that is over; fails with `RunNotFinished` where it, or its parent, is not. */
     readonly remove: (runId: string) => Effect.Effect<void, RequestError<"remove">>
@@ -225,6 +248,10 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
   }
 >() {}
 
+/** Without what is not said: `undefined` is no parameter. */
+const said = (request: ListRequest): ListRequest =>
+  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined))
+
 /** About 21 seconds. */
 const defaultRetry = Schedule.exponential("100 millis").pipe(
   Schedule.union(Schedule.spaced("5 seconds")),
@@ -276,35 +303,27 @@ export const make = (
     })
     const watching: RunWatch.WatchOptions = { events, get, looks }
 
-    const start: Client["Type"]["start"] = (workflow, ...[payload]) =>
+    const startOrFind: Client["Type"]["startOrFind"] = (workflow, ...[payload]) =>
       Typed.encodePayload(workflow, payload).pipe(
         Effect.flatMap((encoded) =>
           call(runs.start({ payload: { workflow: workflow.name, payload: encoded } }))
         ),
-        Effect.map(({ runId }) => runId)
+        Effect.map((answer) => ("created" in answer ? answer : { ...answer, created: true }))
       )
+
+    const start: Client["Type"]["start"] = (workflow, ...payload) =>
+      Effect.map(startOrFind(workflow, ...payload), ({ runId }) => runId)
 
     const result: Client["Type"]["result"] = RunResult.make(watching)
 
     return Client.of({
       start,
+      startOrFind,
       result,
       execute: (workflow, ...payload) =>
         Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
       get,
-      list: ({ createdAfter, createdBefore, cursor, limit, status, workflow } = {}) =>
-        call(
-          runs.list({
-            urlParams: {
-              ...(workflow === undefined ? {} : { workflow }),
-              ...(status === undefined ? {} : { status }),
-              ...(createdAfter === undefined ? {} : { createdAfter }),
-              ...(createdBefore === undefined ? {} : { createdBefore }),
-              ...(limit === undefined ? {} : { limit }),
-              ...(cursor === undefined ? {} : { cursor })
-            }
-          })
-        ),
+      list: (request = {}) => call(runs.list({ urlParams: said(request) })),
       interrupt: (runId) =>
         Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
       terminate: (runId, { children, reason } = {}) =>
@@ -321,7 +340,15 @@ export const make = (
           ({ terminated }) => ({ terminated })
         ),
       resume: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.resume({ path: { runId } }))),
-      retry: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.retry({ path: { runId } }))),
+      retry: (runId, { withChildren } = {}) =>
+        Effect.asVoid(
+          ofRun(runId, (runId) =>
+            runs.retry({
+              path: { runId },
+              urlParams: withChildren === undefined ? {} : { withChildren }
+            })
+          )
+        ),
       // an answer that got lost is followed by another request, which then finds nothing
       remove: (runId) => ofRun(runId, (runId) => runs.remove({ path: { runId } })),
       events: (request = {}) =>

@@ -47,6 +47,16 @@ import type { StepInFlight } from "./StepInFlight.js"
 import * as Metrics from "./telemetry/Metrics.js"
 import * as Spans from "./telemetry/Spans.js"
 
+/** A run, and whether it was stored now. */
+export interface Started extends Run {
+  readonly created: boolean
+}
+
+const started = ({ created, run }: { readonly created: boolean; readonly run: Run }): Started => ({
+  ...run,
+  created
+})
+
 export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher")<
   Dispatcher,
   {
@@ -66,9 +76,10 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
 
     /**
      * Stores a run, and begins it at once where this process has room and the workflow. Durable
-     * when it succeeds, in every state. A run with the same `runId` is left as it is.
+     * when it succeeds, in every state. A run with the same `runId` is left as it is, and `created`
+     * is then false.
      */
-    readonly start: (run: NewRun) => Effect.Effect<Run, RunStoreError>
+    readonly start: (run: NewRun) => Effect.Effect<Started, RunStoreError>
 
     /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
     readonly startChild: (run: NewRun, parent: Held) => Effect.Effect<Run, RunStoreError | RunLost>
@@ -335,13 +346,13 @@ export const make: Effect.Effect<
     // those that are given back come last: the others are told what comes next from now on
     Effect.suspend(() => Effect.all(claimed.map(beginOne), { discard: true }))
 
-  const startIn = <E>(create: Create<E>, run: NewRun): Effect.Effect<Run, E> =>
+  const startIn = <E>(create: Create<E>, run: NewRun): Effect.Effect<Started, E> =>
     Effect.suspend(() => {
       const isNext = room() > 0 && registrations.has(run.workflow) && !backlog.mayWait()
       const claimFor = isNext ? executor : undefined
       if (claimFor === undefined) {
         backlog.grows()
-        return Effect.map(create(run), ({ run }) => run)
+        return Effect.map(create(run), started)
       }
       reserved++
       // a run that is claimed is also begun, or given back
@@ -352,11 +363,13 @@ export const make: Effect.Effect<
             roomFreed()
             return Effect.failCause(cause)
           },
-          onSuccess: ({ claimed, run }) => {
+          onSuccess: (answer) => {
             reserved--
-            if (claimed !== undefined) return Effect.as(beginOne(claimed), run)
+            if (answer.claimed !== undefined) {
+              return Effect.as(beginOne(answer.claimed), started(answer))
+            }
             roomFreed()
-            return Effect.succeed(run)
+            return Effect.succeed(started(answer))
           }
         })
       )

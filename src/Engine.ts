@@ -281,7 +281,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       // `DurableDeferred.into` in a pass that was ended: not an outcome
       if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
       const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
-        Effect.flatMap(dispatcher.bounded),
+        Effect.flatMap(Codec.boundedExit(dispatcher.bounded)),
         Effect.orDie
       )
       const signal = { runId: options.executionId, name: options.deferredName, exit }

@@ -177,13 +177,15 @@ export const layerConfig = <WA, WE, WR>(options: {
   readonly http?: Http.Decided | undefined
 }) =>
   Layer.unwrapEffect(
-    Effect.map(Settings.read, ({ authSecret, database, host, log, port, runner }) =>
-      layer({
-        ...options,
-        ...runner,
-        database,
-        http: { ...options.http, host, port, authSecret }
-      }).pipe(Layer.provide(Settings.layerLog(log)))
+    Effect.map(
+      Settings.read,
+      ({ authSecret, database, host, log, port, runner, stacksForReaders }) =>
+        layer({
+          ...options,
+          ...runner,
+          database,
+          http: { stacksForReaders, ...options.http, host, port, authSecret }
+        }).pipe(Layer.provide(Settings.layerLog(log)))
     )
   )
 

@@ -121,6 +121,8 @@ export interface ClaimedRun {
   readonly bytes: number
   /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
   readonly history: History
+  /** `Suspension.waitsFor` of its last suspension. */
+  readonly waitsFor?: Json | undefined
   /** Where its executors have died, so many in a row, while it was under way and got nowhere. */
   readonly crashes?:
     | {
@@ -169,6 +171,8 @@ export interface Run {
   readonly exit: Json | undefined
   /** Encoded `Cause`: why a `suspended` run stopped where no signal or timer will wake it. */
   readonly cause: Json | undefined
+  /** `Suspension.waitsFor` of a `suspended` run. */
+  readonly waitsFor?: Json | undefined
   /** The executor that holds it. */
   readonly executor: number | undefined
   readonly interruptRequested: boolean
@@ -191,6 +195,30 @@ export interface Step {
   readonly completedAt: Millis | undefined
   /** Encoded `Exit`, once recorded. */
   readonly exit: Json | undefined
+}
+
+/** A run beside another: one that has started it, or that it has started. */
+export interface Relative {
+  readonly runId: string
+  readonly workflow: string
+  readonly status: RunStatus
+}
+
+/** How many there are, and the first 20, in the order in which they were created. */
+export interface Relatives {
+  readonly total: number
+  readonly first: ReadonlyArray<Relative>
+}
+
+/** A run with what there is about it. */
+export interface RunWithSteps {
+  readonly run: Run
+  /** In the order in which they started. */
+  readonly steps: ReadonlyArray<Step>
+  /** Those that have started it. */
+  readonly parents: Relatives
+  /** Those that it has started, without those that were removed since. */
+  readonly children: Relatives
 }
 
 /** A run's timers that are not written yet; they ride along with the run's next write. */
@@ -226,6 +254,8 @@ export interface Suspension {
   readonly wakeAt: Millis | undefined
   /** Encoded `Cause`, when it suspends because something failed. */
   readonly cause: Json | undefined
+  /** What it waits for, for people to see. */
+  readonly waitsFor?: Json | undefined
   /**
    * Its holder keeps the run in memory: while the holder's lease runs, a wake-up makes the run
    * `running` again under the same claim. Default: false.
@@ -249,6 +279,10 @@ export interface Completion {
  * - `terminated`: it was terminated, with what it had done neither finished nor undone.
  * - `parent`: a run that started it goes on from what it came to.
  * - `child`: a run that it started was removed, and would begin anew.
+ * - `failed child`: a child has failed or was interrupted, `runId`, and it would fail by it again.
+ * - `too many`: more children than one write may take would have to be retried with it.
+ *
+ * `runId` is the run in the way where that is another one: a child that is to be retried too.
  */
 export type WithFinished =
   | { readonly _tag: "Done" }
@@ -256,7 +290,15 @@ export type WithFinished =
   | {
       readonly _tag: "Refused"
       readonly status: RunStatus
-      readonly because: "status" | "compensated" | "terminated" | "parent" | "child"
+      readonly because:
+        | "status"
+        | "compensated"
+        | "terminated"
+        | "parent"
+        | "child"
+        | "failed child"
+        | "too many"
+      readonly runId?: string | undefined
     }
 
 export interface Termination {
@@ -310,12 +352,20 @@ export interface Expired {
 }
 
 export interface RunQuery {
+  /** Only this run. */
+  readonly runId?: string | undefined
   readonly workflow?: string | undefined
   readonly status?: ReadonlyArray<RunStatus> | undefined
   /** Created at this time or later. */
   readonly createdAfter?: Millis | undefined
   /** Created earlier than this. */
   readonly createdBefore?: Millis | undefined
+  /** Only runs that no other run has started. */
+  readonly roots?: boolean | undefined
+  /** Only runs that this run has started. */
+  readonly parent?: string | undefined
+  /** Only runs that are suspended with a cause: they wait to be mended, and resumed. */
+  readonly blocked?: boolean | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
   /**
@@ -572,10 +622,15 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * Makes a failed or interrupted run whose compensations were not executed `pending` again. What
      * is recorded stays, but for the failures after which no step that completed began, and the
      * signals whose names are in `forget`.
+     *
+     * It would fail again by children that it awaited, which failed or were interrupted, and after
+     * whose end no step that completed began. With `withChildren` these are retried with it, all or
+     * none, and theirs with them, at most 1,000 runs; without, the default, it is refused.
      */
     readonly retry: (options: {
       readonly runId: string
       readonly forget: ReadonlyArray<string>
+      readonly withChildren?: boolean | undefined
     }) => Effect.Effect<WithFinished, RunStoreError>
 
     /** Removes a run that is over, with all that belongs to it. */
@@ -602,13 +657,10 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, RunStoreError>
 
-    /** A run with its steps in the order in which they started. */
+    /** A run with its steps, its parents and its children. */
     readonly findWithSteps: (
       runId: string
-    ) => Effect.Effect<
-      Option.Option<{ readonly run: Run; readonly steps: ReadonlyArray<Step> }>,
-      RunStoreError
-    >
+    ) => Effect.Effect<Option.Option<RunWithSteps>, RunStoreError>
 
     /** Those of these runs that are over. */
     readonly finished: (
@@ -622,6 +674,9 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     /** How many runs there are in each status; quick, however many there are. */
     readonly counts: Effect.Effect<Readonly<Record<RunStatus, number>>, RunStoreError>
+
+    /** How many runs are suspended with a cause; as quick. */
+    readonly blocked: Effect.Effect<number, RunStoreError>
 
     /**
      * When the oldest run was created that nobody has begun yet. Where a thousand runs of a workflow

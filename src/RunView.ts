@@ -4,8 +4,10 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as EncodedCause from "./internal/EncodedCause.js"
 import * as Machine from "./internal/Machine.js"
-import type { ExecutorInfo, Json, Millis, Run, RunStatus, Step } from "./RunStore.js"
+import * as WaitedFor from "./internal/WaitedFor.js"
+import type { ExecutorInfo, Json, Millis, Run, RunStatus, RunWithSteps, Step } from "./RunStore.js"
 import { runStatuses } from "./RunStore.js"
 import type { StepInFlight } from "./StepInFlight.js"
 
@@ -53,13 +55,77 @@ export const RunView = Schema.Struct({
 })
 export type RunView = typeof RunView.Type
 
+/**
+ * What an unfinished run waits for.
+ *
+ * - `signal`, `timer`: by its name; a timer is due at `until`.
+ * - `child`: a run that it has started.
+ * - `executor`: one that has room, and has registered its `workflow`; `room`: this one has, and is
+ *   to have room for it.
+ * - `mend`: it suspended because of what its `error` says. Nothing wakes it: mend that, and resume it.
+ *
+ * `since` is when it was first seen to wait for it.
+ */
+export const WaitView = Schema.Union(
+  Schema.Struct({ type: Schema.Literal("signal"), name: Schema.String, since: Schema.String }),
+  Schema.Struct({
+    type: Schema.Literal("timer"),
+    name: Schema.String,
+    since: Schema.String,
+    until: Schema.optional(Schema.String)
+  }),
+  Schema.Struct({ type: Schema.Literal("child"), runId: Schema.String, since: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("executor"), workflow: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("room") }),
+  Schema.Struct({ type: Schema.Literal("mend") })
+)
+export type WaitView = typeof WaitView.Type
+
+/** A run that started another one, or was started by it. */
+export const RelativeView = Schema.Struct({
+  runId: Schema.String,
+  workflow: Schema.String,
+  status: RunStatusSchema
+})
+export type RelativeView = typeof RelativeView.Type
+
+/** How many there are, and the first 20. */
+const bounded = <A, I>(item: Schema.Schema<A, I>) =>
+  Schema.Struct({ total: Schema.Int, first: Schema.Array(item) })
+
 export const RunWithStepsView = Schema.Struct({
   ...RunView.fields,
   /** The whole encoded `Cause` of a run that is over and did not complete. */
   cause: Schema.optional(Schema.Unknown),
+  /** The step whose failure the run ended with; not there where the workflow failed by itself. */
+  failedStep: Schema.optional(Schema.Struct({ name: Schema.String, attempt: Schema.Int })),
+  /**
+   * Where an unexpected error came from, and what caused it, in 8 KiB at most. Only for who may see
+   * it: over HTTP for tokens with the scope `admin`.
+   */
+  stack: Schema.optional(Schema.String),
+  /** What it waits for; not there where it is executed or over, or where that is not known. */
+  waitsFor: Schema.optional(bounded(WaitView)),
+  /** The runs that have started it, if any. Not in events. */
+  parents: Schema.optional(bounded(RelativeView)),
+  /** The runs that it has started, if any, without those that were deleted since. Not in events. */
+  children: Schema.optional(bounded(RelativeView)),
   steps: Schema.Array(StepView)
 })
 export type RunWithStepsView = typeof RunWithStepsView.Type
+
+/** A run that was there already when it was started, and how it stands. */
+export const FoundView = Schema.Struct({
+  runId: Schema.String,
+  created: Schema.Literal(false),
+  status: RunStatusSchema,
+  /** When it ended, where it is over. */
+  completedAt: Schema.optional(Schema.String)
+})
+export type FoundView = typeof FoundView.Type
+
+/** What a start came to: a new run, or one that was there already. */
+export type StartedView = { readonly runId: string; readonly created: true } | FoundView
 
 /** `nextCursor` is null on the last page. */
 export const RunsPage = Schema.Struct({
@@ -114,22 +180,6 @@ const unreadable = (message: string): ErrorView => ({ _tag: "Unreadable", messag
 const textOf = (value: unknown): string =>
   typeof value === "string" ? value : (JSON.stringify(value) ?? "undefined")
 
-/** The encoded causes that are neither Parallel nor Sequential, from left to right. */
-const leaves = (cause: unknown): ReadonlyArray<Readonly<Record<string, unknown>>> => {
-  const found: Array<Readonly<Record<string, unknown>>> = []
-  const open = [cause]
-  while (open.length > 0) {
-    const current = open.pop()
-    if (!Predicate.isReadonlyRecord(current)) continue
-    if (current._tag === "Parallel" || current._tag === "Sequential") {
-      open.push(current.right, current.left)
-    } else {
-      found.push(current)
-    }
-  }
-  return found
-}
-
 const failureView = (error: unknown): ErrorView => {
   if (!Predicate.isReadonlyRecord(error)) return { _tag: "Failure", message: textOf(error) }
   const tag = typeof error._tag === "string" ? error._tag : "Failure"
@@ -148,12 +198,10 @@ const defectView = (defect: unknown): ErrorView => ({
 
 /** What to tell of an encoded `Cause`: a typed error before a defect before an interruption. */
 const causeView = (cause: unknown): ErrorView => {
-  const all = leaves(cause)
-  const failure = all.find((leaf) => leaf._tag === "Fail")
-  if (failure !== undefined) return failureView(failure.error)
-  const defect = all.find((leaf) => leaf._tag === "Die")
-  if (defect !== undefined) return defectView(defect.defect)
-  return all.some((leaf) => leaf._tag === "Interrupt")
+  const told = EncodedCause.telling(cause)
+  if (told?._tag === "Fail") return failureView(told.error)
+  if (told !== undefined) return defectView(told.defect)
+  return EncodedCause.leaves(cause).some(({ _tag }) => _tag === "Interrupt")
     ? { _tag: "Interrupted", message: "interrupted" }
     : unreadable("what is stored is not a Cause")
 }
@@ -184,6 +232,22 @@ const suspendedView = (cause: Json): { readonly error: ErrorView } => ({
   error: Either.match(parse(cause), { onLeft: unreadable, onRight: causeView })
 })
 
+const maxDescription = 2_000
+
+const describe = ({ _tag, message }: ErrorView): string => {
+  const text = _tag === message ? _tag : `${_tag}: ${message}`
+  return text.length > maxDescription ? `${text.slice(0, maxDescription)}…` : text
+}
+
+/** Why a recorded exit is a failure, in at most 2,000 characters. */
+export const describeFailure = (exit: Json): string => {
+  const view = outcomeView(exit)
+  return "error" in view ? describe(view.error) : ""
+}
+
+/** Why a run is suspended, in at most 2,000 characters. */
+export const describeCause = (cause: Json): string => describe(suspendedView(cause).error)
+
 /** A stored run as clients see it. Never fails: what does not read shows as an error. */
 export const viewRun = (run: Run): RunView => ({
   runId: run.runId,
@@ -202,6 +266,22 @@ export const viewRun = (run: Run): RunView => ({
       : {})
 })
 
+/** What a start came to. */
+export const viewStarted = ({
+  completedAt,
+  created,
+  runId,
+  status
+}: Run & { readonly created: boolean }): StartedView =>
+  created
+    ? { runId, created }
+    : {
+        runId,
+        created: false,
+        status,
+        ...(completedAt === undefined ? {} : { completedAt: iso(completedAt) })
+      }
+
 /** A stored step as clients see it. Never fails. */
 export const viewStep = (step: Step): StepView => ({
   name: step.name,
@@ -210,6 +290,51 @@ export const viewStep = (step: Step): StepView => ({
   startedAt: iso(step.startedAt),
   ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
   ...(step.exit === undefined ? {} : outcomeView(step.exit))
+})
+
+const viewWait = ({ name, since, type, until }: WaitedFor.WaitedFor): WaitView => {
+  switch (type) {
+    case "signal":
+      return { type, name, since: iso(since) }
+    case "timer":
+      return {
+        type,
+        name,
+        since: iso(since),
+        ...(until === undefined ? {} : { until: iso(until) })
+      }
+    case "child":
+      return { type, runId: name, since: iso(since) }
+  }
+}
+
+const alone = (wait: WaitView) => ({ waitsFor: { total: 1, first: [wait] } })
+
+/**
+ * What an unfinished run waits for.
+ *
+ * @param options.isRegistered whether its workflow is registered in this process
+ */
+export const viewWaits = (
+  { cause, status, waitsFor, workflow }: Run,
+  { isRegistered }: { readonly isRegistered: boolean }
+): Pick<RunWithStepsView, "waitsFor"> => {
+  if (status === "pending") {
+    return alone(isRegistered ? { type: "room" } : { type: "executor", workflow })
+  }
+  if (status !== "suspended") return {}
+  if (cause !== undefined) return alone({ type: "mend" })
+  const { first, total } = WaitedFor.parse(waitsFor)
+  return total === 0 ? {} : { waitsFor: { total, first: first.map(viewWait) } }
+}
+
+/** The runs around a run, where there are any. */
+export const viewRelatives = ({
+  children,
+  parents
+}: Pick<RunWithSteps, "children" | "parents">): Pick<RunWithStepsView, "children" | "parents"> => ({
+  ...(parents.total === 0 ? {} : { parents }),
+  ...(children.total === 0 ? {} : { children })
 })
 
 /** An executor as clients see it at this time. */
@@ -229,12 +354,28 @@ export const viewExecutor = (
   leaseUntil: info.leaseUntil < 0 ? null : iso(info.leaseUntil)
 })
 
-/** The whole encoded `Cause` of a recorded failure, for clients that know the workflow's schemas. */
-export const causeOf = (exit: Json | undefined): { readonly cause?: unknown } => {
-  const outcome = exit === undefined ? undefined : Either.getOrUndefined(parse(exit))
-  return Predicate.isReadonlyRecord(outcome) && outcome._tag === "Failure"
-    ? { cause: outcome.cause }
-    : {}
+/**
+ * What else is told of a recorded failure where a single run is asked for: the whole encoded `Cause`,
+ * for clients that know the workflow's schemas, and the step that it came from. Where its defects
+ * came from is in `stack` alone, and only for those who may see it.
+ */
+export const viewFailure = (
+  run: Run,
+  steps: ReadonlyArray<Step>,
+  { stacks }: { readonly stacks: boolean }
+): Pick<RunWithStepsView, "cause" | "failedStep" | "stack"> => {
+  const recorded = run.exit ?? run.cause
+  if (recorded === undefined || run.status === "completed") return {}
+  const cause =
+    run.exit === undefined ? Either.getOrUndefined(parse(recorded)) : EncodedCause.ofExit(recorded)
+  const stack = stacks ? EncodedCause.stackOf(cause) : undefined
+  const step = EncodedCause.failedStep(run.exit, steps)
+  EncodedCause.removeStacks(cause)
+  return {
+    ...(run.exit === undefined || cause === undefined ? {} : { cause }),
+    ...(step === undefined ? {} : { failedStep: { name: step.name, attempt: step.attempt } }),
+    ...(stack === undefined ? {} : { stack })
+  }
 }
 
 /**

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { interruptPoint } from "./engine/ActiveRun.js"
 import { stringify, terminatedExit } from "./engine/Codec.js"
+import * as RunIds from "./internal/RunIds.js"
 import {
   isFinal,
   type RunStatus,
@@ -25,18 +26,23 @@ import {
   type WithFinished
 } from "./RunStore.js"
 import {
-  causeOf,
   type ExecutorView,
   overlay,
   type RunCounts,
   RunStatusSchema,
   type RunsPage,
   type RunWithStepsView,
+  type StartedView,
   viewExecutor,
+  viewFailure,
+  viewRelatives,
   viewRun,
+  viewStarted,
   viewStep,
+  viewWaits,
   type WorkflowView
 } from "./RunView.js"
+import { Signals } from "./Signals.js"
 import * as Metrics from "./telemetry/Metrics.js"
 
 export * from "./RunView.js"
@@ -75,10 +81,38 @@ export class InvalidCursor extends Schema.TaggedError<InvalidCursor>()("InvalidC
   message: Schema.String
 }) {}
 
+/** What is asked of a list does not go together. */
+export class InvalidQuery extends Schema.TaggedError<InvalidQuery>()("InvalidQuery", {
+  message: Schema.String
+}) {}
+
 /** The run cannot be retried; the message says why. */
 export class NotRetryable extends Schema.TaggedError<NotRetryable>()("NotRetryable", {
   runId: Schema.String,
   status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/** The run is over: nothing resumes it. */
+export class NotResumable extends Schema.TaggedError<NotResumable>()("NotResumable", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+const notResumable = (runId: string, status: RunStatus) =>
+  new NotResumable({
+    runId,
+    status,
+    message: `Run ${JSON.stringify(runId)} cannot be resumed: it is ${status}${
+      status === "completed" ? "" : "; retry it to let it go on"
+    }`
+  })
+
+/** The workflow declares its signals, and none of this name. */
+export class UnknownSignal extends Schema.TaggedError<UnknownSignal>()("UnknownSignal", {
+  name: Schema.String,
+  declared: Schema.Array(Schema.String),
   message: Schema.String
 }) {}
 
@@ -110,6 +144,13 @@ const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>
     }`
   })
 
+const unknownSignal = (workflow: string, name: string, declared: ReadonlyArray<string>) =>
+  new UnknownSignal({
+    name,
+    declared,
+    message: `Workflow ${JSON.stringify(workflow)} has no signal ${JSON.stringify(name)}; it declares ${declared.join(", ")}`
+  })
+
 const runNotFound = (runId: string) =>
   new RunNotFound({ runId, message: `There is no run ${JSON.stringify(runId)}` })
 
@@ -129,14 +170,26 @@ const whyNotRetried = ({ because, status }: Refused): string => {
       return "a run that started it is not over, and goes on from what it came to"
     case "child":
       return "a run that it had started was deleted, and would begin anew"
+    case "failed child":
+      return "it would fail by that child again; retry it with its children, or the child first"
+    case "too many":
+      return "more than 1,000 runs would have to be retried with it; retry its children first"
   }
+}
+
+const whoseRetry = ({ because, runId }: Refused): string => {
+  if (runId === undefined) return ""
+  const child = `child ${JSON.stringify(runId)}`
+  return because === "failed child"
+    ? `its ${child} has failed or was interrupted: `
+    : `its ${child}, which is to be retried with it, cannot be: `
 }
 
 const notRetryable = (runId: string, refused: Refused) =>
   new NotRetryable({
     runId,
     status: refused.status,
-    message: `Run ${JSON.stringify(runId)} cannot be retried: ${whyNotRetried(refused)}`
+    message: `Run ${JSON.stringify(runId)} cannot be retried: ${whoseRetry(refused)}${whyNotRetried(refused)}`
   })
 
 const runFinished = (runId: string, status: RunStatus) =>
@@ -177,12 +230,20 @@ export interface StartRequest {
 
 export interface ListRequest {
   readonly workflow?: string | undefined
+  /** Only the run of this idempotency key, as the workflow's `idempotencyKey` makes it. */
+  readonly key?: string | undefined
   /** Runs in any of these; every status when empty or left out. */
   readonly status?: ReadonlyArray<RunStatus> | undefined
   /** Created at this time or later. */
   readonly createdAfter?: Date | undefined
   /** Created earlier than this. */
   readonly createdBefore?: Date | undefined
+  /** Only runs that no other run has started. Default: false. */
+  readonly roots?: boolean | undefined
+  /** Only runs that the run of this id has started. */
+  readonly parent?: string | undefined
+  /** Only runs that wait to be mended: they are suspended with an `error`. Default: false. */
+  readonly mend?: boolean | undefined
   /** 1 to 200; what lies outside is brought inside. Default: 50. */
   readonly limit?: number | undefined
   /** `nextCursor` of the page before. */
@@ -198,6 +259,14 @@ export interface TerminateRequest {
   readonly reason?: string | undefined
   /** Whether the runs that it started are ended too, and those that these did. Default: `false`. */
   readonly children?: boolean | undefined
+}
+
+export interface RetryOptions {
+  readonly withChildren?: boolean | undefined
+}
+
+export interface GetOptions {
+  readonly stacks?: boolean | undefined
 }
 
 export interface SignalRequest {
@@ -216,20 +285,32 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
 
     /**
      * Starts a run; durable when it succeeds, also while draining. The same idempotency key gives
-     * the same `runId`, and leaves the run that is there as it is.
+     * the same `runId`, and leaves the run that is there as it is: `created` is then false, and how it
+     * stands is told.
      */
     readonly start: (
       request: StartRequest
-    ) => Effect.Effect<{ readonly runId: string }, UnknownWorkflow | InvalidPayload | RunStoreError>
+    ) => Effect.Effect<StartedView, UnknownWorkflow | InvalidPayload | RunStoreError>
 
-    /** A run with its steps in the order in which they started, those in flight here included. */
-    readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
+    /**
+     * A run with its steps in the order in which they started, those in flight here included.
+     *
+     * @param options.stacks also where an unexpected error came from, which tells of the code.
+     *   Default: false
+     */
+    readonly get: (
+      runId: string,
+      options?: GetOptions
+    ) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
 
     /**
      * A page of runs, newest first. It may have fewer than `limit` where their payloads and results
      * are large: up to 4 MiB of them, and one run at least. `nextCursor` says whether there are more.
+     * Fails with `InvalidQuery` for a `key` without a `workflow`.
      */
-    readonly list: (request?: ListRequest) => Effect.Effect<RunsPage, InvalidCursor | RunStoreError>
+    readonly list: (
+      request?: ListRequest
+    ) => Effect.Effect<RunsPage, InvalidCursor | InvalidQuery | RunStoreError>
 
     /** Asks for the run's interrupt; no effect on a run that is over. */
     readonly interrupt: (runId: string) => Effect.Effect<void, RunNotFound | RunStoreError>
@@ -251,15 +332,21 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
       RunNotFound | RunFinished | InvalidReason | RunStoreError
     >
 
-    /** Wakes a suspended run; no effect on any other. */
-    readonly resume: (runId: string) => Effect.Effect<void, RunNotFound | RunStoreError>
+    /** Wakes a suspended run; no effect on one that is pending or running. Refused when it is over. */
+    readonly resume: (
+      runId: string
+    ) => Effect.Effect<void, RunNotFound | NotResumable | RunStoreError>
 
     /**
      * Lets a run that failed or was interrupted go on from the step that failed, also while draining.
      * Completed steps stay. Refused where its compensations were executed.
+     *
+     * @param options.withChildren whether children by whose failure it would fail again are retried
+     *   with it; without, it is refused because of them. Default: true
      */
     readonly retry: (
-      runId: string
+      runId: string,
+      options?: RetryOptions
     ) => Effect.Effect<void, RunNotFound | NotRetryable | RunStoreError>
 
     /** Removes a run that is over, with its steps and signals. */
@@ -275,11 +362,12 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
 
     /**
      * Completes the run's DurableDeferred of that name. The first value stays. The value is checked
-     * where the deferred's schema is known here (see `Signals`), else stored as it is.
+     * where the deferred's schema is known here (see `Signals`), else stored as it is. A name that
+     * the workflow neither declares nor has awaited here is refused where it declares its signals.
      */
     readonly signal: (
       request: SignalRequest
-    ) => Effect.Effect<void, RunNotFound | InvalidSignal | RunStoreError>
+    ) => Effect.Effect<void, RunNotFound | UnknownSignal | InvalidSignal | RunStoreError>
   }
 >() {}
 
@@ -304,6 +392,8 @@ const jsonSchemaOf = (schema: Workflow.AnyStructSchema): unknown => {
   }
   return jsonSchemas.get(schema)
 }
+
+const strict = { onExcessProperty: "error" } as const
 
 /** The message names the value that did not fit; a body of a megabyte must not come back whole. */
 const explain = (error: ParseResult.ParseError): string => {
@@ -341,6 +431,17 @@ const decodeCursor = (cursor: string): Effect.Effect<number, InvalidCursor> => {
     : Effect.succeed(Number(position))
 }
 
+/** The run that a key is of: each workflow has its own. */
+const runIdOf = ({
+  key,
+  workflow
+}: ListRequest): Effect.Effect<string | undefined, InvalidQuery> => {
+  if (key === undefined) return Effect.succeed(undefined)
+  return workflow === undefined
+    ? new InvalidQuery({ message: "A key is one of a workflow: give the workflow too" })
+    : RunIds.ofKey(workflow, key)
+}
+
 export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = Effect.gen(
   function* () {
     const store = yield* RunStore
@@ -365,7 +466,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const workflow = yield* find(request.workflow)
       const invalid = (message: string) => new InvalidPayload({ workflow: workflow.name, message })
       const schema = outside(workflow.payloadSchema)
-      const decoded = yield* Schema.decodeUnknown(schema)(request.payload ?? {}).pipe(
+      // a field that the schema does not have is a misspelt one: the schema that is published says so
+      const decoded = yield* Schema.decodeUnknown(schema)(request.payload ?? {}, strict).pipe(
         Effect.mapError((error) => invalid(explain(error)))
       )
       const runId = yield* Effect.suspend(() => workflow.executionId(decoded))
@@ -377,31 +479,42 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
           )
         )
       )
-      yield* dispatcher.start({ runId, workflow: workflow.name, payload, trace: request.trace })
-      return { runId }
+      return viewStarted(
+        yield* dispatcher.start({ runId, workflow: workflow.name, payload, trace: request.trace })
+      )
     })
 
-    const get = Effect.fnUntraced(function* (runId: string) {
+    const get = Effect.fnUntraced(function* (runId: string, options: GetOptions = {}) {
       // before the store: a step that ends in between then shows its outcome
       const inFlight = yield* dispatcher.inFlight
       const found = yield* store.findWithSteps(runId)
       if (Option.isNone(found)) return yield* runNotFound(runId)
       const { run, steps } = found.value
+      const registered = yield* dispatcher.workflows
       const here = isFinal(run.status) ? [] : inFlight.filter((step) => step.runId === runId)
       return {
         ...viewRun(run),
-        ...causeOf(run.exit),
+        ...viewFailure(run, steps, { stacks: options.stacks === true }),
+        ...viewWaits(run, {
+          isRegistered: registered.some(({ name }) => name === run.workflow)
+        }),
+        ...viewRelatives(found.value),
         steps: overlay(steps, here).map(viewStep)
       }
     })
 
     const list = Effect.fnUntraced(function* (request: ListRequest = {}) {
       const cursor = request.cursor === undefined ? undefined : yield* decodeCursor(request.cursor)
+      const runId = yield* runIdOf(request)
       const page = yield* store.list({
+        runId,
         workflow: request.workflow,
         status: request.status?.length === 0 ? undefined : request.status,
         createdAfter: request.createdAfter?.getTime(),
         createdBefore: request.createdBefore?.getTime(),
+        roots: request.roots,
+        parent: request.parent,
+        blocked: request.mend,
         limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
         maxBytes: maxPageBytes,
         cursor
@@ -447,12 +560,24 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       }))
     })
 
+    /** A workflow that declares no signals may take any. */
+    const assertDeclared = Effect.fnUntraced(function* (workflow: string, name: string) {
+      const registered = yield* dispatcher.workflows
+      const found = registered.find((one) => one.name === workflow)
+      const declared = found === undefined ? [] : Context.get(found.annotations, Signals)
+      const names = declared.map((deferred) => deferred.name)
+      // as `DurableDeferred.into` and others name that of an attempt
+      const isDeclared = names.includes(name.replace(/\/\d+$/, ""))
+      if (names.length > 0 && !isDeclared) return yield* unknownSignal(workflow, name, names)
+    })
+
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
       const invalid = (message: string) => new InvalidSignal({ name, message })
       if (name === interruptPoint) return yield* invalid("the name is the executor's own")
       const run = yield* store.find(runId)
       if (Option.isNone(run)) return yield* runNotFound(runId)
       const deferred = dispatcher.deferred(run.value.workflow, name)
+      if (Option.isNone(deferred)) yield* assertDeclared(run.value.workflow, name)
       const checked = Option.isNone(deferred)
         ? value
         : yield* Effect.mapError(canonicalSignal(deferred.value, value), (error) =>
@@ -500,10 +625,21 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       list,
       interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
       terminate,
-      resume: (runId) => known(runId, store.wake(runId)),
+      resume: (runId) =>
+        Effect.flatMap(
+          store.wake(runId),
+          (before): Effect.Effect<void, RunNotFound | NotResumable> => {
+            if (Option.isNone(before)) return runNotFound(runId)
+            return isFinal(before.value) ? notResumable(runId, before.value) : Effect.void
+          }
+        ),
       // the point at which an interrupt took hold is of the run that was, not of the one that follows
-      retry: (runId) =>
-        finished(runId, store.retry({ runId, forget: [interruptPoint] }), notRetryable),
+      retry: (runId, { withChildren = true } = {}) =>
+        finished(
+          runId,
+          store.retry({ runId, forget: [interruptPoint], withChildren }),
+          notRetryable
+        ),
       remove: (runId) => finished(runId, store.remove(runId), runNotFinished),
       counts: store.counts,
       executors,

@@ -38,6 +38,11 @@ export interface Settings {
    * accepted too: see `Authorization.Secrets` for how a secret is changed.
    */
   readonly authSecret: Arr.NonEmptyReadonlyArray<Redacted.Redacted> | undefined
+  /**
+   * `STACKS_FOR_READERS`: `true` also tells tokens without the scope `admin` where an unexpected error
+   * came from. Default: not set.
+   */
+  readonly stacksForReaders: boolean | undefined
   /** What `RunnerConfig.config` reads. */
   readonly runner: RunnerConfig.RunnerConfig["Type"]
 }
@@ -94,12 +99,18 @@ export const authSecret: Config.Config<Settings["authSecret"]> = Config.all({
   })
 )
 
+const stacksForReaders = Variable.oneOf<boolean>("STACKS_FOR_READERS", {
+  true: true,
+  false: false
+}).pipe(Config.withDefault(undefined))
+
 /** Every variable but those of the log. */
 export const config: Config.Config<Settings> = Config.all({
   database,
   host,
   port,
   authSecret,
+  stacksForReaders,
   runner: RunnerConfig.config
 }).pipe(
   Config.mapOrFail((settings) =>

@@ -208,6 +208,7 @@ const reads = (
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
+    blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
     executors: read(Executors.all)

@@ -35,6 +35,7 @@ import type { RunnerState } from "./RunnerState.js"
 import type { RunStore } from "./RunStore.js"
 import {
   type ListRequest,
+  type RetryOptions,
   Runs,
   type RunsPage,
   type RunWithStepsView,
@@ -152,7 +153,10 @@ export interface WorkflowExecutor {
     options?: Omit<TerminateRequest, "runId">
   ) => Promise<{ readonly terminated: number }>
 
-  /** Wakes a suspended run; no effect on any other. Rejects with `RunNotFound`. */
+  /**
+   * Wakes a suspended run; no effect on one that is pending or running. Rejects with `RunNotFound`,
+   * or with `NotResumable` where it is over.
+   */
   readonly resume: (runId: string) => Promise<void>
 
   /**
@@ -178,8 +182,11 @@ export interface WorkflowExecutor {
   /**
    * Lets a run that failed or was interrupted go on from the step that failed. Rejects with
    * `RunNotFound`, or with `NotRetryable` where its status or its compensations do not allow it.
+   *
+   * @param options.withChildren whether children by whose failure it would fail again are retried
+   *   with it; without, it is refused because of them. Default: true
    */
-  readonly retry: (runId: string) => Promise<void>
+  readonly retry: (runId: string, options?: RetryOptions) => Promise<void>
 
   /**
    * Removes a run that is over, with its steps and signals. Rejects with `RunNotFound`, or with
@@ -326,7 +333,7 @@ const make = (
       )
     },
     list: (request) => on((runs) => runs.list(request)),
-    retry: (runId) => on((runs) => runs.retry(runId)),
+    retry: (runId, options) => on((runs) => runs.retry(runId, options)),
     remove: (runId) => on((runs) => runs.remove(runId)),
     watch: (runId, options) => watched(lifecycle, runId, durable, options)
   }

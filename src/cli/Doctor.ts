@@ -95,6 +95,20 @@ export const ofPending = (
         )
       )
 
+/** Nothing wakes them. */
+export const ofBlocked = (
+  blocked: ReadonlyArray<{ readonly workflow: string; readonly runs: number }>
+): ReadonlyArray<Finding> =>
+  blocked.length === 0
+    ? [found("runs to mend", "ok", "none")]
+    : blocked.map(({ runs, workflow }) =>
+        found(
+          "runs to mend",
+          "problem",
+          `${runs} of ${workflow}, suspended after a failure: runs list --mend tells why; mend that, and resume them`
+        )
+      )
+
 export const ofSchema = (file: string, schema: number): Finding =>
   schema === DatabaseFile.ourSchema
     ? found("schema", "ok", `${schema}, that of this version`)
@@ -200,14 +214,22 @@ const countPending = `
   SELECT workflow, count(*) AS runs FROM workflow_runs INDEXED BY workflow_runs_pending
   WHERE status = 'pending' GROUP BY workflow ORDER BY workflow`
 
+const countBlocked = `
+  SELECT workflow, count(*) AS runs FROM workflow_runs INDEXED BY workflow_runs_blocked
+  WHERE status = 'suspended' AND cause IS NOT NULL GROUP BY workflow ORDER BY workflow`
+
 const work = (sql: Sql, now: number) =>
   Effect.gen(function* () {
     const executors = yield* Executors.all(sql)
     const pending = yield* sql.once<{ readonly workflow: string; readonly runs: number }>(
       countPending
     )
+    const blocked = yield* sql.once<{ readonly workflow: string; readonly runs: number }>(
+      countBlocked
+    )
     return [
       ...ofExecutors(executors, now),
+      ...ofBlocked(blocked),
       ...ofPending(
         pending,
         executors.some((executor) => !isGone(executor, now))

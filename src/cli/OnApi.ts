@@ -147,12 +147,12 @@ export const layer = (options: Options) =>
           leftOut.has(runId)
             ? Stream.fail(noRun(runId))
             : Stream.mapError(client.watch(runId), explain),
-        start: (workflow, payload) => explained(client.start(workflowOf(workflow), payload)),
+        start: (workflow, payload) => explained(client.startOrFind(workflowOf(workflow), payload)),
         interrupt: (runId) => ofRun(runId, explained(client.interrupt(runId))),
         terminate: ({ runId, ...options }) =>
           ofRun(runId, explained(client.terminate(runId, options))),
         resume: (runId) => ofRun(runId, explained(client.resume(runId))),
-        retry: (runId) => ofRun(runId, explained(client.retry(runId))),
+        retry: (runId, options) => ofRun(runId, explained(client.retry(runId, options))),
         remove: (runId) => ofRun(runId, explained(client.remove(runId))),
         counts: explained(client.counts),
         executors: explained(client.executors),

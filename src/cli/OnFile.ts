@@ -32,6 +32,8 @@ export const layer = (file: string) =>
     Effect.map(Runs.Runs, (runs) =>
       Target.of({
         ...runs,
+        // who may read the file may see all that is in it
+        get: (runId) => runs.get(runId, { stacks: true }),
         // a file says nothing by itself
         watch: (runId) =>
           Stream.repeatEffectWithSchedule(runs.get(runId), Schedule.spaced(lookEvery)).pipe(

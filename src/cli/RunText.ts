@@ -1,5 +1,12 @@
 /** Runs, steps and what happens to them, as text for people. */
-import type { RunView, RunWithStepsView, StepView } from "../Runs.js"
+import type {
+  FoundView,
+  RelativeView,
+  RunView,
+  RunWithStepsView,
+  StepView,
+  WaitView
+} from "../Runs.js"
 import type { RunEvent } from "./RunChanges.js"
 import * as Table from "./Table.js"
 
@@ -34,20 +41,65 @@ export const fieldsOfRun = (
     ["completed", Table.time(run.completedAt)],
     ["crashes", run.crashes === undefined ? undefined : String(run.crashes)],
     ["result", textOf(run.result)],
-    ["error", run.error === undefined ? undefined : describeError(run.error)]
+    ["error", run.error === undefined ? undefined : describeError(run.error)],
+    ["parent", relatives(run.parents)],
+    ["children", relatives(run.children)],
+    ...(run.waitsFor?.first ?? []).map((wait) => ["waits for", describeWait(wait)]),
+    ["and", more(run.waitsFor)],
+    ["in step", run.failedStep === undefined ? undefined : nameOfStep(run.failedStep)]
   ].flatMap(([name = "", value]) => (value === undefined ? [] : [[name, value] as const]))
 
 export const describeEvent = (event: RunEvent): string => {
   const what =
-    event.event === "run"
-      ? `run ${event.status}`
-      : `step ${event.name}${event.attempt === 1 ? "" : ` (attempt ${event.attempt})`} ${event.status}`
+    event.event === "run" ? `run ${event.status}` : `step ${nameOfStep(event)} ${event.status}`
   const took = between(event.startedAt, event.completedAt)
   const how = event.error === undefined ? textOf(event.result) : describeError(event.error)
   return Table.plain(
     `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
   )
 }
+
+interface Bounded<A> {
+  readonly total: number
+  readonly first: ReadonlyArray<A>
+}
+
+const more = (list: Bounded<unknown> | undefined): string | undefined =>
+  list === undefined || list.total <= list.first.length
+    ? undefined
+    : `${list.total - list.first.length} more`
+
+const relatives = (list: Bounded<RelativeView> | undefined): string | undefined => {
+  if (list === undefined) return undefined
+  const shown = list.first.map(({ runId, status, workflow }) => `${workflow} ${runId} (${status})`)
+  const left = more(list)
+  return [...shown, ...(left === undefined ? [] : [left])].join(", ")
+}
+
+export const describeWait = (wait: WaitView): string => {
+  switch (wait.type) {
+    case "signal":
+      return `signal ${wait.name} since ${Table.time(wait.since)}`
+    case "timer":
+      return `timer ${wait.name}${wait.until === undefined ? "" : ` until ${Table.time(wait.until)}`}`
+    case "child":
+      return `child ${wait.runId} since ${Table.time(wait.since)}`
+    case "executor":
+      return `an executor that has registered ${wait.workflow}, and has room`
+    case "room":
+      return "room in an executor"
+    case "mend":
+      return "its error to be mended; resume it then"
+  }
+}
+
+export const describeFound = ({ completedAt, status }: FoundView): string =>
+  `This run was there already, and is ${status}${
+    completedAt === undefined ? "" : ` since ${Table.time(completedAt)}`
+  }`
+
+const nameOfStep = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>
+  attempt === 1 ? name : `${name} (attempt ${attempt})`
 
 const between = (from: string | undefined, to: string | undefined): string | undefined =>
   from === undefined || to === undefined

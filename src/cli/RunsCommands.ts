@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { ExecutorView, ListRequest, RunWithStepsView } from "../Runs.js"
+import type { ExecutorView, ListRequest, RetryOptions, RunWithStepsView } from "../Runs.js"
 import { CommandEnded, exitCodes, UsageError } from "./Failures.js"
 import * as Output from "./Output.js"
 import * as RunChanges from "./RunChanges.js"
@@ -117,13 +117,20 @@ export const show = (options: Options, runId: string) =>
       for (const [name, value] of RunText.fieldsOfRun(run)) {
         yield* Output.line(`${name.padEnd(9)}  ${Table.plain(value ?? "")}`)
       }
-      if (run.steps.length === 0) return
+      if (run.steps.length > 0) {
+        yield* Output.line("")
+        yield* Output.table(
+          ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
+          run.steps.map(RunText.rowOfStep),
+          { lastBelow: true }
+        )
+      }
+      if (run.stack === undefined) return
       yield* Output.line("")
-      yield* Output.table(
-        ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
-        run.steps.map(RunText.rowOfStep),
-        { lastBelow: true }
-      )
+      for (const line of run.stack.split("\n")) {
+        const [indent = ""] = /^ */.exec(line) ?? []
+        yield* Output.line(indent + Table.plain(line))
+      }
     })
   )
 
@@ -206,8 +213,10 @@ export const start = (
     }
     yield* on(options, { patient: request.watch })((target) =>
       Effect.gen(function* () {
-        const runId = yield* target.start(request.workflow, payload)
-        yield* options.json ? Output.json({ runId }) : Output.line(runId)
+        const started = yield* target.start(request.workflow, payload)
+        const { runId } = started
+        yield* options.json ? Output.json(started) : Output.line(runId)
+        if (!options.json && !started.created) yield* Output.aside(RunText.describeFound(started))
         if (request.watch) yield* follow(target, runId, options.json)
       })
     )
@@ -246,9 +255,12 @@ export const resume = (options: Options, runId: string) =>
     Effect.zipRight(target.resume(runId), answered(options, runId, "woken, if it was suspended"))
   )
 
-export const retry = (options: Options, runId: string) =>
+export const retry = (options: Options, runId: string, retry: RetryOptions) =>
   on(options)((target) =>
-    Effect.zipRight(target.retry(runId), answered(options, runId, "goes on from where it failed"))
+    Effect.zipRight(
+      target.retry(runId, retry),
+      answered(options, runId, "goes on from where it failed")
+    )
   )
 
 export const remove = (options: Options, runId: string) =>

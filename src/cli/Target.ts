@@ -10,10 +10,12 @@ import type * as Stream from "effect/Stream"
 import type {
   ExecutorView,
   ListRequest,
+  RetryOptions,
   RunCounts,
   RunsPage,
   RunWithStepsView,
   SignalRequest,
+  StartedView,
   TerminateRequest
 } from "../Runs.js"
 
@@ -45,13 +47,13 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly start: (
       workflow: string,
       payload: Readonly<Record<string, unknown>>
-    ) => Effect.Effect<string, TargetError>
+    ) => Effect.Effect<StartedView, TargetError>
     readonly interrupt: (runId: string) => Effect.Effect<void, TargetError>
     readonly terminate: (
       request: TerminateRequest
     ) => Effect.Effect<{ readonly terminated: number }, TargetError>
     readonly resume: (runId: string) => Effect.Effect<void, TargetError>
-    readonly retry: (runId: string) => Effect.Effect<void, TargetError>
+    readonly retry: (runId: string, options: RetryOptions) => Effect.Effect<void, TargetError>
     readonly remove: (runId: string) => Effect.Effect<void, TargetError>
     readonly counts: Effect.Effect<RunCounts, TargetError>
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, TargetError>

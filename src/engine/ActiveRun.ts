@@ -46,6 +46,10 @@ export const markInner = (exit: Json): Json => exit.slice(0, -1) + innerMark
 /** A child, among what a pass has come by. */
 export const childKey = (runId: string): string => `child/${runId}`
 
+/** The child that a key of `childKey` stands for. */
+export const childOfKey = (key: string): string | undefined =>
+  key.startsWith("child/") ? key.slice("child/".length) : undefined
+
 export const stepKey = (name: string, attempt: number): string => `${name}/${attempt}`
 
 const noTimers: NewTimers = []
@@ -112,6 +116,8 @@ export class ActiveRun {
   readonly startedBefore: ReadonlyArray<string>
   /** It was given back, for another executor to go on with. */
   handedOver = false
+  /** What it was last told to wait for: see `WaitingFor`. */
+  waitsFor: Json | undefined = undefined
   /** This process does not hold it any more: nothing of it may begin here. */
   lost = false
   /** Somebody terminated it: that is why it is lost. */
@@ -126,6 +132,7 @@ export class ActiveRun {
     this.workflowName = claimed.workflow
     this.payload = claimed.payload
     this.trace = claimed.trace
+    this.waitsFor = claimed.waitsFor
     this.bytes = claimed.payload.length
     this.crashes = claimed.crashes?.count ?? 0
     this.startedBefore = (claimed.crashes?.steps ?? []).map((step) =>

@@ -10,7 +10,10 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as EncodedCause from "../internal/EncodedCause.js"
 import type { Json } from "../RunStore.js"
+import { Defect } from "./Defects.js"
+import type { Bounded } from "./ValueSize.js"
 
 /** A value that a schema encoded but JSON cannot carry: a BigInt, a cycle. */
 export class NotJson extends Data.TaggedError("NotJson")<{ readonly message: string }> {}
@@ -45,11 +48,11 @@ export const exitVoid: Json = `{"_tag":"Success"}`
 const ExitOfEncoded = Schema.Exit({
   success: Schema.Unknown,
   failure: Schema.Unknown,
-  defect: Schema.Defect
+  defect: Defect
 })
 const encodeFailure = Schema.encode(ExitOfEncoded)
 
-const CauseOfNever = Schema.Cause({ error: Schema.Never, defect: Schema.Defect })
+const CauseOfNever = Schema.Cause({ error: Schema.Never, defect: Defect })
 
 /** An exit whose values are encoded already. */
 export const encodedExitToJson = (
@@ -94,7 +97,7 @@ export const atHand = <A>(
 export const contextFree = <A, E>(effect: Effect.Effect<A, E, unknown>) =>
   effect as Effect.Effect<A, E>
 
-const causeSchema = once((error) => Schema.Cause({ error, defect: Schema.Defect }))
+const causeSchema = once((error) => Schema.Cause({ error, defect: Defect }))
 const encoder = once(Schema.encode)
 const decoder = once(Schema.decodeUnknown)
 
@@ -114,6 +117,14 @@ export const exitToJson = (
     : Schema.encode(causeSchema(outcome.errorSchema))(exit.cause).pipe(
         Effect.flatMap((cause) => stringify({ _tag: "Failure", cause }))
       )
+
+/** An exit that is not too large; where its defects came from is the first to go. */
+export const boundedExit =
+  (bounded: Bounded) =>
+  (json: Json): ReturnType<Bounded> =>
+    Either.orElse(bounded(json), (tooLarge) =>
+      Either.mapLeft(bounded(EncodedCause.withoutStacks(json)), () => tooLarge)
+    )
 
 /** Recorded text back into an exit with decoded values. */
 export const exitFromJson = (
@@ -189,7 +200,12 @@ export const causeToJson = (cause: Cause.Cause<never>): Json =>
   JSON.stringify(Schema.encodeSync(CauseOfNever)(cause))
 
 /** A cause that keeps a run suspended, with what is to be mended before it is resumed. */
-export const blockCause = (message: string): Json => causeToJson(Cause.die(new Error(message)))
+export const blockCause = (message: string): Json => {
+  const error = new Error(message)
+  // it is no fault of the code here
+  error.stack = ""
+  return causeToJson(Cause.die(error))
+}
 
 export const causeFromJson = (json: Json): Cause.Cause<never> => {
   const decoded = Schema.decodeUnknownEither(Schema.parseJson(CauseOfNever))(json)

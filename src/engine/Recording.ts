@@ -146,11 +146,12 @@ export const make = (options: RecordingOptions) => {
 const outcomeJson = (flight: Flight, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
   const json = Codec.encodedExitToJson(exit)
   const text = Codec.atHand(json)
-  const fits = text === undefined ? undefined : bounded(text.right)
+  const fitting = Codec.boundedExit(bounded)
+  const fits = text === undefined ? undefined : fitting(text.right)
   return fits !== undefined && Either.isRight(fits)
     ? Effect.succeed({ text: fits.right, exit })
     : json.pipe(
-        Effect.flatMap(bounded),
+        Effect.flatMap(fitting),
         Effect.map((text) => ({ text, exit })),
         Effect.catchAll((error) => unwritable(flight, error))
       )

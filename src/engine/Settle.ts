@@ -6,9 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type { Json, RunLost, RunStore } from "../RunStore.js"
+import { describeCause } from "../RunView.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import { logEnd } from "./Ended.js"
 import type { Verdict } from "./Pass.js"
 import type { GivenUp, Persist } from "./Persist.js"
 import * as SetAside from "./SetAside.js"
@@ -68,7 +70,7 @@ const complete = (
     const ended = run.isSuspended ? Effect.zipRight(options.activate(run), completed) : completed
     return Effect.flatMap(ended, () => {
       Metrics.runFinished(run.workflowName, status)
-      return Effect.as(Effect.logDebug(`run ${status}`), "over" as Settled)
+      return Effect.as(logEnd(run, { status, ...written }), "over" as Settled)
     })
   })
 
@@ -88,9 +90,10 @@ const suspend = (run: ActiveRun, cause: Json | undefined, options: SettleOptions
     if (Option.isNone(woken)) {
       yield* cause === undefined
         ? Effect.logDebug("run suspended")
-        : Effect.logWarning("run suspended after a failure; it waits to be resumed").pipe(
-            Effect.annotateLogs({ failure: cause })
-          )
+        : Effect.logWarning(
+            "run suspended after a failure; it waits to be resumed",
+            Codec.causeFromJson(cause)
+          ).pipe(Effect.annotateLogs({ failure: describeCause(cause) }))
       return "over" as Settled
     }
     run.load(woken.value)
@@ -110,7 +113,7 @@ const release = (run: ActiveRun, options: SettleOptions) =>
 const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
   const json = Effect.flatMap(
     Effect.suspend(() => Codec.contextFree(Codec.exitToJson(run.registration.workflow, exit))),
-    bounded
+    Codec.boundedExit(bounded)
   )
   return Effect.matchCauseEffect(json, {
     onSuccess: (text) => Effect.succeed({ text, exit }),

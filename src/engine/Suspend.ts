@@ -14,6 +14,7 @@ import type { Driving } from "./Drive.js"
 import * as Fibers from "./Fibers.js"
 import type { Ending, Pass } from "./Pass.js"
 import type { GivenUp, Persist } from "./Persist.js"
+import * as WaitingFor from "./WaitingFor.js"
 import { choose, type WarmLimits, WarmRuns } from "./Warm.js"
 
 export interface Suspend {
@@ -64,10 +65,19 @@ export const make = (options: {
     const { wakeups } = run
     const timers = run.takeNewTimers()
     const keep = choice === "keep"
+    const waitsFor = WaitingFor.describe(run, pass.waits, run.waitsFor)
     run.suspending = true
     const written = Effect.matchCause(
       persist(
-        store.suspend({ held: run.held, wakeups, timers, wakeAt: dueAt, cause: undefined, keep })
+        store.suspend({
+          held: run.held,
+          wakeups,
+          timers,
+          wakeAt: dueAt,
+          cause: undefined,
+          keep,
+          waitsFor
+        })
       ),
       {
         onFailure: (cause) => {
@@ -75,7 +85,10 @@ export const make = (options: {
           unsuspended(driving, cause)
         },
         onSuccess: Option.match({
-          onNone: () => suspended(driving, pass, { wakeups, dueAt, keep }),
+          onNone: () => {
+            run.waitsFor = waitsFor
+            suspended(driving, pass, { wakeups, dueAt, keep })
+          },
           onSome: (history) => {
             run.suspending = false
             options.load(driving, history)

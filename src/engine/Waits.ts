@@ -31,6 +31,8 @@ export interface Waiting {
   readonly cut: () => void
   /** When it goes on by itself, if that is known. */
   readonly dueAt: number | undefined
+  /** When it began. */
+  readonly since: number
 }
 
 /** Whose waits they are. */
@@ -59,6 +61,16 @@ export class Waits {
 
   get size(): number {
     return this.all.size
+  }
+
+  /** How many things are waited for. */
+  get keyCount(): number {
+    return this.byKey.size
+  }
+
+  /** What is waited for, and since when. */
+  *keys(): Iterable<{ readonly key: string; readonly since: number }> {
+    for (const [key, [one]] of this.byKey) if (one !== undefined) yield { key, since: one.since }
   }
 
   /** There may be news for those who wait for this. */
@@ -123,6 +135,7 @@ export class Waits {
         const one: Waiting = {
           fiber,
           dueAt: undefined,
+          since: 0,
           look: () => {},
           cut: () => {
             if (!this.all.delete(one)) return
@@ -178,6 +191,7 @@ export class Waits {
       const one = {
         fiber,
         dueAt: undefined as number | undefined,
+        since: clock.unsafeCurrentTimeMillis(),
         look: again,
         cut: () => {
           if (remove()) resume(Effect.interrupt)

@@ -16,11 +16,14 @@ import * as Time from "../internal/Time.js"
 import type { RunnerState } from "../RunnerState.js"
 import {
   ExecutorView,
+  FoundView,
   InvalidCursor,
   InvalidPayload,
+  InvalidQuery,
   InvalidReason,
   InvalidSignal,
   maxPageSize,
+  NotResumable,
   NotRetryable,
   RunCounts,
   RunFinished,
@@ -29,6 +32,7 @@ import {
   RunStatusSchema,
   RunsPage,
   RunWithStepsView,
+  UnknownSignal,
   UnknownWorkflow,
   WorkflowView
 } from "../Runs.js"
@@ -130,11 +134,18 @@ const TimeParam = Schema.transformOrFail(
   }
 )
 
+/** `true` or `false`. */
+const FlagParam = Schema.BooleanFromString
+
 const ListParams = Schema.Struct({
   workflow: Schema.optional(Schema.String),
+  key: Schema.optional(Schema.String),
   status: Schema.optional(StatusParam),
   createdAfter: Schema.optional(TimeParam),
   createdBefore: Schema.optional(TimeParam),
+  roots: Schema.optional(FlagParam),
+  parent: Schema.optional(Schema.String),
+  mend: Schema.optional(FlagParam),
   limit: Schema.optional(
     Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
   ),
@@ -169,6 +180,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
     HttpApiEndpoint.post("start", "/runs")
       .setPayload(Schema.Struct({ workflow: Schema.String, payload: Schema.Unknown }))
       .addSuccess(RunId, { status: 202 })
+      .addSuccess(FoundView)
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
       .annotateContext(needs("runs:write"))
@@ -179,6 +191,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .setUrlParams(ListParams)
       .addSuccess(RunsPage)
       .addError(InvalidCursor, { status: 400 })
+      .addError(InvalidQuery, { status: 400 })
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "Runs, newest first")
   )
@@ -221,11 +234,13 @@ export class RunsGroup extends HttpApiGroup.make("runs")
     HttpApiEndpoint.post("resume")`/runs/${runId}/resume`
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
+      .addError(NotResumable, { status: 409 })
       .annotateContext(needs("runs:write", "resume"))
       .annotate(OpenApi.Summary, "Let a suspended run go on")
   )
   .add(
     HttpApiEndpoint.post("retry")`/runs/${runId}/retry`
+      .setUrlParams(Schema.Struct({ withChildren: Schema.optional(FlagParam) }))
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
       .addError(NotRetryable, { status: 409 })
@@ -247,6 +262,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .setPayload(Schema.Struct({ value: Schema.optional(Schema.Unknown) }))
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
+      .addError(UnknownSignal, { status: 404 })
       .addError(InvalidSignal, { status: 400 })
       .annotateContext(needs("runs:write", "signal"))
       .annotate(OpenApi.Summary, "Complete a signal that a run waits for, or will")

@@ -22,7 +22,7 @@ import { Dispatcher } from "../Dispatcher.js"
 import type { Events } from "../Events.js"
 import type { RunnerState } from "../RunnerState.js"
 import { RunStore, type Trace } from "../RunStore.js"
-import { Runs } from "../Runs.js"
+import { Runs, type RunWithStepsView } from "../Runs.js"
 import { layer as layerShutdown, Shutdown } from "../Shutdown.js"
 import { Exposed } from "../telemetry/Exposed.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -37,6 +37,7 @@ import * as Docs from "./Docs.js"
 import * as EventHandlers from "./EventHandlers.js"
 import * as EventStreams from "./EventStreams.js"
 import * as Server from "./Server.js"
+import * as Stacks from "./Stacks.js"
 import { orNotAvailable } from "./StoreFailures.js"
 
 /** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
@@ -67,6 +68,20 @@ const traceOf = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<Tr
     )
   )
 
+/** Without the runs around it that the request may not read; how many they are is told. */
+const withVisibleRelatives = Effect.fnUntraced(function* (run: RunWithStepsView) {
+  const visible = (relatives: RunWithStepsView["children"]) =>
+    relatives === undefined
+      ? Effect.succeed(undefined)
+      : Effect.map(Access.visible(relatives.first), (first) => ({ ...relatives, first }))
+  const [parents, children] = yield* Effect.all([visible(run.parents), visible(run.children)])
+  return {
+    ...run,
+    ...(parents === undefined ? {} : { parents }),
+    ...(children === undefined ? {} : { children })
+  }
+})
+
 const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
   Effect.gen(function* () {
     const runs = yield* Runs
@@ -76,12 +91,13 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         Access.authorize("start", { workflow: payload.workflow, runId: undefined }).pipe(
           Effect.zipRight(traceOf(request)),
           Effect.flatMap((trace) => runs.start({ ...payload, trace })),
-          Effect.map(({ runId }) =>
-            HttpServerResponse.unsafeJson(
-              { runId },
-              { status: 202, headers: { location: `/runs/${encodeURIComponent(runId)}` } }
-            )
-          ),
+          Effect.map((started) => {
+            const { created, runId } = started
+            return HttpServerResponse.unsafeJson(created ? { runId } : started, {
+              status: created ? 202 : 200,
+              headers: { location: `/runs/${encodeURIComponent(runId)}` }
+            })
+          }),
           orNotAvailable
         )
       )
@@ -94,7 +110,12 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         )
       )
       .handle("counts", () => orNotAvailable(runs.counts))
-      .handle("get", ({ path }) => orNotAvailable(runs.get(path.runId)))
+      .handle("get", ({ path }) =>
+        Effect.flatMap(Stacks.shown, (stacks) => runs.get(path.runId, { stacks })).pipe(
+          Effect.flatMap(withVisibleRelatives),
+          orNotAvailable
+        )
+      )
       .handle("interrupt", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
       )
@@ -106,8 +127,8 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handle("resume", ({ path: { runId } }) =>
         orNotAvailable(Effect.as(runs.resume(runId), { runId }))
       )
-      .handle("retry", ({ path: { runId } }) =>
-        orNotAvailable(Effect.as(runs.retry(runId), { runId }))
+      .handle("retry", ({ path: { runId }, urlParams }) =>
+        orNotAvailable(Effect.as(runs.retry(runId, urlParams), { runId }))
       )
       .handle("remove", ({ path: { runId } }) => orNotAvailable(runs.remove(runId)))
       .handle("signal", ({ path: { name, runId }, payload: { value } }) =>
@@ -152,13 +173,14 @@ const countsTimeout = Duration.seconds(2)
 const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
   Effect.gen(function* () {
     const isExposed = yield* Exposed
-    const { counts, oldestPending } = yield* RunStore
-    const counted = Effect.all([counts, oldestPending, Clock.currentTimeMillis]).pipe(
+    const { blocked, counts, oldestPending } = yield* RunStore
+    const counted = Effect.all([counts, oldestPending, blocked, Clock.currentTimeMillis]).pipe(
       Effect.timeout(countsTimeout),
-      Effect.map(([counts, oldest, now]) =>
+      Effect.map(([counts, oldest, toMend, now]) =>
         Metrics.stored(
           counts,
-          Option.getOrUndefined(Option.map(oldest, (createdAt) => now - createdAt))
+          Option.getOrUndefined(Option.map(oldest, (createdAt) => now - createdAt)),
+          toMend
         )
       ),
       Effect.tapErrorCause((cause) => Effect.logWarning("Runs could not be counted", cause)),
@@ -259,12 +281,25 @@ export interface Decided {
   readonly shutdown?: Effect.Effect<unknown> | undefined
   /** Which metrics are shown; see `Exposed`. Default: the one that is provided to the layer. */
   readonly exposed?: ((name: string) => boolean) | undefined
+  /**
+   * Whether `GET /runs/:runId` also tells tokens without the scope `admin` where an unexpected error
+   * came from (`stack`). Default: false.
+   */
+  readonly stacksForReaders?: boolean | undefined
 }
 
 /** Layers that ask for services with a default have no requirement for them: nor has this. */
-const layerDecided = ({ access, exposed, shutdown }: Decided): Layer.Layer<never> =>
+const layerDecided = ({
+  access,
+  exposed,
+  shutdown,
+  stacksForReaders
+}: Decided): Layer.Layer<never> =>
   Layer.mergeAll(
     access ?? Layer.empty,
+    stacksForReaders === undefined
+      ? Layer.empty
+      : Layer.succeed(Stacks.StacksForReaders, stacksForReaders),
     shutdown === undefined ? Layer.empty : layerShutdown(shutdown),
     exposed === undefined ? Layer.empty : Layer.succeed(Exposed, exposed)
   )

@@ -33,7 +33,8 @@ export const stream = (
 
   const here = () => events.idOf(events.position())
 
-  const snapshot = (run: RunWithStepsView) => {
+  // who may see the runs around it is not asked here
+  const snapshot = ({ children: _, parents: __, ...run }: RunWithStepsView) => {
     told.tellSnapshot(run)
     return View.encode(View.viewSnapshot(here(), now(), run))
   }

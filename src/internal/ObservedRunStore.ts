@@ -3,7 +3,7 @@
  *
  * What the store answers with says what has changed, but for a few writes that only say of how many
  * runs they were (`wakeDue`, `takeOver`, `signal`, `prune`): runs that become `pending` by these are
- * told of when they are claimed.
+ * told of when they are claimed. So are children that are retried with their parent.
  */
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"

@@ -195,7 +195,8 @@ const commitSeconds = histogram(
 /** Of the runs in the store, as `stored` was told last. */
 export const ofStore: ReadonlySet<string> = new Set([
   `${prefix}runs`,
-  `${prefix}oldest_pending_age_seconds`
+  `${prefix}oldest_pending_age_seconds`,
+  `${prefix}runs_to_mend`
 ])
 
 const storedRuns = (status: RunStatus) =>
@@ -215,11 +216,18 @@ const oldestPendingAge = level(
   "How long the oldest run in the store waits that nobody has begun yet; 0 when there is none."
 )
 
+const runsToMend = level(
+  "runs_to_mend",
+  "Runs in the store that are suspended after a failure: they wait to be mended and resumed."
+)
+
 /** @param ageMillis of the oldest run that nobody has begun yet */
 export const stored = (
   counts: Readonly<Record<RunStatus, number>>,
-  ageMillis: number | undefined
+  ageMillis: number | undefined,
+  toMend: number
 ): void => {
+  runsToMend(toMend)
   // clocks of processes differ
   oldestPendingAge(Math.max(0, ageMillis ?? 0) / 1000)
   runsByStatus.pending(counts.pending)

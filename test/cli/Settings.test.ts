@@ -46,6 +46,7 @@ describe("Settings", () => {
         HOST: "::",
         PORT: "0",
         AUTH_SECRET: " with blanks ",
+        STACKS_FOR_READERS: "true",
         STOP_TIMEOUT: "2 minutes",
         LEASE_DURATION: "1 second",
         MAX_CONCURRENT_RUNS: "7",
@@ -62,6 +63,7 @@ describe("Settings", () => {
         database: "/var/lib/x.db",
         host: "::",
         port: 0,
+        stacksForReaders: true,
         runner: {
           maxConcurrentRuns: 7,
           maxConcurrentSteps: 8,

@@ -8,6 +8,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
   /** What runs it, before `node`. */
   readonly before?: ReadonlyArray<string>
+  /** It is asked for where an error came from. Default: false. */
+  readonly traces?: boolean
 }
 
 /** A command, begun. */
@@ -23,7 +25,7 @@ export const command = (args: ReadonlyArray<string>, options: CommandOptions = {
       const ran = yield* begin(args, options)
       const { code } = yield* ran.exited
       // no traces, in what a person is to read
-      expect(ran.stdout + ran.stderr).not.toMatch(/^\s+at /m)
+      if (options.traces !== true) expect(ran.stdout + ran.stderr).not.toMatch(/^\s+at /m)
       return { code, out: ran.stdout, err: ran.stderr }
     })
   )

@@ -371,6 +371,25 @@ describe("a request", () => {
     })
   )
 
+  it.scopedLive("to start a run says whether it was there, and when it ended", () =>
+    Effect.gen(function* () {
+      const { client } = yield* serve
+      const { runId, ...first } = yield* client.startOrFind(Order, { id: "1" })
+      expect(first).toEqual({ created: true })
+      yield* client.result(Order, runId)
+      const { completedAt } = yield* client.get(runId)
+      expect(yield* client.startOrFind(Order, { id: "1" })).toEqual({
+        runId,
+        created: false,
+        status: "completed",
+        completedAt
+      })
+      expect(yield* client.start(Order, { id: "1" })).toBe(runId)
+      const found = yield* client.list({ workflow: "Order", key: "1" })
+      expect(found.runs.map(({ runId }) => runId)).toEqual([runId])
+    })
+  )
+
   it.scopedLive("for a list is bounded by times", () =>
     Effect.gen(function* () {
       const { client } = yield* serve
@@ -382,6 +401,9 @@ describe("a request", () => {
       expect(yield* found({ createdAfter: created, createdBefore: later })).toBe(1)
       expect(yield* found({ createdAfter: later })).toBe(0)
       expect(yield* found({ createdBefore: created })).toBe(0)
+      expect(yield* found({ roots: true, mend: undefined })).toBe(1)
+      expect(yield* found({ mend: true })).toBe(0)
+      expect(yield* found({ parent: runId })).toBe(0)
     })
   )
 

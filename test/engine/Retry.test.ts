@@ -21,8 +21,10 @@ import {
   untilTrue
 } from "./support.js"
 
-const retry = (runId: string) =>
-  Effect.flatMap(RunStore, (store) => store.retry({ runId, forget: [interruptPoint] }))
+const retry = (runId: string, withChildren = false) =>
+  Effect.flatMap(RunStore, (store) =>
+    store.retry({ runId, forget: [interruptPoint], withChildren })
+  )
 
 /** Steps that note each of their executions and fail until they are mended. */
 const breakage = (log: Array<string>) => {
@@ -122,6 +124,62 @@ describe("a retried run", () => {
       yield* pass("1 hour")
       assert.deepStrictEqual(yield* exit, Exit.succeed("b"))
       assert.deepStrictEqual(log, ["a", "b"])
+    })
+  )
+
+  memoryTest("goes on with the child that failed, and with no other", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const { broken, mend } = breakage(log)
+      const Handled = textWorkflow()
+      const Child = textWorkflow()
+      yield* register(
+        Handled.toLayer(() => broken("handled")),
+        Child.toLayer(() => Effect.zipRight(noted(log, "c"), broken("child")))
+      )
+      const { exit, runId } = yield* begin(
+        Effect.gen(function* () {
+          yield* noted(log, "a")
+          yield* Effect.catchAll(Handled.execute({ id: "1" }), () => noted(log, "instead"))
+          yield* Child.execute({ id: "1" })
+          return yield* noted(log, "b")
+        })
+      )
+      assert.deepStrictEqual(yield* exit, Exit.fail("child is broken"))
+      yield* mend
+      const child = yield* Child.executionId({ id: "1" })
+      assert.deepStrictEqual(yield* retry(runId), {
+        _tag: "Refused",
+        status: "failed",
+        because: "failed child",
+        runId: child
+      })
+      assert.deepStrictEqual(yield* retry(runId, true), { _tag: "Done" })
+      assert.deepStrictEqual(yield* exit, Exit.succeed("b"))
+      assert.deepStrictEqual(log, ["a", "handled", "instead", "c", "child", "child", "b"])
+    })
+  )
+
+  memoryTest("that was interrupted with its child goes on with it", () =>
+    Effect.gen(function* () {
+      const log: Array<string> = []
+      const Child = textWorkflow()
+      yield* register(
+        Child.toLayer(() => Effect.zipRight(longSleep("l", "1 hour"), noted(log, "c")))
+      )
+      const { exit, interrupt, runId, suspended } = yield* begin(Child.execute({ id: "1" }))
+      const child = yield* Child.executionId({ id: "1" })
+      yield* suspended
+      yield* untilSuspended(Child, child)
+      yield* interrupt
+      assert.isTrue(Exit.isInterrupted(yield* exit))
+      assert.isTrue(Exit.isInterrupted(yield* exitOf(Child, child)))
+      assert.deepStrictEqual(yield* retry(runId, true), { _tag: "Done" })
+      yield* suspended
+      yield* untilSuspended(Child, child)
+      yield* pass("1 hour")
+      assert.deepStrictEqual(yield* exit, Exit.succeed("c"))
+      assert.deepStrictEqual(log, ["c"])
     })
   )
 

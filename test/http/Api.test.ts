@@ -83,12 +83,47 @@ describe("starting a run", () => {
 
   it.scopedLive("twice with the same idempotency key gives one run", () =>
     Effect.gen(function* () {
-      const { get, post } = yield* serve()
+      const { get, post, store } = yield* serve()
       const first = yield* post("/runs", start("1"))
       const second = yield* post("/runs", start("1"))
-      assert.strictEqual(second.status, 202)
-      assert.deepStrictEqual(second.body, first.body)
+      assert.strictEqual(second.status, 200)
+      assert.strictEqual(second.headers.get("location"), first.headers.get("location"))
+      const { runId } = first.body
+      assert.deepStrictEqual(second.body, { runId, created: false, status: "pending" })
       assert.strictEqual((yield* get("/runs")).body.runs.length, 1)
+      const executor = yield* store.register({ host: "test", pid: 1, leaseMillis: 60_000 })
+      const [claimed] = yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
+      if (claimed === undefined) throw new Error("not claimed")
+      const { held } = claimed
+      yield* store.complete({ held, status: "completed", exit: `{"_tag":"Success"}` })
+      const { completedAt } = (yield* get(`/runs/${runId}`)).body
+      assert.isString(completedAt)
+      assert.deepStrictEqual((yield* post("/runs", start("1"))).body, {
+        runId,
+        created: false,
+        status: "completed",
+        completedAt
+      })
+    })
+  )
+
+  it.scopedLive("makes one that is found by its workflow and its key", () =>
+    Effect.gen(function* () {
+      const { get, post } = yield* serve()
+      const { body } = yield* post("/runs", start("a key / of äny kind"))
+      yield* post("/runs", start("other"))
+      const found = (query: string) =>
+        Effect.map(get(`/runs?${query}`), ({ body }) =>
+          body.runs.map(({ runId }: { runId: string }) => runId)
+        )
+      const key = encodeURIComponent("a key / of äny kind")
+      assert.deepStrictEqual(yield* found(`workflow=Order&key=${key}`), [body.runId])
+      assert.deepStrictEqual(yield* found(`workflow=Order&key=${key}&status=failed`), [])
+      assert.deepStrictEqual(yield* found(`workflow=Order&key=${key}&roots=true`), [body.runId])
+      assert.deepStrictEqual(yield* found(`workflow=Shaped&key=${key}`), [])
+      assert.deepStrictEqual(yield* found("workflow=Order&key=none"), [])
+      const refused = yield* get(`/runs?key=${key}`)
+      assert.deepStrictEqual([refused.status, refused.body._tag], [400, "InvalidQuery"])
     })
   )
 
@@ -104,12 +139,25 @@ describe("starting a run", () => {
     )
   }
 
-  it.scopedLive("stores the payload as the schema writes it, without what it does not know", () =>
+  it.scopedLive("refuses a field that the published schema does not have, and names it", () =>
+    Effect.gen(function* () {
+      const { get, post } = yield* serve()
+      const payload = { id: "1", deu: "2030-01-01" }
+      const { body, status } = yield* post("/runs", { workflow: "Order", payload })
+      assert.deepStrictEqual([status, body._tag], [400, "InvalidPayload"])
+      assert.include(body.message, `"deu"`)
+      assert.deepStrictEqual((yield* get("/runs")).body.runs, [])
+      const [order] = (yield* get("/workflows")).body.workflows
+      assert.isFalse(order.payload.additionalProperties)
+    })
+  )
+
+  it.scopedLive("stores the payload as the schema writes it", () =>
     Effect.gen(function* () {
       const { get, post } = yield* serve()
       const { body } = yield* post("/runs", {
         workflow: "Order",
-        payload: { id: "1", due: "2030-01-01", more: true }
+        payload: { id: "1", due: "2030-01-01" }
       })
       const run = yield* get(`/runs/${body.runId}`)
       assert.deepStrictEqual(run.body.payload, { id: "1", due: "2030-01-01T00:00:00.000Z" })
@@ -261,7 +309,7 @@ describe("a run", () => {
     })
   )
 
-  it.scopedLive("can be interrupted and resumed, also when it is over", () =>
+  it.scopedLive("can be interrupted and resumed; when it is over it is refused to be resumed", () =>
     Effect.gen(function* () {
       const { post, store } = yield* serve()
       const run = yield* held(store, { runId: "r1", workflow: "Order", payload: `{"id":"1"}` })
@@ -274,7 +322,14 @@ describe("a run", () => {
         exit: `{"_tag":"Success","value":1}`
       })
       assert.strictEqual((yield* post("/runs/r1/interrupt")).status, 202)
-      assert.strictEqual((yield* post("/runs/r1/resume")).status, 202)
+      const refused = yield* post("/runs/r1/resume")
+      assert.strictEqual(refused.status, 409)
+      assert.deepStrictEqual(refused.body, {
+        _tag: "NotResumable",
+        runId: "r1",
+        status: "completed",
+        message: `Run "r1" cannot be resumed: it is completed`
+      })
     })
   )
 })
@@ -325,12 +380,14 @@ describe("a run that is terminated", () => {
 })
 
 describe("a signal", () => {
-  const run = Effect.gen(function* () {
-    const server = yield* serve()
-    const claim = yield* held(server.store, { runId: "r1", workflow: "Order", payload: "{}" })
-    const signals = Effect.map(server.store.history(claim), (history) => history.signals)
-    return { ...server, signals }
-  })
+  const runOf = (workflow: string) =>
+    Effect.gen(function* () {
+      const server = yield* serve()
+      const claim = yield* held(server.store, { runId: "r1", workflow, payload: "{}" })
+      const signals = Effect.map(server.store.history(claim), (history) => history.signals)
+      return { ...server, signals }
+    })
+  const run = runOf("Order")
 
   it.scopedLive("is stored as the deferred's schema writes it", () =>
     Effect.gen(function* () {
@@ -367,9 +424,28 @@ describe("a signal", () => {
     })
   )
 
-  it.scopedLive("of an unknown name is stored as it is", () =>
+  it.scopedLive(
+    "of a name that the workflow does not declare, though it declares others, is none",
+    () =>
+      Effect.gen(function* () {
+        const { post, signals } = yield* run
+        const { body, status } = yield* post("/runs/r1/signals/Aproval", { value: true })
+        assert.strictEqual(status, 404)
+        assert.deepStrictEqual(body, {
+          _tag: "UnknownSignal",
+          name: "Aproval",
+          declared: ["Approval", "Deadline", "Poke"],
+          message: `Workflow "Order" has no signal "Aproval"; it declares Approval, Deadline, Poke`
+        })
+        // that of an attempt of a step
+        assert.strictEqual((yield* post("/runs/r1/signals/Poke%2F2", {})).status, 202)
+        assert.strictEqual((yield* signals).length, 1)
+      })
+  )
+
+  it.scopedLive("of any name is stored as it is where the workflow declares none", () =>
     Effect.gen(function* () {
-      const { post, signals } = yield* run
+      const { post, signals } = yield* runOf("Shaped")
       const name = `a/ü ${"x".repeat(300)}`
       const path = `/runs/r1/signals/${encodeURIComponent(name)}`
       assert.strictEqual((yield* post(path, { value: [1] })).status, 202)
@@ -579,7 +655,7 @@ describe("bodies", () => {
   it.scopedLive("that are too deep to be written down are refused", () =>
     Effect.gen(function* () {
       const { post, store } = yield* serve()
-      yield* store.create({ runId: "r1", workflow: "Order", payload: "{}" })
+      yield* store.create({ runId: "r1", workflow: "Shaped", payload: "{}" })
       const deep = `{"value":${"[".repeat(100_000)}${"]".repeat(100_000)}}`
       const { body, status } = yield* post("/runs/r1/signals/Other", deep)
       assert.strictEqual(status, 400)

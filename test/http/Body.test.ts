@@ -15,7 +15,7 @@ describe("a body", () => {
   it.scopedLive("of the greatest depth is taken, and one that is deeper refused", () =>
     Effect.gen(function* () {
       const { post, store } = yield* serve()
-      yield* store.create({ runId: "r1", workflow: "Order", payload: "{}" })
+      yield* store.create({ runId: "r1", workflow: "Shaped", payload: "{}" })
       const signal = (body: string) => post("/runs/r1/signals/Other", body)
       assert.strictEqual((yield* signal(deep(maxDepth))).status, 202)
       for (const body of [deep(maxDepth + 1), "[".repeat(maxDepth + 1)]) {
@@ -35,7 +35,7 @@ describe("a body", () => {
   it.scopedLive("is not deep for what it has in its texts, or side by side", () =>
     Effect.gen(function* () {
       const { post, store } = yield* serve()
-      yield* store.create({ runId: "r1", workflow: "Order", payload: "{}" })
+      yield* store.create({ runId: "r1", workflow: "Shaped", payload: "{}" })
       for (const value of [
         "[".repeat(5_000),
         `"\\${"{".repeat(5_000)}"`,

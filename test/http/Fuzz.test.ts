@@ -98,6 +98,8 @@ const start = Effect.gen(function* () {
   const complaints: Array<string> = []
   const logger = Logger.make(({ cause, logLevel, message }) => {
     if (LogLevel.greaterThanEqual(logLevel, LogLevel.Warning)) {
+      // a workflow that fails is to say so
+      if (String(message) === "run failed") return
       complaints.push(`${logLevel.label} ${String(message)} ${JSON.stringify(cause)}`)
     }
   })

@@ -91,7 +91,7 @@ export const layerDispatcher = (controls: Controls) =>
         start: (run: NewRun) =>
           Effect.zipRight(
             Effect.suspend(() => controls.beforeStart),
-            Effect.map(store.create(run), ({ run }) => run)
+            Effect.map(store.create(run), ({ created, run }) => ({ ...run, created }))
           )
       }
       // the rest of the Dispatcher is for the engine and the Runner

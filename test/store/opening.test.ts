@@ -135,14 +135,14 @@ describe("migrating", () => {
     Effect.gen(function* () {
       const broken = {
         ...migrations,
-        "0004_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
+        "0099_broken": ["CREATE TABLE workflow_more (id INTEGER)", "CREATE NONSENSE"]
       }
       const error = yield* Effect.flip(migrate(broken))
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
-      expect(error.message).toContain("4_broken")
+      expect(error.message).toContain("99_broken")
       expect(error.message).toContain("NONSENSE")
       expect(yield* tables).toEqual([])
-      yield* migrate({ ...broken, "0004_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
+      yield* migrate({ ...broken, "0099_broken": ["CREATE TABLE workflow_more (id INTEGER)"] })
       expect(yield* tables).toContain("workflow_more")
     }).pipe(Effect.provide(client(":memory:")))
   )
@@ -181,6 +181,30 @@ describe("migrating", () => {
             because: "compensated"
           })
           expect(yield* store.remove("run-0")).toEqual({ _tag: "Done" })
+        }).pipe(Effect.provide(SqlRunStore.layer))
+      }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect(
+    "knows the runs of an older version that wait to be mended, but not for what others do",
+    () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const { "0004_visible_waits": _, ...older } = migrations
+        yield* migrate(older)
+        for (const [runId, cause] of [
+          ["blocked", "{}"],
+          ["waits", null]
+        ] as const) {
+          yield* sql`INSERT INTO workflow_runs (run_id, workflow, status, claim, created_at, payload, cause)
+          VALUES (${runId}, 'Order', 'suspended', 1, 0, '{}', ${cause})`
+        }
+        yield* Effect.gen(function* () {
+          const store = yield* RunStore
+          expect(yield* store.blocked).toBe(1)
+          const { runs } = yield* store.list({ blocked: true, limit: 9 })
+          expect(runs.map(({ runId }) => runId)).toEqual(["blocked"])
+          expect(Option.getOrThrow(yield* store.find("waits")).waitsFor).toBeUndefined()
         }).pipe(Effect.provide(SqlRunStore.layer))
       }).pipe(Effect.provide(client(":memory:")))
   )

@@ -56,6 +56,13 @@ const everything = Effect.gen(function* () {
   yield* store.finished(["old"])
   yield* store.wokenRuns(executor)
   yield* store.list({ limit: 9 })
+  for (const blocked of [true, false]) {
+    yield* store.list({ limit: 9, blocked, parent: "old" })
+    yield* store.list({ limit: 9, blocked, roots: true })
+    yield* store.list({ limit: 9, blocked })
+  }
+  yield* store.list({ limit: 9, runId: "old" })
+  yield* store.blocked
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
   yield* manyAtOnce
 })
@@ -83,7 +90,7 @@ const small =
   /^(workflow_executors|workflow_executor_migrations|workflow_counts|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
-  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended)|workflow_signals_early|workflow_removed_at)$/
+  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked)|workflow_signals_early|workflow_removed_at)$/
 
 const scans = (detail: string) => {
   const scanned = /^SCAN (.+)/.exec(detail)?.[1]
@@ -141,6 +148,7 @@ describe("the store's statements", () => {
         ["workflow_runs_pending", "workflow_runs"],
         ["workflow_runs_timers", "workflow_runs"],
         ["workflow_runs_held", "workflow_runs"],
+        ["workflow_runs_blocked", "workflow_runs"],
         ["workflow_children_awaited", "workflow_children"]
       ] as const) {
         const rows = yield* sql.unsafe(`SELECT sum(ncell) AS cells FROM dbstat WHERE name = ?`, [

@@ -55,6 +55,7 @@ export const suspend = (
     readonly wakeAt?: number
     readonly cause?: string
     readonly timers?: StepOutcome["timers"]
+    readonly waitsFor?: string
   } = {}
 ) =>
   Effect.flatMap(RunStore, (store) =>
@@ -63,7 +64,8 @@ export const suspend = (
       wakeups: history.wakeups,
       timers: options.timers ?? [],
       wakeAt: options.wakeAt,
-      cause: options.cause
+      cause: options.cause,
+      waitsFor: options.waitsFor
     })
   )
 

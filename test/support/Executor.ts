@@ -269,7 +269,8 @@ export class Executor {
   /** Starts a run; its id. */
   run(workflow: string, payload: unknown): Effect.Effect<string> {
     return Effect.map(this.request("POST", "/runs", { workflow, payload }), ({ body, status }) => {
-      if (status !== 202) throw new Error(`POST /runs: ${status} ${JSON.stringify(body)}`)
+      if (status !== 202 && status !== 200)
+        throw new Error(`POST /runs: ${status} ${JSON.stringify(body)}`)
       return Schema.decodeUnknownSync(Schema.Struct({ runId: Schema.String }))(body).runId
     })
   }

@@ -257,6 +257,29 @@ describe("GET /metrics", () => {
     })
   )
 
+  it.scopedLive("tells how many runs wait to be mended", () =>
+    Effect.gen(function* () {
+      const { port, store, tokens } = yield* serve()
+      const token = yield* tokens.sign()
+      const toMend = Effect.map(fetched(`http://127.0.0.1:${port}`, token), ({ text }) =>
+        valueIn(parse(text), `${prefix}runs_to_mend`)
+      )
+      assert.strictEqual(yield* toMend, 0)
+      const executor = yield* store.register({ host: "test", pid: 1, leaseMillis: 60_000 })
+      for (const cause of ["{}", undefined]) {
+        const run = { workflow: "A", payload: "{}", runId: String(cause) }
+        const { claimed } = yield* store.create(run, executor)
+        if (claimed === undefined) throw new Error("not claimed")
+        const { held, history } = claimed
+        const suspension = { held, wakeups: history.wakeups, timers: [], wakeAt: undefined }
+        yield* store.suspend({ ...suspension, cause })
+      }
+      assert.strictEqual(yield* toMend, 1)
+      yield* store.wake("{}")
+      assert.strictEqual(yield* toMend, 0)
+    })
+  )
+
   it.scopedLive("shows the app's own metrics where it says so, and answers through a drain", () =>
     Effect.gen(function* () {
       yield* Metric.increment(Metric.counter("orders_total"))

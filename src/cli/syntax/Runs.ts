@@ -13,6 +13,7 @@ const listCommand = Cli.make(
   {
     ...target,
     workflow: optionalText("workflow", "Only runs of this workflow"),
+    key: optionalText("key", "Only the run of this idempotency key; with --workflow"),
     status: Options.choice("status", runStatuses).pipe(
       Options.withDescription("Only runs in this status; may be repeated"),
       Options.repeated
@@ -23,16 +24,39 @@ const listCommand = Cli.make(
     ),
     createdAfter: moment("created-after", "Only runs created then or later"),
     createdBefore: moment("created-before", "Only runs created earlier"),
+    roots: Options.boolean("roots").pipe(
+      Options.withDescription("Only runs that no other run has started")
+    ),
+    parent: optionalText("parent", "Only runs that the run of this id has started"),
+    mend: Options.boolean("mend").pipe(
+      Options.withDescription("Only runs that wait to be mended and resumed")
+    ),
     cursor: optionalText("cursor", "Go on where the page before has ended")
   },
-  ({ createdAfter, createdBefore, cursor, limit, status, workflow, ...options }) =>
+  ({
+    createdAfter,
+    createdBefore,
+    cursor,
+    key,
+    limit,
+    mend,
+    parent,
+    roots,
+    status,
+    workflow,
+    ...options
+  }) =>
     runsCommands(({ list }) =>
       list(options, {
         limit,
         status,
         workflow: Option.getOrUndefined(workflow),
+        key: Option.getOrUndefined(key),
         createdAfter: Option.getOrUndefined(createdAfter),
         createdBefore: Option.getOrUndefined(createdBefore),
+        parent: Option.getOrUndefined(parent),
+        ...(roots ? { roots } : {}),
+        ...(mend ? { mend } : {}),
         cursor: Option.getOrUndefined(cursor)
       })
     )
@@ -108,8 +132,23 @@ const signalCommand = Cli.make(
   )
 )
 
-const retryCommand = Cli.make("retry", { ...target, run: runId }, ({ run, ...options }) =>
-  runsCommands(({ retry }) => retry(options, run))
+const retryCommand = Cli.make(
+  "retry",
+  {
+    ...target,
+    withChildren: Options.boolean("with-children", {
+      ifPresent: true,
+      negationNames: ["without-children"]
+    }).pipe(
+      Options.withDescription(
+        "Also the children by whose failure it would fail again (true); without, it is refused then"
+      ),
+      Options.withDefault(true)
+    ),
+    run: runId
+  },
+  ({ run, withChildren, ...options }) =>
+    runsCommands(({ retry }) => retry(options, run, { withChildren }))
 ).pipe(
   Cli.withDescription(
     "Lets a run that failed or was interrupted go on from the step that failed. Recorded steps stay."

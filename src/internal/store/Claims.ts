@@ -155,12 +155,13 @@ export const claim =
     })
 
 const selectClaimed = `
-  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, crashes
+  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes
   FROM workflow_runs WHERE ${isHeld}`
 
 interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly workflow: string
   readonly payload: Json
+  readonly waits_for: Json | null
   readonly crashes: number
 }
 
@@ -206,6 +207,7 @@ const claimedRun = (
       payload: row.payload,
       trace: toTrace(row),
       bytes: taken.bytes,
+      waitsFor: row.waits_for ?? undefined,
       history:
         isNew || taken.bytes > maxRunBytes
           ? Histories.first(row, signals)

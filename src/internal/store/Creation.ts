@@ -161,5 +161,6 @@ const claimedAtOnce = (run: NewRun, key: number, signals: Histories.Signals): Cl
   workflow: run.workflow,
   payload: run.payload,
   trace: run.trace,
+  waitsFor: undefined,
   history: Histories.first({ run_id: run.runId, wakeups: 0, interrupt_requested: 0 }, signals)
 })

@@ -59,46 +59,99 @@ const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
 
 const beginAgain = `
   UPDATE workflow_runs SET
-    status = 'pending', exit = NULL, cause = NULL, compensated = NULL, completed_at = NULL,
-    spared = NULL, executor = NULL, interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
+    status = 'pending', exit = NULL, cause = NULL, waits_for = NULL, compensated = NULL, completed_at = NULL,
+    spared = NULL, executor = NULL,
+    interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
     wakeups = wakeups + 1, crashes = 0
   WHERE id = ?`
 
+/** So many runs are retried in one write. */
+const maxRetried = 1_000
+
+/**
+ * Children whose failure the run did not get over, as `deleteFailures` has it for steps; only those
+ * that it awaited have a `wakeup`.
+ */
+const failedChildren = `
+  SELECT r.id, r.run_id, r.status, r.compensated FROM workflow_children c
+  CROSS JOIN workflow_runs r ON r.id = c.child
+  WHERE c.parent = ? AND c.wakeup IS NOT NULL AND r.status IN ('failed', 'interrupted')
+    AND (r.completed_at, ifnull(c.position, 0)) > (?, ?)
+  LIMIT ${maxRetried + 1}`
+
+interface Last {
+  readonly started_at: Millis
+  readonly position: number
+}
+
+/** The last step of the run that completed. */
+const lastOf = (transaction: Transaction, key: number) =>
+  Effect.map(
+    transaction.rows<Last>(lastCompleted, [key]),
+    ([last]) => [last?.started_at ?? -1, last?.position ?? -1] as const
+  )
+
+type Because = Extract<WithFinished, { readonly _tag: "Refused" }>["because"]
+
+/** Why it cannot be begun again, if it cannot. */
+const whyNot = (
+  transaction: Transaction,
+  { compensated, id, status }: FinishedRow
+): Effect.Effect<Because | undefined, SqlError> =>
+  Effect.gen(function* () {
+    if (status !== "failed" && status !== "interrupted") return "status"
+    if (compensated === wasTerminated) return "terminated"
+    // of a run that ended before this was noted it is not known
+    if (compensated !== 0) return "compensated"
+    if (yield* any(transaction, goneOnParent, id)) return "parent"
+    if (yield* any(transaction, removedChild, id)) return "child"
+    return undefined
+  })
+
+const again = (transaction: Transaction, run: FinishedRow, forget: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    yield* transaction.changes(deleteFailures, [run.id, ...(yield* lastOf(transaction, run.id))])
+    for (const name of forget) yield* transaction.changes(deleteSignal, [run.run_id, name])
+    yield* transaction.changes(awaitAgain, [run.id])
+    yield* transaction.changes(beginAgain, [run.id])
+  })
+
 export const retry =
   ({
+    forget,
     runId,
-    forget
+    withChildren = false
   }: {
     readonly runId: string
     readonly forget: ReadonlyArray<string>
+    readonly withChildren?: boolean | undefined
   }): Operation<WithFinished> =>
   (transaction) =>
     Effect.gen(function* () {
       const run = yield* find(transaction, runId)
       if (run === undefined) return { _tag: "NotFound" }
-      const { id, status } = run
-      if (status !== "failed" && status !== "interrupted") {
-        return { _tag: "Refused", status, because: "status" }
+      const { status } = run
+      const refused = (because: Because, by: FinishedRow): WithFinished => ({
+        _tag: "Refused",
+        status,
+        because,
+        ...(by === run ? {} : { runId: by.run_id })
+      })
+      // children after the runs that they are retried for; all are looked at before one is changed
+      const all = new Map([[run.id, run]])
+      for (const one of all.values()) {
+        const because = yield* whyNot(transaction, one)
+        if (because !== undefined) return refused(because, one)
+        const children = yield* transaction.rows<FinishedRow>(failedChildren, [
+          one.id,
+          ...(yield* lastOf(transaction, one.id))
+        ])
+        const [first] = children
+        if (first !== undefined && !withChildren) return refused("failed child", first)
+        for (const child of children) if (!all.has(child.id)) all.set(child.id, child)
+        if (all.size > maxRetried) return refused("too many", run)
       }
-      if (run.compensated === wasTerminated) {
-        return { _tag: "Refused", status, because: "terminated" }
-      }
-      // of a run that ended before this was noted it is not known
-      if (run.compensated !== 0) return { _tag: "Refused", status, because: "compensated" }
-      if (yield* any(transaction, goneOnParent, id)) {
-        return { _tag: "Refused", status, because: "parent" }
-      }
-      if (yield* any(transaction, removedChild, id)) {
-        return { _tag: "Refused", status, because: "child" }
-      }
-      const [last] = yield* transaction.rows<{
-        readonly started_at: Millis
-        readonly position: number
-      }>(lastCompleted, [id])
-      yield* transaction.changes(deleteFailures, [id, last?.started_at ?? -1, last?.position ?? -1])
-      for (const name of forget) yield* transaction.changes(deleteSignal, [runId, name])
-      yield* transaction.changes(awaitAgain, [id])
-      yield* transaction.changes(beginAgain, [id])
+      for (const one of all.values()) yield* again(transaction, one, forget)
       transaction.log.becamePending()
       return { _tag: "Done" }
     })

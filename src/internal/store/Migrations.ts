@@ -146,6 +146,19 @@ const waitsInMemory = [
   "ALTER TABLE workflow_runs ADD COLUMN interrupt_at INTEGER"
 ]
 
+/**
+ * What a run waits for can be seen, and which runs wait to be mended. What its children came to has
+ * its place among its steps.
+ */
+const visibleWaits = [
+  // JSON, of its last suspension; NULL: not known, or over.
+  "ALTER TABLE workflow_runs ADD COLUMN waits_for TEXT",
+  `CREATE INDEX workflow_runs_blocked ON workflow_runs (id)
+    WHERE status = 'suspended' AND cause IS NOT NULL`,
+  // Orders the child's end among the parent's steps of the same millisecond, as their `position` does.
+  "ALTER TABLE workflow_children ADD COLUMN position INTEGER"
+]
+
 /** Runs can be terminated; retention and signals without a run cost what is removed, and no more. */
 const endsAndUpkeep = [
   // Who held a run that was terminated, and which claim is over: for holders in other processes.
@@ -203,6 +216,7 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_finished_runs": finishedRuns,
   "0003_waits_in_memory": waitsInMemory,
+  "0004_visible_waits": visibleWaits,
   "0005_ends_and_upkeep": endsAndUpkeep,
   "0007_crashes": crashes
 }

@@ -15,6 +15,7 @@ import type {
   Suspension
 } from "../../RunStore.js"
 import { history, isHeld, lost } from "./Claims.js"
+import { nextPosition, positionBy } from "./Position.js"
 import { wholeMillis } from "./Rows.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
@@ -22,9 +23,7 @@ import * as Timers from "./Timers.js"
 import { wakeParents } from "./WakeUps.js"
 import type { Batch, Operation, Transaction } from "./Write.js"
 
-/** Only one process writes to a run under one claim, so its own count orders the run's steps. */
-const position = "v.column3 * 4294967296 + v.column4"
-let writtenSteps = 0
+const position = positionBy("v.column3", "v.column4")
 
 /** An outcome stays; a note is replaced, and keeps its position. */
 const upsertSteps = Statements.forRows(
@@ -50,7 +49,7 @@ const addStep = (
   exit: Json | null
 ): void => {
   const { attempt, completedAt, held, name, startedAt, status } = step
-  params.push(held.key, held.claim, held.claim, writtenSteps++, name, attempt, status)
+  params.push(held.key, held.claim, held.claim, nextPosition(), name, attempt, status)
   params.push(wholeMillis(startedAt), completedAt === undefined ? null : wholeMillis(completedAt))
   params.push(exit)
 }
@@ -109,7 +108,7 @@ const insertTimers = (transaction: Transaction, { key }: Held, timers: NewTimers
 const suspendRun = `
   UPDATE workflow_runs SET
     status = 'suspended', executor = iif(?, executor, NULL), wake_at = ?, cause = ?,
-    seen_wakeups = wakeups, crashes = iif(?, crashes, 0)
+    waits_for = ?, seen_wakeups = wakeups, crashes = iif(?, crashes, 0)
   WHERE ${isHeld} AND wakeups = ?`
 
 export const suspend =
@@ -122,6 +121,7 @@ export const suspend =
         suspension.keep === true ? 1 : 0,
         wakeAt,
         cause ?? null,
+        suspension.waitsFor ?? null,
         cause === undefined ? 0 : 1,
         held.key,
         held.claim,
@@ -157,7 +157,8 @@ export const evict =
 
 const completeRun = `
   UPDATE workflow_runs SET
-    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?, crashes = 0
+    status = ?, exit = ?, completed_at = ?, executor = NULL, compensated = ?, crashes = 0,
+    waits_for = NULL
   WHERE ${isHeld}`
 
 /** The few that have timers, or parents that wait for them. */

@@ -5,6 +5,8 @@ import type {
   Json,
   Millis,
   Page,
+  Relatives,
+  Run,
   RunQuery,
   RunStatus,
   Step,
@@ -37,7 +39,14 @@ export const findWithSteps = (runId: string) => (sql: Sql) =>
       Option.match({
         onNone: () => Effect.succeedNone,
         onSome: (row) =>
-          Effect.map(stepsOf(sql, row.id), (steps) => Option.some({ run: toRun(row), steps }))
+          Effect.gen(function* () {
+            return Option.some({
+              run: toRun(row),
+              steps: yield* stepsOf(sql, row.id),
+              parents: yield* relatives(sql, parentsOf, row.id),
+              children: yield* relatives(sql, childrenOf, row.id)
+            })
+          })
       })
     )
   )
@@ -62,6 +71,41 @@ const stepsOf = (sql: Sql, key: number) =>
         exit: row.exit ?? undefined
       }))
   )
+
+const maxRelatives = 20
+
+/** Those that were removed are still linked; a run has few of them, if any. */
+const relativesBy = (own: string, other: string, index: string) => ({
+  first: `
+    SELECT r.run_id, r.workflow, r.status FROM workflow_children c ${index}
+    CROSS JOIN workflow_runs r ON r.id = c.${other}
+    WHERE c.${own} = ? ORDER BY c.${other} LIMIT ${maxRelatives}`,
+  total: `
+    SELECT count(*) AS total FROM workflow_children c ${index}
+    WHERE c.${own} = ? AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
+})
+
+const parentsOf = relativesBy("child", "parent", "INDEXED BY workflow_children_of")
+
+const childrenOf = relativesBy("parent", "child", "")
+
+const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
+  Effect.gen(function* () {
+    const first = yield* sql.rows<{
+      readonly run_id: string
+      readonly workflow: string
+      readonly status: RunStatus
+    }>(statements.first, [key])
+    // counted only where there are more than are shown
+    const [counted] =
+      first.length < maxRelatives
+        ? [{ total: first.length }]
+        : yield* sql.rows<{ readonly total: number }>(statements.total, [key])
+    return {
+      total: counted?.total ?? first.length,
+      first: first.map(({ run_id, status, workflow }) => ({ runId: run_id, workflow, status }))
+    } satisfies Relatives
+  })
 
 /** A subquery for each, and not a join, which could become a scan of all runs. */
 const selectFinished = `
@@ -175,29 +219,89 @@ export const counts = (sql: Sql) =>
     }
   )
 
+const countBlocked = `
+  SELECT count(*) AS runs FROM workflow_runs INDEXED BY workflow_runs_blocked
+  WHERE status = 'suspended' AND cause IS NOT NULL`
+
+export const blocked = (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly runs: number }>(countBlocked), ([row]) => row?.runs ?? 0)
+
 /**
  * How many runs one statement of `list` may look at: a filter that few runs pass would else stop
  * the event loop for as long as a whole table takes.
  */
 const listWindow = 10_000
 
-/** How large their values are says the head of a row: the values are not read. */
-const selectPage = `
+/**
+ * How large their values are says the head of a row: the values are not read.
+ *
+ * @param id the column of `from` that has the run's id
+ */
+const selectPage = (from: string, where: string, id = "id") => `
   SELECT id, octet_length(payload) + ifnull(octet_length(exit), 0) + ifnull(octet_length(cause), 0)
     AS bytes
-  FROM workflow_runs
-  WHERE id < ? AND id >= ?
+  FROM ${from}
+  WHERE ${id} < ? AND ${id} >= ?
     AND (? IS NULL OR workflow = ?)
     AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))
-    AND created_at >= ? AND created_at < ?
-  ORDER BY id DESC LIMIT ?`
+    AND created_at >= ? AND created_at < ? ${where}
+  ORDER BY ${id} DESC LIMIT ?`
+
+const isRoot = `AND NOT EXISTS (
+  SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
+)`
+
+const ofAll = { plain: selectPage("workflow_runs", ""), roots: selectPage("workflow_runs", isRoot) }
+
+const isBlocked = "AND status = 'suspended' AND cause IS NOT NULL"
+
+const blockedRuns = "workflow_runs INDEXED BY workflow_runs_blocked"
+
+const ofBlocked = {
+  plain: selectPage(blockedRuns, isBlocked),
+  roots: selectPage(blockedRuns, `${isBlocked} ${isRoot}`)
+}
+
+const ofParent = (where: string) =>
+  selectPage(
+    "workflow_children CROSS JOIN workflow_runs ON id = child",
+    `${where} AND parent = (SELECT id FROM workflow_runs WHERE run_id = ?)`,
+    "child"
+  )
+
+const ofChildren = ofParent("")
+
+const ofBlockedChildren = ofParent(isBlocked)
+
+const pageOf = ({ blocked = false, parent, roots = false }: RunQuery): string => {
+  if (parent !== undefined) return blocked ? ofBlockedChildren : ofChildren
+  return (blocked ? ofBlocked : ofAll)[roots ? "roots" : "plain"]
+}
 
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
+
+const selectId = "SELECT id FROM workflow_runs WHERE run_id = ?"
+
+/** The one run, if it is one of those that are asked for: the window that it is alone in. */
+const onlyOne = (database: Database, query: RunQuery, runId: string) =>
+  database.read((sql) =>
+    Effect.gen(function* () {
+      const [found] = yield* sql.rows<{ readonly id: number }>(selectId, [runId])
+      const fitting =
+        found === undefined || (query.cursor ?? Infinity) <= found.id
+          ? []
+          : yield* page(query, found.id + 1, query.limit, 1)(sql)
+      return { runs: yield* runsOf(fitting)(sql), cursor: undefined }
+    })
+  )
 
 export const list = (database: Database, query: RunQuery): Effect.Effect<Page, SqlError> =>
   Effect.gen(function* () {
     // a cursor may come from anywhere: there is nothing above the newest run
     let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
+    // a child is no root
+    if (query.parent !== undefined && query.roots === true) return { runs: [], cursor: undefined }
+    if (query.runId !== undefined) return yield* onlyOne(database, query, query.runId)
     const found = [...(yield* database.read(page(query, before, query.limit + 1)))]
     while (found.length <= query.limit && before > listWindow) {
       yield* nextTurn
@@ -205,11 +309,8 @@ export const list = (database: Database, query: RunQuery): Effect.Effect<Page, S
       found.push(...(yield* database.read(page(query, before, query.limit + 1 - found.length))))
     }
     const fitting = fittingOf(found.slice(0, query.limit), query.maxBytes)
-    const rows = yield* database.read((sql) =>
-      sql.rows<RunRow>(selectRuns, [JSON.stringify(fitting.map(({ id }) => id))])
-    )
     return {
-      runs: rows.map(toRun),
+      runs: yield* database.read(runsOf(fitting)),
       cursor: found.length > fitting.length ? fitting.at(-1)?.id : undefined
     }
   })
@@ -225,6 +326,12 @@ interface Found {
   readonly id: number
   readonly bytes: number
 }
+
+const runsOf = (found: ReadonlyArray<Found>) => (sql: Sql) =>
+  Effect.map(
+    sql.rows<RunRow>(selectRuns, [JSON.stringify(found.map(({ id }) => id))]),
+    (rows): ReadonlyArray<Run> => rows.map(toRun)
+  )
 
 /** The first of them that fit, and one at least. */
 const fittingOf = (
@@ -243,18 +350,21 @@ const newest = (sql: Sql) =>
   Effect.map(sql.rows<{ readonly id: number | null }>(selectNewest), ([row]) => row?.id ?? 0)
 
 /** One more than the page holds tells whether there is a next. */
-const page = (query: RunQuery, before: number, limit: number) => (sql: Sql) => {
-  const workflow = query.workflow ?? null
-  const status = query.status === undefined ? null : JSON.stringify(query.status)
-  return sql.rows<Found>(selectPage, [
-    before,
-    before - listWindow,
-    workflow,
-    workflow,
-    status,
-    status,
-    wholeMillis(query.createdAfter ?? 0),
-    wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
-    limit
-  ])
-}
+const page =
+  (query: RunQuery, before: number, limit: number, window = listWindow) =>
+  (sql: Sql) => {
+    const workflow = query.workflow ?? null
+    const status = query.status === undefined ? null : JSON.stringify(query.status)
+    return sql.rows<Found>(pageOf(query), [
+      before,
+      before - window,
+      workflow,
+      workflow,
+      status,
+      status,
+      wholeMillis(query.createdAfter ?? 0),
+      wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
+      ...(query.parent === undefined ? [] : [query.parent]),
+      limit
+    ])
+  }

@@ -8,6 +8,7 @@ export interface RunRow {
   readonly payload: Json
   readonly exit: Json | null
   readonly cause: Json | null
+  readonly waits_for: Json | null
   readonly executor: number | null
   readonly interrupt_requested: number
   readonly crashes: number
@@ -16,7 +17,7 @@ export interface RunRow {
   readonly completed_at: Millis | null
 }
 
-export const runColumns = `id, run_id, workflow, status, payload, exit, cause, executor,
+export const runColumns = `id, run_id, workflow, status, payload, exit, cause, waits_for, executor,
   interrupt_requested, crashes, created_at, started_at, completed_at`
 
 export const toRun = (row: RunRow): Run => ({
@@ -26,6 +27,8 @@ export const toRun = (row: RunRow): Run => ({
   payload: row.payload,
   exit: row.exit ?? undefined,
   cause: row.cause ?? undefined,
+  // it stays when the run is woken, for those who hold it next
+  waitsFor: row.status === "suspended" ? (row.waits_for ?? undefined) : undefined,
   // one that waits in its executor's memory is held by nobody, to whoever asks
   executor: row.status === "running" ? (row.executor ?? undefined) : undefined,
   interruptRequested: row.interrupt_requested === 1,
@@ -43,6 +46,7 @@ export const newRun = (run: NewRun, executor: number | undefined, now: Millis): 
   payload: run.payload,
   exit: undefined,
   cause: undefined,
+  waitsFor: undefined,
   executor,
   interruptRequested: false,
   createdAt: now,

@@ -29,7 +29,8 @@ interface RunRow {
 const terminateRun = `
   UPDATE workflow_runs SET
     status = 'interrupted', exit = ?, completed_at = ?, compensated = ${wasTerminated},
-    executor = NULL, claim = claim + 1, wakeups = wakeups + 1, wake_at = NULL, cause = NULL, crashes = 0
+    executor = NULL, claim = claim + 1, wakeups = wakeups + 1, wake_at = NULL, cause = NULL,
+    crashes = 0, waits_for = NULL
   WHERE id = ?
   RETURNING run_id, workflow, claim, wakeups`
 

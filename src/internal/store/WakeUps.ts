@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { RunStatus, Signal } from "../../RunStore.js"
 import { isFinal } from "../../RunStore.js"
+import { nextPosition, positionBy } from "./Position.js"
 import type { Param } from "./Sql.js"
 import type { Operation, Transaction } from "./Write.js"
 
@@ -130,7 +131,8 @@ export const requestInterrupt =
 
 const parentsToWake = `
   UPDATE workflow_children INDEXED BY workflow_children_awaited SET
-    awaits = 0, wakeup = (SELECT wakeups + 1 FROM workflow_runs WHERE id = parent)
+    awaits = 0, wakeup = (SELECT wakeups + 1 FROM workflow_runs WHERE id = parent),
+    position = (SELECT ${positionBy("claim", "?")} FROM workflow_runs WHERE id = parent)
   WHERE child = ? AND awaits = 1
   RETURNING parent`
 
@@ -140,7 +142,10 @@ const wakeById = `
 /** Wakes the runs that wait for this one. */
 export const wakeParents = (transaction: Transaction, key: number): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    const parents = yield* transaction.rows<{ readonly parent: number }>(parentsToWake, [key])
+    const parents = yield* transaction.rows<{ readonly parent: number }>(parentsToWake, [
+      nextPosition(),
+      key
+    ])
     for (const { parent } of parents) {
       logWoken(
         transaction,

@@ -20,8 +20,8 @@ const over = (
     return held
   })
 
-const retry = (runId: string, forget: ReadonlyArray<string> = []) =>
-  Effect.flatMap(RunStore, (store) => store.retry({ runId, forget }))
+const retry = (runId: string, forget: ReadonlyArray<string> = [], withChildren = false) =>
+  Effect.flatMap(RunStore, (store) => store.retry({ runId, forget, withChildren }))
 
 const refused = (status: string, because: string) => ({ _tag: "Refused", status, because })
 
@@ -122,6 +122,78 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const woken = yield* claimOne(executor)
         expect(woken.held.runId).toBe("parent")
         expect(woken.history.children).toEqual([{ runId: "child", exit: "2" }])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("begins failed children again with it, and theirs, but not those it got over", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const { held } = yield* begin(executor, "p")
+        const of = { runId: "p", awaits: true }
+        const step = (name: string) => store.recordStep(aStep(held, { name, startedAt: 0 }))
+        yield* step("first")
+        yield* over(executor, "got over", {}, of)
+        // all of it in one millisecond: the order is that of the writes
+        yield* step("second")
+        yield* over(executor, "done", { status: "completed" }, of)
+        yield* over(executor, "discarded", {}, { runId: "p", awaits: false })
+        const child = yield* begin(executor, "failed", { parent: of })
+        yield* over(
+          executor,
+          "grandchild",
+          { status: "interrupted" },
+          {
+            runId: "failed",
+            awaits: true
+          }
+        )
+        yield* store.complete({ held: child.held, status: "failed", exit: "0" })
+        yield* store.complete({ held, status: "failed", exit: "0" })
+
+        expect(yield* retry("p")).toEqual({ ...refused("failed", "failed child"), runId: "failed" })
+        expect(yield* statusOf("p")).toBe("failed")
+        expect(yield* retry("p", [], true)).toEqual({ _tag: "Done" })
+        for (const [runId, status] of [
+          ["p", "pending"],
+          ["failed", "pending"],
+          ["grandchild", "pending"],
+          ["got over", "failed"],
+          ["done", "completed"],
+          ["discarded", "failed"]
+        ]) {
+          expect([runId, yield* statusOf(runId ?? "")]).toEqual([runId, status])
+        }
+        // the parent waits for the child's new end
+        const claimed = yield* store.claim({ executor, workflows: ["Order"], limit: 9 })
+        const heldOf = (runId: string) => {
+          const found = claimed.find(({ held }) => held.runId === runId)
+          if (found === undefined) throw new Error(`${runId} was not claimed`)
+          return found
+        }
+        yield* suspend(heldOf("p"))
+        yield* store.complete({ held: heldOf("failed").held, status: "completed", exit: "2" })
+        const woken = yield* claimOne(executor)
+        expect(woken.history.children).toContainEqual({ runId: "failed", exit: "2" })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("begins none again where one of them cannot be, and names it", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const { held } = yield* begin(executor, "p")
+        const of = { runId: "p", awaits: true }
+        yield* over(executor, "fine", {}, of)
+        yield* over(executor, "undone", { compensated: true }, of)
+        yield* store.complete({ held, status: "failed", exit: "0" })
+        expect(yield* retry("p", [], true)).toEqual({
+          ...refused("failed", "compensated"),
+          runId: "undone"
+        })
+        for (const runId of ["p", "fine", "undone"]) {
+          expect(yield* statusOf(runId)).toBe("failed")
+        }
       }).pipe(Effect.provide(layer))
     )
 

@@ -87,6 +87,102 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("finds one run, if it is among those that are asked for", () =>
+      Effect.gen(function* () {
+        for (const runId of ["a", "b", "c"])
+          yield* Effect.flatMap(register, (id) => begin(id, runId))
+        expect(yield* pages({ runId: "b", limit: 1 })).toEqual([["b"]])
+        expect(yield* pages({ runId: "b", workflow: "Order", roots: true, limit: 9 })).toEqual([
+          ["b"]
+        ])
+        expect(yield* pages({ runId: "b", workflow: "Other", limit: 9 })).toEqual([[]])
+        expect(yield* pages({ runId: "b", blocked: true, limit: 9 })).toEqual([[]])
+        expect(yield* pages({ runId: "b", createdAfter: 1, limit: 9 })).toEqual([[]])
+        expect(yield* pages({ runId: "none", limit: 9 })).toEqual([[]])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("lists only the runs that wait to be mended, and counts them", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        yield* store.create(aRun("pending"))
+        yield* suspend(yield* begin(executor, "waiting"))
+        for (const runId of ["b", "c", "d"]) {
+          yield* suspend(yield* begin(executor, runId), { cause: "1" })
+        }
+        yield* suspend(yield* begin(executor, "other", { workflow: "Other" }), { cause: "1" })
+        const blocked = { blocked: true, limit: 2 }
+        expect(yield* pages(blocked)).toEqual([
+          ["other", "d"],
+          ["c", "b"]
+        ])
+        expect(yield* pages({ ...blocked, workflow: "Order" })).toEqual([["d", "c"], ["b"]])
+        expect(yield* store.blocked).toBe(4)
+        yield* store.wake("c")
+        yield* store.requestInterrupt("d")
+        expect(yield* pages(blocked)).toEqual([["other", "b"]])
+        expect(yield* store.blocked).toBe(2)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("lists only the runs that no other has started, or only those that one has", () =>
+      Effect.gen(function* () {
+        const executor = yield* register
+        yield* begin(executor, "a")
+        yield* begin(executor, "b")
+        for (const [i, runId] of ["a", "b", "a", "a"].entries()) {
+          const child = yield* begin(executor, `${i}`, { parent: { runId, awaits: i % 2 === 0 } })
+          if (i === 2) yield* suspend(child, { cause: "1" })
+        }
+        expect(yield* pages({ roots: true, limit: 1 })).toEqual([["b"], ["a"]])
+        expect(yield* pages({ parent: "a", limit: 2 })).toEqual([["3", "2"], ["0"]])
+        expect(yield* pages({ parent: "b", limit: 9 })).toEqual([["1"]])
+        expect(yield* pages({ parent: "a", blocked: true, limit: 9 })).toEqual([["2"]])
+        expect(yield* pages({ parent: "a", roots: true, limit: 9 })).toEqual([[]])
+        expect(yield* pages({ roots: true, blocked: true, limit: 9 })).toEqual([[]])
+        expect(yield* pages({ parent: "no such run", limit: 9 })).toEqual([[]])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("finds the runs around a run, the first of many and how many they are", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const { held } = yield* begin(executor, "p", { workflow: "Parent" })
+        const around = (runId: string) =>
+          Effect.map(store.findWithSteps(runId), (found) => {
+            const { children, parents } = Option.getOrThrow(found)
+            return { children, parents }
+          })
+        const nobody = { total: 0, first: [] }
+        expect(yield* around("p")).toEqual({ children: nobody, parents: nobody })
+        const parent = { runId: "p", awaits: false }
+        for (let i = 0; i < 25; i++) {
+          const child = yield* begin(executor, `${i}`, { parent })
+          if (i === 0) {
+            yield* store.complete({ held: child.held, status: "completed", exit: "1" })
+          }
+        }
+        const { children } = yield* around("p")
+        expect(children.total).toBe(25)
+        expect(children.first).toHaveLength(20)
+        expect(children.first.slice(0, 2)).toEqual([
+          { runId: "0", workflow: "Order", status: "completed" },
+          { runId: "1", workflow: "Order", status: "running" }
+        ])
+        expect((yield* around("24")).parents).toEqual({
+          total: 1,
+          first: [{ runId: "p", workflow: "Parent", status: "running" }]
+        })
+        yield* store.complete({ held, status: "completed", exit: "1" })
+        yield* store.remove("0")
+        expect((yield* around("p")).children.total).toBe(24)
+        yield* store.remove("p")
+        expect((yield* around("24")).parents).toEqual(nobody)
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("finds a rare run among tens of thousands", () =>
       Effect.gen(function* () {
         const store = yield* RunStore

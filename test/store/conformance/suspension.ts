@@ -20,6 +20,33 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("tells what the run waits for, to whoever claims it next too, until it is over", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const run = yield* begin(executor, "a")
+        const find = Effect.flatMap(store.find("a"), orMissing("a"))
+        expect(run.waitsFor).toBeUndefined()
+        yield* suspend(run, { waitsFor: '"paid"' })
+        expect((yield* find).waitsFor).toBe('"paid"')
+        yield* store.signal({ runId: "a", name: "paid", exit: "1" })
+        expect((yield* find).waitsFor).toBeUndefined()
+        const again = yield* claimOne(executor)
+        expect(again.waitsFor).toBe('"paid"')
+        yield* suspend(again)
+        expect((yield* find).waitsFor).toBeUndefined()
+        yield* store.wake("a")
+        const last = yield* claimOne(executor)
+        expect(last.waitsFor).toBeUndefined()
+        yield* suspend(last, { waitsFor: '"more"' })
+        yield* store.wake("a")
+        const { held } = yield* claimOne(executor)
+        yield* store.complete({ held, status: "failed", exit: "0" })
+        yield* store.retry({ runId: "a", forget: [] })
+        expect((yield* claimOne(executor)).waitsFor).toBeUndefined()
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("goes on with a new history when a signal came since the last one", () =>
       Effect.gen(function* () {
         const store = yield* RunStore

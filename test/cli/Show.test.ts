@@ -1,0 +1,132 @@
+/** What `runs show` tells of a run, from the file that it is in. */
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { RunStore } from "../../src/RunStore.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { aRun, begin, suspend } from "../store/support.js"
+import * as Process from "../support/Executor.js"
+import { command } from "./support.js"
+
+const cause = JSON.stringify({ _tag: "Die", defect: { name: "Error", message: "no decoder" } })
+
+/** Each command is a process, on a machine that may be busy. */
+const slow = 120_000
+
+/** A file with what somebody has written to it. */
+const fileWith = <A>(write: (executor: number) => Effect.Effect<A, unknown, RunStore>) =>
+  Effect.gen(function* () {
+    const filename = join(yield* Process.makeFolder, "executor.db")
+    const layer = SqlRunStore.layerFile({ filename, pollInterval: Duration.infinity })
+    yield* Effect.flatMap(RunStore, (store) =>
+      store.register({ host: "here", pid: 1, leaseMillis: 60_000 })
+    ).pipe(Effect.flatMap(write), Effect.provide(layer))
+    return filename
+  })
+
+const show = (filename: string, runId: string, ...args: ReadonlyArray<string>) =>
+  command(["runs", "show", runId, "--database", filename, ...args], { traces: true })
+
+describe("runs show", () => {
+  it.scopedLive(
+    "tells where an unexpected error came from, in which step, and its causes",
+    () =>
+      Effect.gen(function* () {
+        const defect = {
+          name: "Error",
+          message: "a fault",
+          stack: "Error: a fault\n    at charge (/app/order.js:1:1)\u001b[2J",
+          cause: { name: "TypeError", message: "the root" }
+        }
+        const exit = JSON.stringify({ _tag: "Failure", cause: { _tag: "Die", defect } })
+        const filename = yield* fileWith((executor) =>
+          Effect.gen(function* () {
+            const store = yield* RunStore
+            const { held } = yield* begin(executor, "r")
+            const step = { held, name: "charge", attempt: 2, startedAt: 1, completedAt: 2 }
+            yield* store.recordStep({ ...step, status: "failed", exit, timers: [] })
+            yield* store.complete({ held, status: "failed", exit })
+          })
+        )
+        const { code, out } = yield* show(filename, "r")
+        expect(code).toBe(0)
+        expect(out).toMatch(/^error +Defect: a fault$/m)
+        expect(out).toMatch(/^in step +charge \(attempt 2\)$/m)
+        expect(out).toMatch(
+          /^Error: a fault\n {4}at charge \(\/app\/order\.js:1:1\)\\u\{1b\}\[2J\n {2}\[cause\]: TypeError: the root$/m
+        )
+        expect(JSON.parse((yield* show(filename, "r", "--json")).out)).toMatchObject({
+          failedStep: { name: "charge", attempt: 2 },
+          stack: expect.stringContaining("at charge (/app/order.js:1:1)")
+        })
+      }),
+    slow
+  )
+
+  it.scopedLive(
+    "tells what a run waits for, and the runs around it",
+    () =>
+      Effect.gen(function* () {
+        const first = [
+          { type: "signal", name: "paid", since: 0 },
+          { type: "timer", name: "nap", since: 0, until: 60_000 },
+          { type: "child", name: "c", since: 0 }
+        ]
+        const filename = yield* fileWith((executor) =>
+          Effect.gen(function* () {
+            const store = yield* RunStore
+            const parent = yield* begin(executor, "p")
+            yield* begin(executor, "c", { parent: { runId: "p", awaits: true } })
+            yield* suspend(parent, { waitsFor: JSON.stringify({ total: 5, first }) })
+            yield* store.create(aRun("pending"))
+          })
+        )
+        const parent = (yield* show(filename, "p")).out
+        expect(parent).toMatch(/^children +Order c \(running\)$/m)
+        expect(parent).toMatch(/^waits for +signal paid since 1970-01-01 00:00:00$/m)
+        expect(parent).toMatch(/^waits for +timer nap until 1970-01-01 00:01:00$/m)
+        expect(parent).toMatch(/^waits for +child c since 1970-01-01 00:00:00$/m)
+        expect(parent).toMatch(/^and +2 more$/m)
+        expect((yield* show(filename, "c")).out).toMatch(/^parent +Order p \(suspended\)$/m)
+        expect((yield* show(filename, "pending")).out).toMatch(
+          /^waits for +an executor that has registered Order, and has room$/m
+        )
+      }),
+    slow
+  )
+})
+
+describe("runs that wait to be mended", () => {
+  it.scopedLive(
+    "are listed by themselves, and a problem to the doctor",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* fileWith((executor) =>
+          Effect.gen(function* () {
+            yield* suspend(yield* begin(executor, "a"), { cause })
+            yield* suspend(yield* begin(executor, "b", { parent: { runId: "a", awaits: false } }))
+          })
+        )
+        const listed = (...args: ReadonlyArray<string>) =>
+          Effect.map(
+            command(["runs", "list", "--database", filename, "--json", ...args]),
+            ({ out }) => JSON.parse(out).runs.map(({ runId }: { runId: string }) => runId)
+          )
+        expect(yield* listed("--mend")).toEqual(["a"])
+        expect(yield* listed("--roots")).toEqual(["a"])
+        expect(yield* listed("--parent", "a")).toEqual(["b"])
+        expect((yield* show(filename, "a")).out).toMatch(
+          /^waits for +its error to be mended; resume it then$/m
+        )
+        const doctor = yield* command(["doctor", "--database", filename])
+        expect(doctor.code).toBe(1)
+        expect(doctor.out).toMatch(/^runs to mend +problem +1 of Order, suspended after a failure/m)
+        yield* command(["runs", "interrupt", "a", "--database", filename])
+        expect((yield* command(["doctor", "--database", filename])).out).toMatch(
+          /^runs to mend +ok +none$/m
+        )
+      }),
+    slow
+  )
+})
