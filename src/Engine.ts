@@ -171,7 +171,11 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         return Effect.flatMap(
           dispatcher.steps.execute(fiber, runtimeFlags, instance, activity, attempt),
           (result): StepEnd => {
-            if (result._tag === "Recorded") return decodeStep(link, fiber, activity, result.exit)
+            if (result._tag === "Recorded") {
+              return result.read === undefined
+                ? decodeStep(link, fiber, activity, result.exit)
+                : Effect.succeed(new Workflow.Complete({ exit: result.read }))
+            }
             if (result.cause !== undefined) suspendOnFailure(link.pass, result.cause)
             return stay(link, fiber)
           }
@@ -258,7 +262,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
       const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
         Effect.flatMap(dispatcher.bounded),
-        Effect.orDie
+        orDieAs(`the signal "${options.deferredName}" cannot be stored as JSON`)
       )
       const signal = { runId: options.executionId, name: options.deferredName, exit }
       const write = untilStored(store.signal(signal))
@@ -277,7 +281,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           payload,
           trace: traceOf(fiber.currentSpan)
         })
-        return Effect.orDie(Effect.map(Effect.flatMap(json, dispatcher.bounded), run))
+        return Effect.flatMap(json, dispatcher.bounded).pipe(
+          orDieAs(`the payload of workflow "${workflow.name}" cannot be stored as JSON`),
+          Effect.map(run)
+        )
       })
 
     const execute = (workflow: Workflow.Any, options: Execution) =>
@@ -438,6 +445,12 @@ const requireLink = (link: Link | undefined, what: string): Effect.Effect<Link> 
 
 const outside = (what: string) =>
   Effect.dieMessage(`"${what}" was used outside of a run of this engine`)
+
+/** What the caller has handed in is at fault, and the caller is told what of it. */
+const orDieAs =
+  (what: string) =>
+  <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>): Effect.Effect<A, never, R> =>
+    Effect.orDieWith(effect, (error) => new Error(`${what}: ${error.message}`, { cause: error }))
 
 /** A write of a run that has nowhere to report to; the store is waited for. */
 const untilStored = <A>(write: Effect.Effect<A, RunStoreError>): Effect.Effect<A> =>

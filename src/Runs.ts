@@ -15,7 +15,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { interruptPoint } from "./engine/ActiveRun.js"
-import { stringify } from "./engine/Codec.js"
+import { encodedPayloadToJson, notReadBack, readBack, stringify } from "./engine/Codec.js"
 import {
   isFinal,
   type RunStatus,
@@ -303,7 +303,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       return yield* unknownWorkflow(name, registered.map((workflow) => workflow.name).sort())
     })
 
-    const storable = (value: unknown) => Either.flatMap(stringify(value), dispatcher.bounded)
+    const storablePayload = (workflow: Workflow.Any, encoded: unknown) =>
+      Either.flatMap(encodedPayloadToJson(workflow, encoded), dispatcher.bounded)
 
     const start = Effect.fnUntraced(function* (request: StartRequest) {
       const workflow = yield* find(request.workflow)
@@ -316,7 +317,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const payload = yield* Schema.encode(schema)(decoded).pipe(
         Effect.mapError((error) => invalid(explain(error))),
         Effect.flatMap((encoded) =>
-          Effect.mapError(storable(encoded), (error) =>
+          Effect.mapError(storablePayload(workflow, encoded), (error) =>
             invalid(`The payload cannot be stored as JSON: ${error.message}`)
           )
         )
@@ -401,10 +402,16 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         : yield* Effect.mapError(canonicalSignal(deferred.value, value), (error) =>
             invalid(explain(error))
           )
-      const json = yield* Effect.mapError(storable(checked), (error) =>
-        invalid(`The value cannot be stored as JSON: ${error.message}`)
+      const json = yield* Effect.mapError(
+        Either.flatMap(stringify(checked), dispatcher.bounded),
+        (error) => invalid(`The value cannot be stored as JSON: ${error.message}`)
       )
-      yield* store.signal({ runId, name, exit: `{"_tag":"Success","value":${json}}` })
+      const exit = `{"_tag":"Success","value":${json}}`
+      const read = Option.isNone(deferred) ? undefined : readBack(deferred.value, exit)
+      if (read !== undefined && Either.isLeft(read)) {
+        return yield* invalid(`The value cannot be stored: ${notReadBack(read.left).message}`)
+      }
+      yield* store.signal({ runId, name, exit })
     })
 
     return {

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { RunLost, RunStore } from "../RunStore.js"
+import type { Json, RunLost, RunStore } from "../RunStore.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
@@ -35,7 +35,7 @@ export const make = (options: RecordingOptions) => {
   const { clock, land, store } = options
 
   const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
-    Effect.flatMap(outcomeJson(flight, exit, options.bounded), (json) => {
+    Effect.flatMap(outcomeOfFlight(flight, exit, options.bounded), (json) => {
       const { run } = flight
       const status = Exit.isSuccess(json.exit) ? "completed" : "failed"
       const text = flight.inner ? markInner(json.text) : json.text
@@ -62,7 +62,7 @@ export const make = (options: RecordingOptions) => {
           flight.pass.reach(key)
           flight.outcome = status
           flight.millis = completedAt - flight.startedAt
-          return Effect.succeed(land(flight, { _tag: "Recorded", exit: text }))
+          return Effect.succeed(land(flight, { _tag: "Recorded", exit: text, read: json.read }))
         },
         onFailure: (cause) => {
           run.returnTimers(timers)
@@ -106,21 +106,47 @@ export const make = (options: RecordingOptions) => {
   return conclude
 }
 
-/** What cannot be written is the step's failure, as a defect that says so. */
-const outcomeJson = (flight: Flight, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
+/** An outcome as it is recorded. */
+interface Outcome {
+  readonly exit: Exit.Exit<unknown, unknown>
+  readonly text: Json
+  /** What the text is read as, where that is known already. */
+  readonly read?: Exit.Exit<unknown, unknown>
+}
+
+/**
+ * What cannot be written, or would not be read again, is the step's failure, as a defect that says so.
+ * What it is read as is kept: nothing is decoded twice.
+ */
+const outcomeOfFlight = (
+  flight: Flight,
+  exit: Exit.Exit<unknown, unknown>,
+  bounded: Bounded
+): Effect.Effect<Outcome> => {
   const json = Codec.encodedExitToJson(exit)
   const text = Codec.atHand(json)
   const fits = text === undefined ? undefined : bounded(text.right)
-  return fits !== undefined && Either.isRight(fits)
-    ? Effect.succeed({ text: fits.right, exit })
-    : json.pipe(
-        Effect.flatMap(bounded),
-        Effect.map((text) => ({ text, exit })),
-        Effect.catchAll((error) => unwritable(flight, error))
-      )
+  if (fits !== undefined && Either.isRight(fits)) return readable(flight, fits.right, exit)
+  return json.pipe(
+    Effect.flatMap(bounded),
+    Effect.flatMap((text) => readable(flight, text, exit)),
+    Effect.catchAll((error) => unwritable(flight, error))
+  )
 }
 
-const unwritable = (flight: Flight, error: Error) => {
+const readable = (
+  flight: Flight,
+  text: Json,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<Outcome> => {
+  const read = Codec.readBack(flight.activity, text)
+  if (read === undefined) return Effect.succeed({ text, exit })
+  return Either.isRight(read)
+    ? Effect.succeed({ text, exit, read: read.right })
+    : unwritable(flight, Codec.notReadBack(read.left))
+}
+
+const unwritable = (flight: Flight, error: Error): Effect.Effect<Outcome> => {
   const message = `the outcome of step "${flight.name}" of workflow "${flight.workflow}" cannot be recorded as JSON: ${error.message}`
   const exit = Exit.die(new Error(message))
   return Effect.map(Effect.orDie(Codec.encodedExitToJson(exit)), (text) => ({ text, exit }))

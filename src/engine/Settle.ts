@@ -114,7 +114,7 @@ const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bo
     onFailure: (cause) => {
       const failure: Exit.Exit<unknown, unknown> = Exit.die(
         new Error(
-          `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${Cause.pretty(cause)}`
+          `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${reasonOf(cause)}`
         )
       )
       return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
@@ -124,6 +124,12 @@ const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bo
     }
   })
 }
+
+const reasonOf = (cause: Cause.Cause<{ readonly message: string }>): string =>
+  Option.match(Cause.failureOption(cause), {
+    onNone: () => Cause.pretty(cause),
+    onSome: ({ message }) => message
+  })
 
 /** The run is lost or given up, or cannot be driven at all. */
 const unsettled = (

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import { AnyJson } from "../internal/AnyJson.js"
 import * as Typed from "../internal/Typed.js"
 import { InvalidPayload } from "../Runs.js"
 import * as Step from "../Step.js"
@@ -206,7 +207,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     )
     const activity = Activity.make({
       name,
-      success: Schema.Unknown,
+      success: AnyJson,
       error: RecordedErrorSchema,
       execute:
         timeout === undefined
