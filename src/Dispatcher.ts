@@ -15,9 +15,11 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as Events from "./Events.js"
 import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
+import { blockCause } from "./engine/Codec.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
+import { RunIdTaken } from "./engine/RunIdTaken.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
 import * as ValueSize from "./engine/ValueSize.js"
@@ -57,15 +59,16 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
 
     /**
      * Stores a run, and begins it at once where this process has room and the workflow. Durable
-     * when it succeeds, in every state. A run with the same `runId` is left as it is.
+     * when it succeeds, in every state. A run with the same `runId` is left as it is; one of another
+     * workflow is not what was asked for.
      */
-    readonly start: (run: NewRun) => Effect.Effect<Run, RunStoreError>
+    readonly start: (run: NewRun) => Effect.Effect<Run, RunIdTaken | RunStoreError>
 
     /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
     readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
 
     /** Starts a run and waits for its end. */
-    readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunStoreError>
+    readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunIdTaken | RunStoreError>
 
     /**
      * Registers a workflow for as long as the scope is open. Its release waits for the steps of
@@ -158,6 +161,11 @@ export const make: Effect.Effect<
     bounded,
     refuses: isDraining,
     onLost: (run) => runs.end(run, { _tag: "lost" }),
+    onRefused: (run, message) =>
+      runs.end(run, {
+        _tag: "block",
+        cause: blockCause(`run ${run.runId} of workflow "${run.workflowName}": ${message}`)
+      }),
     onLanded: () => runs.poke(),
     activate: (run) => runs.activate(run)
   })
@@ -237,7 +245,16 @@ export const make: Effect.Effect<
     // those that are given back come last: the others are told what comes next from now on
     Effect.suspend(() => Effect.all(claimed.map(beginOne), { discard: true }))
 
-  const start = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
+  const start = (run: NewRun) =>
+    Effect.flatMap(
+      startOrFind(run),
+      (found): Effect.Effect<Run, RunIdTaken> =>
+        found.workflow === run.workflow
+          ? Effect.succeed(found)
+          : Effect.fail(new RunIdTaken({ ...run, by: found.workflow }))
+    )
+
+  const startOrFind = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
     Effect.suspend(() => {
       const claimFor = room() > 0 && registrations.has(run.workflow) ? executor : undefined
       if (claimFor === undefined) return Effect.map(store.create(run), ({ run }) => run)

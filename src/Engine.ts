@@ -23,15 +23,10 @@ import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
 import { type Instance, type Link, linkOf, type Pass } from "./engine/Pass.js"
+import { mayPass } from "./engine/Persist.js"
 import type * as Waits from "./engine/Waits.js"
-import {
-  isFinal,
-  type Json,
-  type NewRun,
-  RunStore,
-  type RunStoreError,
-  type Trace
-} from "./RunStore.js"
+import { notWellFormed } from "./internal/WellFormed.js"
+import { isFinal, type Json, type NewRun, RunStore, RunStoreError, type Trace } from "./RunStore.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 
@@ -168,6 +163,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           )
         }
         if (isReplayOnly(link)) return stay(link, fiber)
+        const refusal = notWellFormed("step name", activity.name)
+        if (refusal !== undefined) return Effect.dieMessage(refusal)
         return Effect.flatMap(
           dispatcher.steps.execute(fiber, runtimeFlags, instance, activity, attempt),
           (result): StepEnd => {
@@ -209,8 +206,11 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     })
 
     const setTimer = (link: Link, name: string, duration: Duration.Duration) =>
-      Effect.map(Clock.currentTimeMillis, (now) =>
-        link.run.setTimer(name, now + Duration.toMillis(duration))
+      Effect.zipRight(
+        requireWellFormed("timer name", name),
+        Effect.map(Clock.currentTimeMillis, (now) =>
+          link.run.setTimer(name, now + Duration.toMillis(duration))
+        )
       )
 
     const timerLook =
@@ -229,6 +229,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     const deferredResult = Effect.fnUntraced(function* (deferred: DurableDeferred.Any) {
       const link = yield* requireLink(ownLink(yield* WorkflowInstance), deferred.name)
+      yield* requireWellFormed("signal name", deferred.name)
       const fiber = yield* currentFiber
       const look = timerLook(link, deferred.name)
       let exit: Json
@@ -260,6 +261,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
       // `DurableDeferred.into` in a pass that was ended: not an outcome
       if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
+      yield* requireWellFormed("signal name", options.deferredName)
+      yield* requireWellFormed("run id", options.executionId)
       const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
         Effect.flatMap(dispatcher.bounded),
         orDieAs(`the signal "${options.deferredName}" cannot be stored as JSON`)
@@ -273,6 +276,12 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     // --- runs
 
     const newRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
+      Effect.zipRight(
+        requireWellFormed("run id", executionId),
+        encodedRun(workflow, { executionId, payload })
+      )
+
+    const encodedRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
       Effect.withFiberRuntime<NewRun, never, unknown>((fiber) => {
         const json = Codec.payloadToJson(workflow, payload)
         const run = (payload: Json): NewRun => ({
@@ -365,7 +374,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     const poll = Effect.fnUntraced(function* (workflow: Workflow.Any, runId: string) {
       const run = Option.getOrUndefined(yield* Effect.orDie(store.find(runId)))
-      if (run === undefined) return undefined
+      // one of another workflow is not there for this one
+      if (run === undefined || run.workflow !== workflow.name) return undefined
       if (run.status === "suspended") {
         return run.cause === undefined
           ? suspended
@@ -380,6 +390,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     // any of them, through those schemas.
     return WorkflowEngine.of({
       register: Effect.fnUntraced(function* (workflow, execute) {
+        yield* requireWellFormed("workflow name", workflow.name)
         yield* dispatcher.register({
           workflow,
           services: yield* Effect.context<Upstream.WorkflowEngine>(),
@@ -446,21 +457,30 @@ const requireLink = (link: Link | undefined, what: string): Effect.Effect<Link> 
 const outside = (what: string) =>
   Effect.dieMessage(`"${what}" was used outside of a run of this engine`)
 
+/** A name that the store would not give back as it was. */
+const requireWellFormed = (what: string, name: string): Effect.Effect<void> => {
+  const refusal = notWellFormed(what, name)
+  return refusal === undefined ? Effect.void : Effect.dieMessage(refusal)
+}
+
 /** What the caller has handed in is at fault, and the caller is told what of it. */
 const orDieAs =
   (what: string) =>
   <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>): Effect.Effect<A, never, R> =>
     Effect.orDieWith(effect, (error) => new Error(`${what}: ${error.message}`, { cause: error }))
 
+const isPassing = (error: unknown) => error instanceof RunStoreError && mayPass(error)
+
 /** A write of a run that has nowhere to report to; the store is waited for. */
-const untilStored = <A>(write: Effect.Effect<A, RunStoreError>): Effect.Effect<A> =>
+const untilStored = <A, E extends { readonly _tag: string } = never>(
+  write: Effect.Effect<A, E | RunStoreError>
+): Effect.Effect<A> =>
   write.pipe(
     Effect.tapError((error) =>
-      Effect.logWarning("store write failed; trying again", Cause.fail(error))
+      isPassing(error)
+        ? Effect.logWarning("store write failed; trying again", Cause.fail(error))
+        : Effect.void
     ),
-    Effect.retry({
-      while: (error) => error.reason !== "closed",
-      schedule: retrySchedule
-    }),
+    Effect.retry({ while: isPassing, schedule: retrySchedule }),
     Effect.orDie
   )

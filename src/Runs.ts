@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { interruptPoint } from "./engine/ActiveRun.js"
 import { encodedPayloadToJson, notReadBack, readBack, stringify } from "./engine/Codec.js"
+import { notWellFormed } from "./internal/WellFormed.js"
 import {
   isFinal,
   type RunStatus,
@@ -48,6 +49,16 @@ export * from "./RunView.js"
 export class UnknownWorkflow extends Schema.TaggedError<UnknownWorkflow>()("UnknownWorkflow", {
   workflow: Schema.String,
   registered: Schema.Array(Schema.String),
+  message: Schema.String
+}) {}
+
+/**
+ * The run of that workflow and key would have the id of a run of another workflow: the id is made of
+ * both, and `order` with `item-5` and `order-item` with `5` make the same.
+ */
+export class RunIdTaken extends Schema.TaggedError<RunIdTaken>()("RunIdTaken", {
+  runId: Schema.String,
+  workflow: Schema.String,
   message: Schema.String
 }) {}
 
@@ -184,7 +195,10 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
      */
     readonly start: (
       request: StartRequest
-    ) => Effect.Effect<{ readonly runId: string }, UnknownWorkflow | InvalidPayload | RunStoreError>
+    ) => Effect.Effect<
+      { readonly runId: string },
+      UnknownWorkflow | InvalidPayload | RunIdTaken | RunStoreError
+    >
 
     /** A run with its steps in the order in which they started, those in flight here included. */
     readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
@@ -322,7 +336,14 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
           )
         )
       )
-      yield* dispatcher.start({ runId, workflow: workflow.name, payload, trace: request.trace })
+      yield* dispatcher
+        .start({ runId, workflow: workflow.name, payload, trace: request.trace })
+        .pipe(
+          Effect.catchTag(
+            "RunIdTaken",
+            ({ message, runId, workflow }) => new RunIdTaken({ runId, workflow, message })
+          )
+        )
       return { runId }
     })
 
@@ -394,6 +415,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
       const invalid = (message: string) => new InvalidSignal({ name, message })
       if (name === interruptPoint) return yield* invalid("the name is the executor's own")
+      const refusal = notWellFormed("signal name", name)
+      if (refusal !== undefined) return yield* invalid(refusal)
       const run = yield* store.find(runId)
       if (Option.isNone(run)) return yield* runNotFound(runId)
       const deferred = dispatcher.deferred(run.value.workflow, name)

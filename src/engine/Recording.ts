@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Json, RunLost, RunStore } from "../RunStore.js"
+import type { Json, RunStore } from "../RunStore.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
-import type { GivenUp, Persist } from "./Persist.js"
+import type { Persist, PersistError } from "./Persist.js"
 import type { Bounded } from "./ValueSize.js"
 
 export interface RecordingOptions {
@@ -21,6 +21,8 @@ export interface RecordingOptions {
   readonly clock: Clock.Clock
   /** The run was found to be held by somebody else. */
   readonly onLost: (run: ActiveRun) => void
+  /** The store will never take what it writes. */
+  readonly onRefused: (run: ActiveRun, message: string) => void
   /** Goes on with a run that waits in memory, if it is to be gone on with here. */
   readonly activate: (run: ActiveRun) => Effect.Effect<void>
   /** The step is in flight no more. */
@@ -71,9 +73,12 @@ export const make = (options: RecordingOptions) => {
       })
     })
 
-  const unrecorded = (flight: Flight, cause: Cause.Cause<RunLost | GivenUp>) => {
+  const unrecorded = (flight: Flight, cause: Cause.Cause<PersistError>) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error?._tag === "RunLost") options.onLost(flight.run)
+    if (error?._tag === "WriteRefused") {
+      options.onRefused(flight.run, `step "${flight.name}" cannot be recorded: ${error.message}`)
+    }
     // what executed and was not recorded executes again, in another executor
     const result = Effect.succeed(land(flight, suspended))
     return error?._tag === "RunLost"

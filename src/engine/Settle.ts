@@ -5,12 +5,12 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Json, RunLost, RunStore } from "../RunStore.js"
+import type { Json, RunStore } from "../RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import type { Verdict } from "./Pass.js"
-import type { GivenUp, Persist } from "./Persist.js"
+import type { Persist, PersistError } from "./Persist.js"
 import type { Bounded } from "./ValueSize.js"
 
 export interface SettleOptions {
@@ -134,7 +134,7 @@ const reasonOf = (cause: Cause.Cause<{ readonly message: string }>): string =>
 /** The run is lost or given up, or cannot be driven at all. */
 const unsettled = (
   run: ActiveRun,
-  cause: Cause.Cause<RunLost | GivenUp>,
+  cause: Cause.Cause<PersistError>,
   options: SettleOptions
 ): Effect.Effect<Settled> => {
   const error = Option.getOrUndefined(Cause.failureOption(cause))
@@ -143,6 +143,7 @@ const unsettled = (
       return Effect.as(Effect.logWarning("run lost to another executor", cause), "over")
     case "GivenUp":
       return Effect.as(Effect.logError("the run's state was not written", cause), "over")
+    case "WriteRefused":
     case undefined:
       return Effect.as(setAside(run, cause, options), "over")
   }
@@ -151,13 +152,15 @@ const unsettled = (
 /** A run that cannot be driven waits, suspended, for somebody to mend it and resume it. */
 const setAside = (
   run: ActiveRun,
-  defect: Cause.Cause<unknown>,
+  defect: Cause.Cause<PersistError>,
   { persist, store }: SettleOptions
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
     yield* Effect.logError(what, defect)
-    const cause = Codec.blockCause(`${what}: ${Cause.pretty(defect)}`)
+    const cause = Codec.blockCause(
+      `${what}: ${Cause.isDie(defect) ? Cause.pretty(defect) : reasonOf(defect)}`
+    )
     let { wakeups } = run
     while (true) {
       const woken = yield* persist(

@@ -22,6 +22,7 @@ import {
   maxPageSize,
   NotRetryable,
   RunCounts,
+  RunIdTaken,
   RunNotFinished,
   RunNotFound,
   RunStatusSchema,
@@ -169,6 +170,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addSuccess(RunId, { status: 202 })
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
+      .addError(RunIdTaken, { status: 409 })
       .annotateContext(needs("runs:write"))
       .annotate(OpenApi.Summary, "Start a run")
   )

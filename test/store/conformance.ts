@@ -13,6 +13,7 @@ import { model } from "./conformance/model.js"
 import { queries } from "./conformance/queries.js"
 import { steps } from "./conformance/steps.js"
 import { suspension } from "./conformance/suspension.js"
+import { texts } from "./conformance/texts.js"
 import { wakeUps } from "./conformance/wakeUps.js"
 
 /** `layer` gives each test a store of its own, empty. */
@@ -29,6 +30,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     finished(layer)
     queries(layer)
     changes(layer)
+    texts(layer)
     model(layer)
   })
 }
