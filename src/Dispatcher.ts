@@ -19,7 +19,7 @@ import { blockCause } from "./engine/Codec.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
-import { RunIdTaken } from "./engine/RunIdTaken.js"
+import { ofSameWorkflow, type RunIdTaken } from "./engine/RunIdTaken.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
 import * as ValueSize from "./engine/ValueSize.js"
@@ -245,14 +245,7 @@ export const make: Effect.Effect<
     // those that are given back come last: the others are told what comes next from now on
     Effect.suspend(() => Effect.all(claimed.map(beginOne), { discard: true }))
 
-  const start = (run: NewRun) =>
-    Effect.flatMap(
-      startOrFind(run),
-      (found): Effect.Effect<Run, RunIdTaken> =>
-        found.workflow === run.workflow
-          ? Effect.succeed(found)
-          : Effect.fail(new RunIdTaken({ ...run, by: found.workflow }))
-    )
+  const start = (run: NewRun) => Effect.flatMap(startOrFind(run), ofSameWorkflow(run))
 
   const startOrFind = (run: NewRun): Effect.Effect<Run, RunStoreError> =>
     Effect.suspend(() => {

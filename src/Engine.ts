@@ -386,6 +386,20 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       return new Workflow.Complete({ exit })
     })
 
+    /** Tells a run something, unless it is one of another workflow. */
+    const tell = (
+      workflow: Workflow.Any,
+      runId: string,
+      write: Effect.Effect<unknown, RunStoreError>
+    ): Effect.Effect<void> =>
+      Effect.flatMap(Effect.orDie(store.find(runId)), (run) =>
+        Option.isSome(run) && run.value.workflow !== workflow.name
+          ? Effect.dieMessage(
+              `run ${runId} is one of workflow "${run.value.workflow}", not of "${workflow.name}"`
+            )
+          : Effect.asVoid(Effect.orDie(write))
+      )
+
     // The service's types tie each call to the schemas of its definition; the functions above work on
     // any of them, through those schemas.
     return WorkflowEngine.of({
@@ -406,8 +420,8 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       }),
       execute,
       poll,
-      interrupt: (_, runId) => Effect.asVoid(Effect.orDie(store.requestInterrupt(runId))),
-      resume: (_, runId) => Effect.asVoid(Effect.orDie(store.wake(runId))),
+      interrupt: (workflow, runId) => tell(workflow, runId, store.requestInterrupt(runId)),
+      resume: (workflow, runId) => tell(workflow, runId, store.wake(runId)),
       activityExecute: executeStep,
       deferredResult,
       deferredDone,

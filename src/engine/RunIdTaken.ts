@@ -1,4 +1,6 @@
 import * as Data from "effect/Data"
+import * as Either from "effect/Either"
+import type { NewRun, Run } from "../RunStore.js"
 
 /**
  * The run of that id is one of another workflow: a run's id is made of the workflow's name and the
@@ -15,3 +17,11 @@ export class RunIdTaken extends Data.TaggedError("RunIdTaken")<{
     return `Workflow ${JSON.stringify(this.workflow)} cannot be started with this key: its run would have the id ${this.runId}, which is that of a run of workflow ${JSON.stringify(this.by)}; choose another key`
   }
 }
+
+/** The run that the store has for one that was to be created, unless it is another workflow's. */
+export const ofSameWorkflow =
+  ({ runId, workflow }: NewRun) =>
+  (found: Run): Either.Either<Run, RunIdTaken> =>
+    found.workflow === workflow
+      ? Either.right(found)
+      : Either.left(new RunIdTaken({ runId, workflow, by: found.workflow }))

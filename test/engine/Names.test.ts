@@ -96,6 +96,9 @@ for (const [name, layer] of Object.entries(layers)) {
         assert.include(asked.message, says)
         const runId = yield* Item.executionId({ id: "5" })
         assert.isUndefined(yield* Item.poll(runId))
+        for (const told of [Item.interrupt(runId), Item.resume(runId)]) {
+          assert.include(defect(yield* Effect.exit(told)), 'one of workflow "order"')
+        }
         assert.strictEqual(yield* Order.execute({ id: "item-5" }), "an order")
       }).pipe(Effect.scoped, Effect.provide(Runs.layer), Effect.provide(layer))
     )
