@@ -11,12 +11,13 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
 import * as Predicate from "effect/Predicate"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import { canonical } from "./facade/Canonical.js"
 import { Conversation } from "./facade/Conversation.js"
 import { RecordedError, RecordedErrorSchema, recorded } from "./facade/RecordedError.js"
 import { check, type Invalid, type StandardSchema, validated } from "./facade/StandardSchema.js"
 import * as WorkflowContext from "./facade/WorkflowContext.js"
+import { AnyJson } from "./internal/AnyJson.js"
 import { JsonPayload } from "./internal/Typed.js"
 
 export { RecordedError } from "./facade/RecordedError.js"
@@ -115,7 +116,7 @@ export function defineWorkflow(
   const workflow = Workflow.make({
     name,
     payload: payloadOf(options.payload),
-    success: Schema.Unknown,
+    success: AnyJson,
     error: RecordedErrorSchema,
     idempotencyKey: options.idempotencyKey ?? canonical
   })

@@ -101,7 +101,8 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
      * executed, also if the executor is draining. The same idempotency key gives the same run.
      *
      * Fails with `InvalidPayload` before anything is sent where the payload does not encode, and
-     * with `UnknownWorkflow` where that executor does not have the workflow.
+     * with `UnknownWorkflow` where that executor does not have the workflow, with `RunIdTaken` where
+     * the id is that of a run of another workflow.
      */
     readonly start: <W extends Workflow.Any>(
       workflow: W,

@@ -22,6 +22,7 @@ import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
 import * as Persist from "./engine/Persist.js"
 import * as Results from "./engine/Results.js"
+import { ofSameWorkflow, type RunIdTaken } from "./engine/RunIdTaken.js"
 import * as SetAside from "./engine/SetAside.js"
 import * as Slots from "./engine/Slots.js"
 import * as Steps from "./engine/Steps.js"
@@ -77,18 +78,21 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     /**
      * Stores a run, and begins it at once where this process has room and the workflow. Durable
      * when it succeeds, in every state. A run with the same `runId` is left as it is, and `created`
-     * is then false.
+     * is then false; one of another workflow is not what was asked for.
      */
-    readonly start: (run: NewRun) => Effect.Effect<Started, RunStoreError>
+    readonly start: (run: NewRun) => Effect.Effect<Started, RunIdTaken | RunStoreError>
 
     /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
-    readonly startChild: (run: NewRun, parent: Held) => Effect.Effect<Run, RunStoreError | RunLost>
+    readonly startChild: (
+      run: NewRun,
+      parent: Held
+    ) => Effect.Effect<Run, RunIdTaken | RunStoreError | RunLost>
 
     /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
     readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
 
     /** Starts a run and waits for its end. */
-    readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunStoreError>
+    readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunIdTaken | RunStoreError>
 
     /**
      * Registers a workflow for as long as the scope is open. Its release waits for the steps of
@@ -192,6 +196,11 @@ export const make: Effect.Effect<
     bounded,
     refuses: isDraining,
     onLost: (run) => runs.end(run, { _tag: "lost" }),
+    onRefused: (run, message) =>
+      runs.end(run, {
+        _tag: "block",
+        cause: blockCause(`run ${run.runId} of workflow "${run.workflowName}": ${message}`)
+      }),
     onLanded: () => runs.poke(),
     activate: (run) => runs.activate(run)
   })
@@ -375,7 +384,7 @@ export const make: Effect.Effect<
       )
     })
 
-  const start = (run: NewRun) => startIn(store.create, run)
+  const start = (run: NewRun) => Effect.flatMap(startIn(store.create, run), ofSameWorkflow(run))
 
   const budget = Duration.toMillis(config.stopTimeout)
   /** The drain that is under way now, or one that begins. */
@@ -421,7 +430,8 @@ export const make: Effect.Effect<
       ),
     inFlight: Effect.sync(steps.list),
     start,
-    startChild: (run, parent) => startIn(store.by(parent).create, run),
+    startChild: (run, parent) =>
+      Effect.flatMap(startIn(store.by(parent).create, run), ofSameWorkflow(run)),
     result: (runId) =>
       results.of(
         runId,

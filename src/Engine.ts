@@ -23,14 +23,17 @@ import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
 import { type Instance, type Link, linkOf, type Pass } from "./engine/Pass.js"
+import { mayPass } from "./engine/Persist.js"
+import type { RunIdTaken } from "./engine/RunIdTaken.js"
 import type * as Waits from "./engine/Waits.js"
+import { notWellFormed } from "./internal/WellFormed.js"
 import {
   isFinal,
   type Json,
   type NewRun,
   type RunLost,
   RunStore,
-  type RunStoreError,
+  RunStoreError,
   type Trace,
   type WritesOfHolder
 } from "./RunStore.js"
@@ -106,7 +109,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     const asHolder = <A>(
       link: Link,
       fiber: AnyFiber,
-      write: (by: WritesOfHolder) => Effect.Effect<A, RunStoreError | RunLost>
+      write: (by: WritesOfHolder) => Effect.Effect<A, WriteError>
     ): Effect.Effect<A> =>
       Effect.catchTag(
         untilStored(Effect.suspend(() => write(store.by(link.run.held)))),
@@ -192,10 +195,16 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           )
         }
         if (isReplayOnly(link)) return stay(link, fiber)
+        const refusal = notWellFormed("step name", activity.name)
+        if (refusal !== undefined) return Effect.dieMessage(refusal)
         return Effect.flatMap(
           dispatcher.steps.execute(fiber, runtimeFlags, instance, activity, attempt),
           (result): StepEnd => {
-            if (result._tag === "Recorded") return decodeStep(link, fiber, activity, result.exit)
+            if (result._tag === "Recorded") {
+              return result.read === undefined
+                ? decodeStep(link, fiber, activity, result.exit)
+                : Effect.succeed(new Workflow.Complete({ exit: result.read }))
+            }
             if (result.cause !== undefined) suspendOnFailure(link.pass, result.cause)
             return stay(link, fiber)
           }
@@ -229,8 +238,11 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     })
 
     const setTimer = (link: Link, name: string, duration: Duration.Duration) =>
-      Effect.map(Clock.currentTimeMillis, (now) =>
-        link.run.setTimer(name, now + Duration.toMillis(duration))
+      Effect.zipRight(
+        requireWellFormed("timer name", name),
+        Effect.map(Clock.currentTimeMillis, (now) =>
+          link.run.setTimer(name, now + Duration.toMillis(duration))
+        )
       )
 
     const timerLook =
@@ -249,6 +261,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     const deferredResult = Effect.fnUntraced(function* (deferred: DurableDeferred.Any) {
       const link = yield* requireLink(ownLink(yield* WorkflowInstance), deferred.name)
+      yield* requireWellFormed("signal name", deferred.name)
       const fiber = yield* currentFiber
       const look = timerLook(link, deferred.name)
       let exit: Json
@@ -280,9 +293,11 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
       // `DurableDeferred.into` in a pass that was ended: not an outcome
       if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
+      yield* requireWellFormed("signal name", options.deferredName)
+      yield* requireWellFormed("run id", options.executionId)
       const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
         Effect.flatMap(Codec.boundedExit(dispatcher.bounded)),
-        Effect.orDie
+        orDieAs(`the signal "${options.deferredName}" cannot be stored as JSON`)
       )
       const signal = { runId: options.executionId, name: options.deferredName, exit }
       // a value that was there before stays
@@ -301,6 +316,12 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     // --- runs
 
     const newRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
+      Effect.zipRight(
+        requireWellFormed("run id", executionId),
+        encodedRun(workflow, { executionId, payload })
+      )
+
+    const encodedRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
       Effect.withFiberRuntime<NewRun, never, unknown>((fiber) => {
         const json = Codec.payloadToJson(workflow, payload)
         const run = (payload: Json): NewRun => ({
@@ -309,7 +330,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           payload,
           trace: traceOf(fiber.currentSpan)
         })
-        return Effect.orDie(Effect.map(Effect.flatMap(json, dispatcher.bounded), run))
+        return Effect.flatMap(json, dispatcher.bounded).pipe(
+          orDieAs(`the payload of workflow "${workflow.name}" cannot be stored as JSON`),
+          Effect.map(run)
+        )
       })
 
     const execute = (workflow: Workflow.Any, options: Execution) =>
@@ -390,23 +414,38 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
 
     /** Tells a run something, in the name of the run in which this is called. */
     const tell = (
+      workflow: Workflow.Any,
+      runId: string,
       write: (
         store: Pick<WritesOfHolder, "requestInterrupt" | "wake">
       ) => Effect.Effect<unknown, RunStoreError | RunLost>
-    ): Effect.Effect<void> =>
-      Effect.asVoid(
+    ): Effect.Effect<void> => {
+      const told: typeof write = (store) =>
+        Effect.zipRight(requireRunOf(workflow, runId), write(store))
+      return Effect.asVoid(
         Effect.flatMap(callersLink, (link) =>
           link === undefined
-            ? Effect.orDie(write(store))
+            ? Effect.orDie(told(store))
             : Effect.flatMap(currentFiber, (fiber) =>
-                inside(link, fiber, asHolder(link, fiber, write))
+                inside(link, fiber, asHolder(link, fiber, told))
               )
         )
+      )
+    }
+
+    const requireRunOf = (workflow: Workflow.Any, runId: string) =>
+      Effect.flatMap(store.find(runId), (run) =>
+        Option.isSome(run) && run.value.workflow !== workflow.name
+          ? Effect.dieMessage(
+              `run ${runId} is one of workflow "${run.value.workflow}", not of "${workflow.name}"`
+            )
+          : Effect.void
       )
 
     const poll = Effect.fnUntraced(function* (workflow: Workflow.Any, runId: string) {
       const run = Option.getOrUndefined(yield* Effect.orDie(store.find(runId)))
-      if (run === undefined) return undefined
+      // one of another workflow is not there for this one
+      if (run === undefined || run.workflow !== workflow.name) return undefined
       if (run.status === "suspended") {
         return run.cause === undefined
           ? suspended
@@ -417,10 +456,12 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       return new Workflow.Complete({ exit })
     })
 
+    /** Tells a run something, unless it is one of another workflow. */
     // The service's types tie each call to the schemas of its definition; the functions above work on
     // any of them, through those schemas.
     return WorkflowEngine.of({
       register: Effect.fnUntraced(function* (workflow, execute) {
+        yield* requireWellFormed("workflow name", workflow.name)
         yield* dispatcher.register({
           workflow,
           services: yield* Effect.context<Upstream.WorkflowEngine>(),
@@ -436,8 +477,9 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       }),
       execute,
       poll,
-      interrupt: (_, runId) => tell(({ requestInterrupt }) => requestInterrupt(runId)),
-      resume: (_, runId) => tell(({ wake }) => wake(runId)),
+      interrupt: (workflow, runId) =>
+        tell(workflow, runId, ({ requestInterrupt }) => requestInterrupt(runId)),
+      resume: (workflow, runId) => tell(workflow, runId, ({ wake }) => wake(runId)),
       activityExecute: executeStep,
       deferredResult,
       deferredDone,
@@ -487,17 +529,30 @@ const requireLink = (link: Link | undefined, what: string): Effect.Effect<Link> 
 const outside = (what: string) =>
   Effect.dieMessage(`"${what}" was used outside of a run of this engine`)
 
+/** A name that the store would not give back as it was. */
+const requireWellFormed = (what: string, name: string): Effect.Effect<void> => {
+  const refusal = notWellFormed(what, name)
+  return refusal === undefined ? Effect.void : Effect.dieMessage(refusal)
+}
+
+/** What the caller has handed in is at fault, and the caller is told what of it. */
+const orDieAs =
+  (what: string) =>
+  <A, R>(effect: Effect.Effect<A, { readonly message: string }, R>): Effect.Effect<A, never, R> =>
+    Effect.orDieWith(effect, (error) => new Error(`${what}: ${error.message}`, { cause: error }))
+
+type WriteError = RunStoreError | RunLost | RunIdTaken
+
+const isPassing = (error: unknown) => error instanceof RunStoreError && mayPass(error)
+
 /** A write of a run that has nowhere to report to; the store is waited for. */
-const untilStored = <A>(
-  write: Effect.Effect<A, RunStoreError | RunLost>
-): Effect.Effect<A, RunLost> =>
+const untilStored = <A>(write: Effect.Effect<A, WriteError>): Effect.Effect<A, RunLost> =>
   write.pipe(
-    Effect.tapErrorTag("RunStoreError", (error) =>
-      Effect.logWarning("store write failed; trying again", Cause.fail(error))
+    Effect.tapError((error) =>
+      isPassing(error)
+        ? Effect.logWarning("store write failed; trying again", Cause.fail(error))
+        : Effect.void
     ),
-    Effect.retry({
-      while: (error) => error._tag === "RunStoreError" && error.reason !== "closed",
-      schedule: retrySchedule
-    }),
-    Effect.catchTag("RunStoreError", (error) => Effect.die(error))
+    Effect.retry({ while: isPassing, schedule: retrySchedule }),
+    Effect.catchAll((error) => (error._tag === "RunLost" ? Effect.fail(error) : Effect.die(error)))
   )

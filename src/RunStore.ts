@@ -449,9 +449,11 @@ export interface Change {
  * - `unavailable`: it cannot be opened, read or written.
  * - `migration`: its schema could not be brought to this version.
  * - `closed`: the store has been closed.
+ * - `refused`: the write can never be done, however often it is tried: what it would store is out of
+ *   range, is too large, breaks a constraint, or is a text that would not come back as it was.
  */
 export class RunStoreError extends Data.TaggedError("RunStoreError")<{
-  readonly reason: "busy" | "full" | "unavailable" | "migration" | "closed"
+  readonly reason: "busy" | "full" | "unavailable" | "migration" | "closed" | "refused"
   readonly message: string
   readonly cause?: unknown
 }> {}
@@ -511,8 +513,8 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * Stores a run as `pending`; or, with `claimFor`, as `running` and already claimed by that
      * executor, for an executor with room to begin it at once; if that one is not registered, or
      * not any more, as `pending`. A run with the same `runId` is left as it is (`claimed` is then
-     * `undefined`). With a `parent` the link is stored too, also when the run existed. Answers with
-     * the run as it now is.
+     * `undefined`). With a `parent` the link is stored too, also when the run existed, but not where that
+     * is one of another workflow. Answers with the run as it now is.
      */
     readonly create: (
       run: NewRun,

@@ -15,8 +15,15 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "./Dispatcher.js"
 import { interruptPoint } from "./engine/ActiveRun.js"
-import { stringify, terminatedExit } from "./engine/Codec.js"
+import {
+  encodedPayloadToJson,
+  notReadBack,
+  readBack,
+  stringify,
+  terminatedExit
+} from "./engine/Codec.js"
 import * as RunIds from "./internal/RunIds.js"
+import { notWellFormed } from "./internal/WellFormed.js"
 import {
   isFinal,
   type RunStatus,
@@ -55,6 +62,16 @@ export * from "./RunView.js"
 export class UnknownWorkflow extends Schema.TaggedError<UnknownWorkflow>()("UnknownWorkflow", {
   workflow: Schema.String,
   registered: Schema.Array(Schema.String),
+  message: Schema.String
+}) {}
+
+/**
+ * The run of that workflow and key would have the id of a run of another workflow: the id is made of
+ * both, and `order` with `item-5` and `order-item` with `5` make the same.
+ */
+export class RunIdTaken extends Schema.TaggedError<RunIdTaken>()("RunIdTaken", {
+  runId: Schema.String,
+  workflow: Schema.String,
   message: Schema.String
 }) {}
 
@@ -290,7 +307,7 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
      */
     readonly start: (
       request: StartRequest
-    ) => Effect.Effect<StartedView, UnknownWorkflow | InvalidPayload | RunStoreError>
+    ) => Effect.Effect<StartedView, UnknownWorkflow | InvalidPayload | RunIdTaken | RunStoreError>
 
     /**
      * A run with its steps in the order in which they started, those in flight here included.
@@ -460,7 +477,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       return yield* unknownWorkflow(name, registered.map((workflow) => workflow.name).sort())
     })
 
-    const storable = (value: unknown) => Either.flatMap(stringify(value), dispatcher.bounded)
+    const storablePayload = (workflow: Workflow.Any, encoded: unknown) =>
+      Either.flatMap(encodedPayloadToJson(workflow, encoded), dispatcher.bounded)
 
     const start = Effect.fnUntraced(function* (request: StartRequest) {
       const workflow = yield* find(request.workflow)
@@ -474,13 +492,20 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const payload = yield* Schema.encode(schema)(decoded).pipe(
         Effect.mapError((error) => invalid(explain(error))),
         Effect.flatMap((encoded) =>
-          Effect.mapError(storable(encoded), (error) =>
+          Effect.mapError(storablePayload(workflow, encoded), (error) =>
             invalid(`The payload cannot be stored as JSON: ${error.message}`)
           )
         )
       )
       return viewStarted(
-        yield* dispatcher.start({ runId, workflow: workflow.name, payload, trace: request.trace })
+        yield* dispatcher
+          .start({ runId, workflow: workflow.name, payload, trace: request.trace })
+          .pipe(
+            Effect.catchTag(
+              "RunIdTaken",
+              ({ message, runId, workflow }) => new RunIdTaken({ runId, workflow, message })
+            )
+          )
       )
     })
 
@@ -574,6 +599,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
       const invalid = (message: string) => new InvalidSignal({ name, message })
       if (name === interruptPoint) return yield* invalid("the name is the executor's own")
+      const refusal = notWellFormed("signal name", name)
+      if (refusal !== undefined) return yield* invalid(refusal)
       const run = yield* store.find(runId)
       if (Option.isNone(run)) return yield* runNotFound(runId)
       const deferred = dispatcher.deferred(run.value.workflow, name)
@@ -583,10 +610,16 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         : yield* Effect.mapError(canonicalSignal(deferred.value, value), (error) =>
             invalid(explain(error))
           )
-      const json = yield* Effect.mapError(storable(checked), (error) =>
-        invalid(`The value cannot be stored as JSON: ${error.message}`)
+      const json = yield* Effect.mapError(
+        Either.flatMap(stringify(checked), dispatcher.bounded),
+        (error) => invalid(`The value cannot be stored as JSON: ${error.message}`)
       )
-      yield* store.signal({ runId, name, exit: `{"_tag":"Success","value":${json}}` })
+      const exit = `{"_tag":"Success","value":${json}}`
+      const read = Option.isNone(deferred) ? undefined : readBack(deferred.value, exit)
+      if (read !== undefined && Either.isLeft(read)) {
+        return yield* invalid(`The value cannot be stored: ${notReadBack(read.left).message}`)
+      }
+      yield* store.signal({ runId, name, exit })
     })
 
     const terminate = Effect.fnUntraced(function* (request: TerminateRequest) {

@@ -106,7 +106,8 @@ export interface WorkflowExecutor {
    * Starts a run, and answers with its `runId` when it is stored; also while draining, for the next
    * process. The same idempotency key gives the same run.
    *
-   * Rejects with `InvalidPayload`, `UnknownWorkflow` or `RunStoreError`; with `ExecutorNotStarted`
+   * Rejects with `InvalidPayload`, `UnknownWorkflow`, `RunIdTaken` (its id is that of a run of another
+   * workflow) or `RunStoreError`; with `ExecutorNotStarted`
    * before the start and with `ExecutorStopped` after the drain, as does everything below.
    */
   readonly submit: <W extends Workflow.Any>(

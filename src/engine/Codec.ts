@@ -13,17 +13,35 @@ import * as Schema from "effect/Schema"
 import * as EncodedCause from "../internal/EncodedCause.js"
 import type { Json } from "../RunStore.js"
 import { Defect } from "./Defects.js"
+import { isJson, notJsonIn } from "./JsonValue.js"
 import type { Bounded } from "./ValueSize.js"
 
-/** A value that a schema encoded but JSON cannot carry: a BigInt, a cycle. */
+/** A value that a schema encoded but JSON cannot carry: a BigInt, a cycle, NaN. */
 export class NotJson extends Data.TaggedError("NotJson")<{ readonly message: string }> {}
 
 /** Recorded text that the schemas of today do not read any more. */
 export class Unreadable extends Data.TaggedError("Unreadable")<{ readonly message: string }> {}
 
-export const stringify = (value: unknown): Either.Either<Json, NotJson> => {
+/** The text of a value that comes back from it; `null` for one that is `undefined`. */
+export const stringify = (value: unknown): Either.Either<Json, NotJson> =>
+  written(value, () => value)
+
+/**
+ * @param toCheck what of it is to come back as it was
+ * @param root what that is called
+ */
+const written = (
+  value: unknown,
+  toCheck: () => unknown,
+  root?: string
+): Either.Either<Json, NotJson> => {
   try {
-    return Either.right(JSON.stringify(value) ?? "null")
+    // before the walk, which a cycle would not end
+    const json = JSON.stringify(value) ?? "null"
+    const checked = toCheck()
+    return checked === undefined || isJson(checked)
+      ? Either.right(json)
+      : Either.left(new NotJson({ message: `JSON has no ${notJsonIn(checked, root)}` }))
   } catch (cause) {
     return Either.left(
       new NotJson({ message: cause instanceof Error ? cause.message : String(cause) })
@@ -42,6 +60,28 @@ export const terminatedExit = (reason: string | undefined): Json =>
     terminated: reason === undefined ? {} : { reason }
   })
 
+/** The typed errors in a cause that is encoded; defects are text already. */
+const errorsIn = (cause: Schema.CauseEncoded<unknown, unknown>): ReadonlyArray<unknown> => {
+  switch (cause._tag) {
+    case "Fail":
+      return cause.error === undefined ? [] : [cause.error]
+    case "Parallel":
+    case "Sequential":
+      return [...errorsIn(cause.left), ...errorsIn(cause.right)]
+    default:
+      return []
+  }
+}
+
+const failureToJson = (
+  cause: Schema.CauseEncoded<unknown, unknown>
+): Either.Either<Json, NotJson> =>
+  written(
+    { _tag: "Failure", cause },
+    () => errorsIn(cause).find((error) => !isJson(error)),
+    "error"
+  )
+
 /** The exit of an effect that succeeded with nothing: what a due timer answers. */
 export const exitVoid: Json = `{"_tag":"Success"}`
 
@@ -58,10 +98,14 @@ const CauseOfNever = Schema.Cause({ error: Schema.Never, defect: Defect })
 export const encodedExitToJson = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError> =>
-  Exit.isSuccess(exit) ? successToJson(exit.value) : Effect.flatMap(encodeFailure(exit), stringify)
+  Exit.isSuccess(exit)
+    ? successToJson(exit.value)
+    : Effect.flatMap(encodeFailure(exit), (encoded) =>
+        encoded._tag === "Failure" ? failureToJson(encoded.cause) : stringify(encoded)
+      )
 
 /** JSON has no `undefined`: a success with nothing has no value. */
-const successToJson = (value: unknown): Either.Either<Json, NotJson> =>
+export const successToJson = (value: unknown): Either.Either<Json, NotJson> =>
   value === undefined
     ? Either.right(exitVoid)
     : Either.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
@@ -107,16 +151,17 @@ export interface Outcome {
   readonly errorSchema: AnySchema
 }
 
-/** An exit with decoded values, through the schemas. */
+/** An exit with decoded values, through the schemas, as text that will be read as the same. */
 export const exitToJson = (
   outcome: Outcome,
   exit: Exit.Exit<unknown, unknown>
-): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
-  Exit.isSuccess(exit)
-    ? Effect.flatMap(encoder(outcome.successSchema)(exit.value), successToJson)
-    : Schema.encode(causeSchema(outcome.errorSchema))(exit.cause).pipe(
-        Effect.flatMap((cause) => stringify({ _tag: "Failure", cause }))
-      )
+): Effect.Effect<Json, NotJson | Unreadable | ParseResult.ParseError, unknown> =>
+  Effect.flatMap(
+    Exit.isSuccess(exit)
+      ? Effect.flatMap(encoder(outcome.successSchema)(exit.value), successToJson)
+      : Effect.flatMap(Schema.encode(causeSchema(outcome.errorSchema))(exit.cause), failureToJson),
+    ifReadBack((json) => (json === exitVoid ? undefined : readBack(outcome, json)))
+  )
 
 /** An exit that is not too large; where its defects came from is the first to go. */
 export const boundedExit =
@@ -147,15 +192,10 @@ const decodeExit = (
 ): Effect.Effect<Exit.Exit<unknown, unknown>, ParseResult.ParseError, unknown> => {
   const parsed: { _tag?: unknown; value?: unknown; cause?: unknown } = JSON.parse(json)
   switch (parsed._tag) {
-    case "Success": {
-      const value = decoder(outcome.successSchema)(parsed.value)
-      const success = atHand(value)
-      return success === undefined
-        ? Effect.map(value, Exit.succeed)
-        : Either.right(Exit.succeed(success.right))
-    }
+    case "Success":
+      return mapAtOnce(decoder(outcome.successSchema)(parsed.value), Exit.succeed)
     case "Failure":
-      return Effect.map(
+      return mapAtOnce(
         Schema.decodeUnknown(causeSchema(outcome.errorSchema))(parsed.cause),
         Exit.failCause
       )
@@ -164,6 +204,55 @@ const decodeExit = (
   }
 }
 
+/** The answer of a schema, good or bad, where there is nothing to execute. */
+const answered = <A, E>(effect: Effect.Effect<A, E, unknown>): Either.Either<A, E> | undefined =>
+  // one that is there needs nothing
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+  Either.isEither(effect) ? (effect as Either.Either<A, E>) : undefined
+
+/** What is there stays there. */
+const mapAtOnce = <A, B, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  f: (value: A) => B
+): Effect.Effect<B, E, R> => {
+  const known = answered(effect)
+  return known === undefined ? Effect.map(effect, f) : Either.map(known, f)
+}
+
+/**
+ * What a text that is about to be recorded will be read as; `undefined` where that is not known
+ * before, because the schema needs more than the text.
+ */
+export const readBack = (
+  outcome: Outcome,
+  json: Json
+): Either.Either<Exit.Exit<unknown, unknown>, Unreadable> | undefined =>
+  reading(() => decodeExit(outcome, json))
+
+const reading = <A>(
+  decode: () => Effect.Effect<A, ParseResult.ParseError, unknown>
+): Either.Either<A, Unreadable> | undefined => {
+  try {
+    const decoded = answered(decode())
+    return decoded === undefined ? undefined : Either.mapLeft(decoded, toUnreadable)
+  } catch (defect) {
+    return Either.left(new Unreadable({ message: String(defect) }))
+  }
+}
+
+/** The text, unless it will not be read as what it stands for. */
+const ifReadBack =
+  (read: (json: Json) => Either.Either<unknown, Unreadable> | undefined) =>
+  (json: Json): Either.Either<Json, Unreadable> => {
+    const answer = read(json)
+    return answer === undefined || Either.isRight(answer)
+      ? Either.right(json)
+      : Either.left(notReadBack(answer.left))
+  }
+
+export const notReadBack = ({ message }: Unreadable): Unreadable =>
+  new Unreadable({ message: `its schema does not read what it has written: ${message}` })
+
 const unreadable = (defect: unknown) => Effect.fail(new Unreadable({ message: String(defect) }))
 
 const toUnreadable = (error: Unreadable | ParseResult.ParseError) =>
@@ -171,11 +260,23 @@ const toUnreadable = (error: Unreadable | ParseResult.ParseError) =>
     ? error
     : new Unreadable({ message: ParseResult.TreeFormatter.formatErrorSync(error) })
 
-export const payloadToJson = (
+/** A payload that is encoded, as text that will be read as one. */
+export const encodedPayloadToJson = (
   { payloadSchema }: Workflow.Any,
+  encoded: unknown
+): Either.Either<Json, NotJson | Unreadable> =>
+  Either.flatMap(
+    stringify(encoded),
+    ifReadBack((json) => reading(() => decoder(payloadSchema)(JSON.parse(json))))
+  )
+
+export const payloadToJson = (
+  workflow: Workflow.Any,
   payload: object
-): Effect.Effect<Json, NotJson | ParseResult.ParseError, unknown> =>
-  Effect.flatMap(encoder(payloadSchema)(payload), stringify)
+): Effect.Effect<Json, NotJson | Unreadable | ParseResult.ParseError, unknown> =>
+  Effect.flatMap(encoder(workflow.payloadSchema)(payload), (encoded) =>
+    encodedPayloadToJson(workflow, encoded)
+  )
 
 /** The payload, or an effect that it takes to decode it. */
 export const payloadFromJson = (

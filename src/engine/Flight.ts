@@ -24,7 +24,12 @@ import { Quiescence } from "./Quiescence.js"
 
 /** What a step came to in this process. */
 export type StepResult =
-  | { readonly _tag: "Recorded"; readonly exit: Json }
+  | {
+      readonly _tag: "Recorded"
+      readonly exit: Json
+      /** What its schema makes of that, where it was asked before it was recorded. */
+      readonly read?: Exit.Exit<unknown, unknown> | undefined
+    }
   /** Nothing was recorded: it suspended, was cut or was not let in. */
   | { readonly _tag: "Suspended"; readonly cause: Cause.Cause<never> | undefined }
 
@@ -73,6 +78,7 @@ export class Flight implements StepInFlight {
   readonly run: ActiveRun
   readonly name: string
   readonly attempt: number
+  readonly activity: Activity.Any
   readonly instance: Instance
   /** Of its fibers. */
   readonly quiescence: Quiescence
@@ -113,6 +119,7 @@ export class Flight implements StepInFlight {
     this.run = pass.run
     this.name = activity.name
     this.attempt = attempt
+    this.activity = activity
     this.isInterruptible = RuntimeFlags.interruptible(runtimeFlags)
     this.quiescence = new Quiescence(() => onRest(this, this.quiescence.waitsForEngine))
     this.instance = stepInstance(pass, this.quiescence, this.instanceScope)

@@ -1,6 +1,6 @@
 /**
  * Writes that a run cannot go on without. A store that is busy or full is waited for, as long as
- * anybody may wait; a run whose lease is lost is told so.
+ * anybody may wait; a run whose lease is lost is told so, and so is one whose write can never be done.
  */
 
 import * as Cause from "effect/Cause"
@@ -14,6 +14,12 @@ import type { RunLost, RunStoreError } from "../RunStore.js"
 /** The write was not done when the executor's time to stop was up, or its store was closed. */
 export class GivenUp extends Data.TaggedError("GivenUp")<{ readonly message: string }> {}
 
+/** The store will never take the write: its run is to be set aside, with this reason. */
+export class WriteRefused extends Data.TaggedError("WriteRefused")<{ readonly message: string }> {}
+
+/** How a write of a run may fail. */
+export type PersistError = RunLost | GivenUp | WriteRefused
+
 const schedule = Schedule.exponential("50 millis", 2).pipe(
   Schedule.modifyDelay((_, delay) => Duration.min(delay, "1 second"))
 )
@@ -21,7 +27,7 @@ const schedule = Schedule.exponential("50 millis", 2).pipe(
 export interface Persist {
   readonly persist: <A>(
     write: Effect.Effect<A, RunStoreError | RunLost>
-  ) => Effect.Effect<A, RunLost | GivenUp>
+  ) => Effect.Effect<A, PersistError>
   /** Nothing is waited for any more. */
   readonly giveUp: Effect.Effect<void>
 }
@@ -31,17 +37,19 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
 
   const persist = <A>(
     write: Effect.Effect<A, RunStoreError | RunLost>
-  ): Effect.Effect<A, RunLost | GivenUp> =>
+  ): Effect.Effect<A, PersistError> =>
     Effect.catchTag(write, "RunStoreError", (error) =>
-      Effect.logWarning("store write failed; trying again", Cause.fail(error)).pipe(
-        // what has happened is to be written, whoever does not want it any more
-        Effect.zipRight(
-          Effect.raceFirst(
-            Effect.interruptible(retrying(write)),
-            Effect.interruptible(Deferred.await(over))
+      error.reason === "refused"
+        ? Effect.fail(new WriteRefused({ message: error.message }))
+        : Effect.logWarning("store write failed; trying again", Cause.fail(error)).pipe(
+            // what has happened is to be written, whoever does not want it any more
+            Effect.zipRight(
+              Effect.raceFirst(
+                Effect.interruptible(retrying(write)),
+                Effect.interruptible(Deferred.await(over))
+              )
+            )
           )
-        )
-      )
     )
 
   return {
@@ -52,14 +60,20 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
   }
 })
 
+/** Whether trying the write again may do it. */
+export const mayPass = ({ reason }: RunStoreError): boolean =>
+  reason !== "closed" && reason !== "refused"
+
 const retrying = <A>(write: Effect.Effect<A, RunStoreError | RunLost>) =>
   write.pipe(
     Effect.delay("50 millis"),
     Effect.retry({
-      while: (error) => error._tag === "RunStoreError" && error.reason !== "closed",
+      while: (error) => error._tag === "RunStoreError" && mayPass(error),
       schedule
     }),
-    Effect.catchTag("RunStoreError", (error) =>
-      Effect.fail(new GivenUp({ message: error.message }))
+    Effect.catchTag("RunStoreError", ({ message, reason }) =>
+      Effect.fail<GivenUp | WriteRefused>(
+        reason === "refused" ? new WriteRefused({ message }) : new GivenUp({ message })
+      )
     )
   )

@@ -7,11 +7,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { RunLost, RunStore } from "../RunStore.js"
+import type { Json, RunStore } from "../RunStore.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
-import type { GivenUp, Persist } from "./Persist.js"
+import type { Persist, PersistError } from "./Persist.js"
 import * as Programs from "./Programs.js"
 import type { Bounded } from "./ValueSize.js"
 
@@ -22,6 +22,8 @@ export interface RecordingOptions {
   readonly clock: Clock.Clock
   /** The run was found to be held by somebody else. */
   readonly onLost: (run: ActiveRun) => void
+  /** The store will never take what it writes. */
+  readonly onRefused: (run: ActiveRun, message: string) => void
   /** Goes on with a run that waits in memory, if it is to be gone on with here. */
   readonly activate: (run: ActiveRun) => Effect.Effect<void>
   /** No step of this run may start: this process drains. */
@@ -38,7 +40,7 @@ export const make = (options: RecordingOptions) => {
   const { clock, land, store } = options
 
   const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
-    Effect.flatMap(outcomeJson(flight, exit, options.bounded), (json) => {
+    Effect.flatMap(outcomeOfFlight(flight, exit, options.bounded), (json) => {
       const { run } = flight
       const status = Exit.isSuccess(json.exit) ? "completed" : "failed"
       const text = flight.inner ? markInner(json.text) : json.text
@@ -65,7 +67,7 @@ export const make = (options: RecordingOptions) => {
           flight.pass.reach(key)
           flight.outcome = status
           flight.millis = completedAt - flight.startedAt
-          const result: StepResult = { _tag: "Recorded", exit: text }
+          const result: StepResult = { _tag: "Recorded", exit: text, read: json.read }
           return run.crashes > 0
             ? Effect.map(progressed(run), () => land(flight, result))
             : Effect.succeed(land(flight, result))
@@ -84,9 +86,12 @@ export const make = (options: RecordingOptions) => {
     return Effect.ignore(store.progressed(run.held))
   }
 
-  const unrecorded = (flight: Flight, cause: Cause.Cause<RunLost | GivenUp>) => {
+  const unrecorded = (flight: Flight, cause: Cause.Cause<PersistError>) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error?._tag === "RunLost") options.onLost(flight.run)
+    if (error?._tag === "WriteRefused") {
+      options.onRefused(flight.run, `step "${flight.name}" cannot be recorded: ${error.message}`)
+    }
     // what executed and was not recorded executes again, in another executor
     const result = Effect.succeed(land(flight, suspended))
     return error?._tag === "RunLost"
@@ -142,22 +147,48 @@ export const make = (options: RecordingOptions) => {
   return conclude
 }
 
-/** What cannot be written is the step's failure, as a defect that says so. */
-const outcomeJson = (flight: Flight, exit: Exit.Exit<unknown, unknown>, bounded: Bounded) => {
+/** An outcome as it is recorded. */
+interface Outcome {
+  readonly exit: Exit.Exit<unknown, unknown>
+  readonly text: Json
+  /** What the text is read as, where that is known already. */
+  readonly read?: Exit.Exit<unknown, unknown>
+}
+
+/**
+ * What cannot be written, or would not be read again, is the step's failure, as a defect that says so.
+ * What it is read as is kept: nothing is decoded twice.
+ */
+const outcomeOfFlight = (
+  flight: Flight,
+  exit: Exit.Exit<unknown, unknown>,
+  bounded: Bounded
+): Effect.Effect<Outcome> => {
   const json = Codec.encodedExitToJson(exit)
   const text = Codec.atHand(json)
   const fitting = Codec.boundedExit(bounded)
   const fits = text === undefined ? undefined : fitting(text.right)
-  return fits !== undefined && Either.isRight(fits)
-    ? Effect.succeed({ text: fits.right, exit })
-    : json.pipe(
-        Effect.flatMap(fitting),
-        Effect.map((text) => ({ text, exit })),
-        Effect.catchAll((error) => unwritable(flight, error))
-      )
+  if (fits !== undefined && Either.isRight(fits)) return readable(flight, fits.right, exit)
+  return json.pipe(
+    Effect.flatMap(fitting),
+    Effect.flatMap((text) => readable(flight, text, exit)),
+    Effect.catchAll((error) => unwritable(flight, error))
+  )
 }
 
-const unwritable = (flight: Flight, error: Error) => {
+const readable = (
+  flight: Flight,
+  text: Json,
+  exit: Exit.Exit<unknown, unknown>
+): Effect.Effect<Outcome> => {
+  const read = Codec.readBack(flight.activity, text)
+  if (read === undefined) return Effect.succeed({ text, exit })
+  return Either.isRight(read)
+    ? Effect.succeed({ text, exit, read: read.right })
+    : unwritable(flight, Codec.notReadBack(read.left))
+}
+
+const unwritable = (flight: Flight, error: Error): Effect.Effect<Outcome> => {
   const message = `the outcome of step "${flight.name}" of workflow "${flight.workflow}" cannot be recorded as JSON: ${error.message}`
   const exit = Exit.die(new Error(message))
   return Effect.map(Effect.orDie(Codec.encodedExitToJson(exit)), (text) => ({ text, exit }))

@@ -9,10 +9,10 @@ import { isFinal, type Json, type Run, type RunStore, type RunStoreError } from 
 
 export interface Results {
   /** The run's encoded `Exit`: now, if `begin` answers with one that is over, or when it ends. */
-  readonly of: (
+  readonly of: <E = never>(
     runId: string,
-    begin: Effect.Effect<Run | undefined, RunStoreError>
-  ) => Effect.Effect<Json, RunStoreError>
+    begin: Effect.Effect<Run | undefined, E | RunStoreError>
+  ) => Effect.Effect<Json, E | RunStoreError>
   /** This run is over. */
   readonly tell: (runId: string, exit: Json) => void
   /** Looks in the store for the end of runs that are waited for, and of those given. */

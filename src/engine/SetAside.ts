@@ -3,9 +3,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ClaimedRun, Held, Json, RunLost, RunStore } from "../RunStore.js"
+import type { ClaimedRun, Held, Json, RunStore } from "../RunStore.js"
 import * as Codec from "./Codec.js"
-import type { GivenUp, Persist } from "./Persist.js"
+import type { Persist, PersistError } from "./Persist.js"
 
 export interface SetAsideOptions {
   readonly store: RunStore["Type"]
@@ -17,7 +17,7 @@ export const suspend = (
   run: { readonly held: Held; readonly wakeups: number },
   cause: Json,
   { persist, store }: SetAsideOptions
-): Effect.Effect<void, RunLost | GivenUp> =>
+): Effect.Effect<void, PersistError> =>
   Effect.gen(function* () {
     let { wakeups } = run
     while (true) {

@@ -5,14 +5,14 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type { Json, RunLost, RunStore } from "../RunStore.js"
+import type { Json, RunStore } from "../RunStore.js"
 import { describeCause } from "../RunView.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { logEnd } from "./Ended.js"
 import type { Verdict } from "./Pass.js"
-import type { GivenUp, Persist } from "./Persist.js"
+import type { Persist, PersistError } from "./Persist.js"
 import * as SetAside from "./SetAside.js"
 import type { Bounded } from "./ValueSize.js"
 
@@ -120,7 +120,7 @@ const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bo
     onFailure: (cause) => {
       const failure: Exit.Exit<unknown, unknown> = Exit.die(
         new Error(
-          `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${Cause.pretty(cause)}`
+          `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${reasonOf(cause)}`
         )
       )
       return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
@@ -131,10 +131,16 @@ const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bo
   })
 }
 
+const reasonOf = (cause: Cause.Cause<{ readonly message: string }>): string =>
+  Option.match(Cause.failureOption(cause), {
+    onNone: () => Cause.pretty(cause),
+    onSome: ({ message }) => message
+  })
+
 /** The run is lost or given up, or cannot be driven at all. */
 const unsettled = (
   run: ActiveRun,
-  cause: Cause.Cause<RunLost | GivenUp>,
+  cause: Cause.Cause<PersistError>,
   options: SettleOptions
 ): Effect.Effect<Settled> => {
   const error = Option.getOrUndefined(Cause.failureOption(cause))
@@ -146,6 +152,7 @@ const unsettled = (
       )
     case "GivenUp":
       return Effect.as(Effect.logError("the run's state was not written", cause), "over")
+    case "WriteRefused":
     case undefined:
       return Effect.as(setAside(run, cause, options), "over")
   }
@@ -154,11 +161,12 @@ const unsettled = (
 /** It cannot be driven. */
 const setAside = (
   run: ActiveRun,
-  defect: Cause.Cause<unknown>,
+  defect: Cause.Cause<PersistError>,
   options: SettleOptions
 ): Effect.Effect<void> => {
   const what = `run ${run.runId} of workflow "${run.workflowName}" cannot be executed`
-  const cause = Codec.blockCause(`${what}: ${Cause.pretty(defect)}`)
+  const reason = Cause.isDie(defect) ? Cause.pretty(defect) : reasonOf(defect)
+  const cause = Codec.blockCause(`${what}: ${reason}`)
   return Effect.ignoreLogged(
     Effect.zipRight(Effect.logError(what, defect), SetAside.suspend(run, cause, options))
   )

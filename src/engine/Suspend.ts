@@ -8,12 +8,13 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { History, RunLost, RunStore, Woken } from "../RunStore.js"
+import type { History, RunStore, Woken } from "../RunStore.js"
 import type { ActiveRun } from "./ActiveRun.js"
+import { blockCause } from "./Codec.js"
 import type { Driving } from "./Drive.js"
 import * as Fibers from "./Fibers.js"
 import type { Ending, Pass } from "./Pass.js"
-import type { GivenUp, Persist } from "./Persist.js"
+import type { Persist, PersistError } from "./Persist.js"
 import * as WaitingFor from "./WaitingFor.js"
 import { choose, type WarmLimits, WarmRuns } from "./Warm.js"
 
@@ -125,11 +126,10 @@ export const make = (options: {
     options.onRoom()
   }
 
-  const unsuspended = (driving: Driving, cause: Cause.Cause<RunLost | GivenUp>) => {
+  const unsuspended = (driving: Driving, cause: Cause.Cause<PersistError>) => {
     driving.run.suspending = false
     const error = Option.getOrUndefined(Cause.failureOption(cause))
-    // a store that does not answer when this process stops: its run follows when the lease lapses
-    options.end(driving, error?._tag === "RunLost" ? { _tag: "lost" } : { _tag: "park" })
+    options.end(driving, endingOf(driving.run, error))
   }
 
   const tellListeners = (run: ActiveRun) =>
@@ -161,10 +161,7 @@ export const make = (options: {
       if (run.suspendedAt === undefined) return Effect.void
       return Effect.matchEffect(persist(store.proceed(run.held)), {
         onSuccess: () => Effect.sync(() => goOn(driving)),
-        onFailure: (error) =>
-          Effect.sync(() =>
-            options.end(driving, error._tag === "RunLost" ? { _tag: "lost" } : { _tag: "park" })
-          )
+        onFailure: (error) => Effect.sync(() => options.end(driving, endingOf(driving.run, error)))
       })
     })
 
@@ -204,5 +201,20 @@ export const make = (options: {
     forget: (driving) => void warm.delete(driving),
     evict,
     all: () => warm.runs()
+  }
+}
+
+/** How the pass of a run ends whose state cannot be written. */
+const endingOf = ({ runId, workflowName }: ActiveRun, error: PersistError | undefined): Ending => {
+  switch (error?._tag) {
+    case "RunLost":
+      return { _tag: "lost" }
+    case "WriteRefused": {
+      const message = `the state of run ${runId} of workflow "${workflowName}" cannot be written: ${error.message}`
+      return { _tag: "block", cause: blockCause(message) }
+    }
+    default:
+      // a store that does not answer when this process stops: its run follows when the lease lapses
+      return { _tag: "park" }
   }
 }

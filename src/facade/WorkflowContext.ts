@@ -14,6 +14,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Programs from "../engine/Programs.js"
+import { AnyJson } from "../internal/AnyJson.js"
 import * as Typed from "../internal/Typed.js"
 import { InvalidPayload } from "../Runs.js"
 import * as Step from "../Step.js"
@@ -211,7 +212,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     )
     const activity = Activity.make({
       name,
-      success: Schema.Unknown,
+      success: AnyJson,
       error: RecordedErrorSchema,
       execute:
         timeout === undefined

@@ -27,6 +27,7 @@ import {
   NotRetryable,
   RunCounts,
   RunFinished,
+  RunIdTaken,
   RunNotFinished,
   RunNotFound,
   RunStatusSchema,
@@ -183,6 +184,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addSuccess(FoundView)
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
+      .addError(RunIdTaken, { status: 409 })
       .annotateContext(needs("runs:write"))
       .annotate(OpenApi.Summary, "Start a run")
   )

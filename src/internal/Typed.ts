@@ -13,6 +13,7 @@ import type * as SchemaAST from "effect/SchemaAST"
 import { exitFromJson, stringify } from "../engine/Codec.js"
 import type { Json } from "../RunStore.js"
 import { InvalidPayload, InvalidSignal } from "../Runs.js"
+import { withNulls } from "./AnyJson.js"
 
 /** What `workflow.execute` takes: fields with defaults may be left out. */
 export type Payload<W extends Workflow.Any> =
@@ -50,7 +51,7 @@ export const JsonPayload = <P>(
   const { ast } = Schema.transformOrFail(Schema.Unknown, Schema.Unknown, {
     strict: true,
     decode: (value, _, ast) => check(value, ast),
-    encode: ParseResult.succeed
+    encode: (value) => ParseResult.succeed(withNulls(value))
   })
   return Object.assign(Schema.make<P, unknown>(ast), {
     [JsonPayloadTypeId]: JsonPayloadTypeId,

@@ -65,6 +65,21 @@ describe("an async workflow", () => {
     expect(await executor.execute(dates)).toEqual(["string", null])
   })
 
+  it("fails where it comes to a value that JSON does not have, and says where that is", async () => {
+    const mean = defineWorkflow("mean", {}, async (ctx, { of }: { of: "step" | "run" }) =>
+      of === "run" ? { mean: NaN } : await ctx.step("mean", () => [{ mean: NaN }])
+    )
+    const executor = await memory([mean])
+    const ofStep = await rejection(executor.execute(mean, { of: "step" }))
+    expect(ofStep).toMatchObject({
+      message: expect.stringMatching(/step "mean" .* JSON has no NaN \(at \[0\]\.mean\)/)
+    })
+    const ofRun = await rejection(executor.execute(mean, { of: "run" }))
+    expect(ofRun).toMatchObject({
+      message: expect.stringMatching(/result of workflow "mean" .* JSON has no NaN \(at mean\)/)
+    })
+  })
+
   it("works beside workflows that are written with Effect", async () => {
     const both = defineWorkflow("both", {}, async (ctx) => {
       const { at, id } = await ctx.child(Order, { id: "1" })

@@ -204,6 +204,24 @@ describe("starting a run", () => {
     })
   )
 
+  it.scopedLive("with the id of another workflow's run is refused, by that workflow's name", () =>
+    Effect.gen(function* () {
+      const { post, store } = yield* serve()
+      const { runId } = (yield* post("/runs", start("1"))).body
+      const executor = yield* store.register({ host: "test", pid: 1, leaseMillis: 60_000 })
+      const [claimed] = yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
+      assert.isDefined(claimed)
+      if (claimed === undefined) return
+      yield* store.complete({ held: claimed.held, status: "completed", exit: "1" })
+      yield* store.remove(runId)
+      yield* store.create({ runId, workflow: "Other", payload: "{}" })
+      const { body, status } = yield* post("/runs", start("1"))
+      assert.strictEqual(status, 409)
+      assert.strictEqual(body._tag, "RunIdTaken")
+      assert.include(body.message, 'a run of workflow "Other"')
+    })
+  )
+
   it.scopedLive("without a workflow is a bad request", () =>
     Effect.gen(function* () {
       const { post } = yield* serve()

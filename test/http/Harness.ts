@@ -17,6 +17,7 @@ import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../../src/Dispatcher.js"
 import * as Events from "../../src/Events.js"
+import { ofSameWorkflow } from "../../src/engine/RunIdTaken.js"
 import { bounded } from "../../src/engine/ValueSize.js"
 import * as Authorization from "../../src/http/Authorization.js"
 import * as Http from "../../src/http/Http.js"
@@ -91,7 +92,9 @@ export const layerDispatcher = (controls: Controls) =>
         start: (run: NewRun) =>
           Effect.zipRight(
             Effect.suspend(() => controls.beforeStart),
-            Effect.map(store.create(run), ({ created, run }) => ({ ...run, created }))
+            Effect.flatMap(store.create(run), ({ created, run: found }) =>
+              Effect.map(ofSameWorkflow(run)(found), (run) => ({ ...run, created }))
+            )
           )
       }
       // the rest of the Dispatcher is for the engine and the Runner

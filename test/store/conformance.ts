@@ -17,6 +17,7 @@ import { signals } from "./conformance/signals.js"
 import { steps } from "./conformance/steps.js"
 import { suspension } from "./conformance/suspension.js"
 import { terminating } from "./conformance/terminating.js"
+import { texts } from "./conformance/texts.js"
 import { wakeUps } from "./conformance/wakeUps.js"
 
 /** `layer` gives each test a store of its own, empty. */
@@ -37,6 +38,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     queries(layer)
     bytes(layer)
     changes(layer)
+    texts(layer)
     model(layer)
   })
 }

@@ -122,7 +122,7 @@ describe("group commit", () => {
         { concurrency: "unbounded" }
       )
       expect(answers.map(({ _tag }) => _tag)).toEqual(["Right", "Left", "Right"])
-      expect(answers[1]).toMatchObject({ left: { reason: "unavailable" } })
+      expect(answers[1]).toMatchObject({ left: { reason: "refused" } })
       expect((yield* store.history(held)).steps.map(({ attempt }) => attempt)).toEqual([1, 2])
     }).pipe(Effect.provide(SqlRunStore.layerMemory))
   )
@@ -136,7 +136,7 @@ describe("group commit", () => {
         { concurrency: "unbounded" }
       )
       expect(answers.map(({ _tag }) => _tag)).toEqual(["Right", "Left", "Right"])
-      expect(answers[1]).toMatchObject({ left: { reason: "unavailable" } })
+      expect(answers[1]).toMatchObject({ left: { reason: "refused" } })
       expect(Option.isSome(yield* store.find("b"))).toBe(true)
     }).pipe(
       Effect.provide(

@@ -79,7 +79,8 @@ export const createAll: Batch<Creation, CreatedRun, RunLost> = (creations) => (t
         row === undefined
           ? yield* existing(transaction, run.runId)
           : { key: row.id, run: newRun(run, holder, transaction.now) }
-      if (run.parent !== undefined) {
+      // one of another workflow is not what its parent has asked for
+      if (run.parent !== undefined && found.run.workflow === run.workflow) {
         const awaits = run.parent.awaits && !isFinal(found.run.status)
         yield* transaction.changes(insertChild, [found.key, awaits ? 1 : 0, run.parent.runId])
       }

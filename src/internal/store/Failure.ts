@@ -25,6 +25,22 @@ const reasonOf = ({ code = "", message }: Root): RunStoreError["reason"] => {
   return "unavailable"
 }
 
+/** What another try may find otherwise: locks, the disk, memory, the file as such. */
+const passing =
+  /^SQLITE_(BUSY|LOCKED|FULL|IOERR|CANTOPEN|READONLY|NOMEM|PROTOCOL|INTERRUPT|ABORT|SCHEMA|CORRUPT|NOTADB|PERM|AUTH|NOLFS)/
+
+/**
+ * Of a statement of a write that failed alone. Whatever is not known to pass is taken not to, for what
+ * never passes is not to be tried for ever.
+ */
+export const ofStatement = (cause: Cause.Cause<unknown>): RunStoreError => {
+  const error = fromCause(cause, "write")
+  const { code = "" } = rootOf(Cause.squash(cause))
+  return error.reason !== "unavailable" || passing.test(code)
+    ? error
+    : new RunStoreError({ reason: "refused", message: error.message, cause: error.cause })
+}
+
 export const closed = new RunStoreError({
   reason: "closed",
   message: "The run store has been closed"

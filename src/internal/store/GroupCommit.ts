@@ -20,8 +20,9 @@ import * as Metrics from "../../telemetry/Metrics.js"
 import { retryWhileBusy } from "./Busy.js"
 import { ChangeLog } from "./ChangeLog.js"
 import type { Database } from "./Database.js"
-import { closed, fromCause, ignoreAll } from "./Failure.js"
+import { closed, fromCause, ignoreAll, ofStatement } from "./Failure.js"
 import { nextTurn } from "./Sql.js"
+import { onlyWellFormed } from "./Texts.js"
 import type { Batch, Operation, Write } from "./Write.js"
 import { failAll, inTransactions, makeBatched, makeWrite, runAll } from "./Write.js"
 
@@ -173,7 +174,12 @@ class TransactionFailed extends Data.TaggedError("TransactionFailed")<{
 }> {}
 
 const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
-  Effect.fail(new TransactionFailed({ inOperation, error: fromCause(cause, "write") }))
+  Effect.fail(
+    new TransactionFailed({
+      inOperation,
+      error: inOperation ? ofStatement(cause) : fromCause(cause, "write")
+    })
+  )
 
 /** Holds the write lock from the first statement to the last, and for one turn only. */
 const transact = (
@@ -185,7 +191,7 @@ const transact = (
       Effect.gen(function* () {
         yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
         const transaction = {
-          ...sql,
+          ...onlyWellFormed(sql),
           now: Math.floor(yield* Clock.currentTimeMillis),
           log: new ChangeLog()
         }

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { NewTimers } from "../../RunStore.js"
 import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
+import { requireWellFormed } from "./Texts.js"
 
 /** A timer keeps the time that it was first given. */
 const insertTimers = `
@@ -18,7 +19,8 @@ export const insert = (
   const rows = runs.flatMap(({ key, timers }) =>
     timers.map(({ name, wakeAt }) => ({ run: key, name, wakeAt: wholeMillis(wakeAt) }))
   )
-  return rows.length === 0
-    ? Effect.void
-    : Effect.asVoid(sql.changes(insertTimers, [JSON.stringify(rows)]))
+  if (rows.length === 0) return Effect.void
+  // as JSON any name is a text that SQLite takes
+  const refusal = requireWellFormed(rows.map(({ name }) => name))
+  return refusal ?? Effect.asVoid(sql.changes(insertTimers, [JSON.stringify(rows)]))
 }

@@ -47,6 +47,18 @@ export const creation = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("does not link a parent to a run of another workflow", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const { held } = yield* begin(yield* register, "parent")
+        yield* store.create(aRun("a"))
+        const parent = { runId: "parent", awaits: true }
+        const { created, run } = yield* store.create(aRun("a", { workflow: "Other", parent }))
+        expect([created, run.workflow]).toEqual([false, "Order"])
+        expect((yield* store.history(held)).children).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("creates it once when many ask at the same time", () =>
       Effect.gen(function* () {
         const store = yield* RunStore

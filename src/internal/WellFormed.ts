@@ -1,0 +1,14 @@
+/** Texts in which no character is cut in two. */
+
+/** A lone surrogate: half of what UTF-16 makes two units of. */
+const half = /\p{Surrogate}/u
+
+export const isWellFormed = (text: string): boolean => !half.test(text)
+
+/** @param what it is, with the text; as JSON, for as it is it would not be shown */
+export const explainHalf = (what: string): string =>
+  `${what} has half of a character in it, as slice() leaves of an emoji, and would not come back from the store as it was`
+
+/** Why a name cannot be one; `undefined` where it can. */
+export const notWellFormed = (what: string, name: string): string | undefined =>
+  isWellFormed(name) ? undefined : explainHalf(`the ${what} ${JSON.stringify(name)}`)
