@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import { Dispatcher } from "../../src/Dispatcher.js"
 import { choose, type WarmLimits, WarmRuns } from "../../src/engine/Warm.js"
 import {
+  type Env,
   exitOf,
   longSleep,
   memoryTest,
@@ -90,7 +91,7 @@ describe("an executor", () => {
       value: "go"
     })
 
-  const start = Effect.fn(function* (count: number, wait: Effect.Effect<string, never, never>) {
+  const start = Effect.fn(function* (count: number, wait: Effect.Effect<string, never, Env>) {
     const W = textWorkflow()
     let passes = 0
     yield* register(
@@ -109,7 +110,7 @@ describe("an executor", () => {
     return { W, runIds, passes: () => passes, dispatcher: yield* Dispatcher }
   })
 
-  const await_ = DurableDeferred.await(Gate) as Effect.Effect<string>
+  const await_ = DurableDeferred.await(Gate)
 
   memoryTest(
     "keeps no more than it may, and goes on with all of them",
@@ -147,7 +148,7 @@ describe("an executor", () => {
 
   memoryTest("keeps none that is to sleep for hours, and wakes it", () =>
     Effect.gen(function* () {
-      const sleep = Effect.as(longSleep("hours", "2 hours"), "slept") as Effect.Effect<string>
+      const sleep = Effect.as(longSleep("hours", "2 hours"), "slept")
       const { W, dispatcher, passes, runIds } = yield* start(3, sleep)
       yield* untilTrue("all are let go", () => dispatcher.runs.size() === 0)
       yield* pass("2 hours")

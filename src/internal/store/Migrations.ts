@@ -218,5 +218,5 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0003_waits_in_memory": waitsInMemory,
   "0004_visible_waits": visibleWaits,
   "0005_ends_and_upkeep": endsAndUpkeep,
-  "0007_crashes": crashes
+  "0006_crashes": crashes
 }
