@@ -217,8 +217,12 @@ describe("RunAccess", () => {
           Effect.sync(() => asked.push(request) > 0)
         )
         assertLetIn((yield* ask(endpoint, yield* tokenFor("admin"))).status)
-        assert.lengthOf(asked, 1)
-        const [request] = asked
+        const [request, ...aboutRelatives] = asked
+        // what is told of a run's relatives is told to who may read these
+        assert.deepStrictEqual(
+          aboutRelatives.map(({ action }) => action),
+          endpoint.needs?.action === "read" && aboutRelatives.length > 0 ? ["read"] : []
+        )
         assert.strictEqual(request?.principal.subject, "ann")
         assert.deepStrictEqual([...(request?.principal.scopes ?? [])], [...Access.scopes])
         assert.strictEqual(request?.principal.claims.scope, "admin")
@@ -329,11 +333,12 @@ describe("RunAccess", () => {
         }
         assert.notInclude(started.text + listed.text, "Teams")
         const lines = logs.filter((line) => line.includes("RunAccess could not decide"))
-        assert.lengthOf(lines, 2)
+        // one for the start, and one for each run in the list
+        assert.lengthOf(lines, 3)
         assert.include(lines[0], "action=start")
         assert.include(lines[0], "workflow=Order")
         if (name !== "interrupts itself") assert.include(lines[0], "no answer from Teams")
-        assert.lengthOf((yield* Effect.orDie(runs.list())).runs, 1)
+        assert.lengthOf((yield* Effect.orDie(runs.list())).runs, 2)
       })
     )
   }
