@@ -37,7 +37,9 @@ describe("two stores on one file", () => {
   it.scoped("notice each other's commits at the next poll, and not their own", () =>
     Effect.gen(function* () {
       const filename = `${yield* temporaryFolder}/executor.db`
-      const [a, b] = [yield* open(filename), yield* open(filename)]
+      // without one the looks follow the machine's clock
+      const options = { pollInterval: "20 millis" } as const
+      const [a, b] = [yield* open(filename, options), yield* open(filename, options)]
       const [ofA, ofB] = [yield* a.changes, yield* b.changes]
       yield* TestClock.adjust("20 millis")
       yield* Effect.zipRight(drain(ofA), drain(ofB))
