@@ -714,11 +714,13 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * with none left is removed. Answers with how many runs that were. Never from `by`, which asks:
      * if it was frozen until its own lease had lapsed, it renews that, and goes on.
      *
-     * Counts one of its `crashes` for each of these runs. One that has 2 or more then is `suspended`
-     * first: for a second, and four times as long each time, up to 5 minutes.
+     * Counts one of its `crashes` for each of these runs, unless `countCrashes` is false. One that
+     * has 2 or more then is `suspended` first: for a second, and four times as long each time, up to 5
+     * minutes.
      */
     readonly takeOver: (options: {
       readonly by?: number | undefined
+      readonly countCrashes?: boolean | undefined
       readonly limit: number
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>

@@ -60,8 +60,9 @@ export interface RunnerOptions {
    * How many executors in a row may die while a run is under way, without a step of it being recorded
    * in between, before the run is set aside: suspended, with an error that names the step, until
    * somebody resumes it. From the second on it comes back after a pause, and one run at a time. At
-   * least 3, for with fewer nothing tells it from the runs beside it; `Infinity` never sets one aside.
-   * Default: 3.
+   * least 3, for with fewer nothing tells it from the runs beside it. `Infinity` does none of this,
+   * and counts nothing: where executors are often killed from outside, a run that only was there may
+   * be set aside. Default: `Infinity`.
    */
   readonly maxCrashes: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
@@ -122,7 +123,7 @@ export const defaults: RunnerConfig["Type"] = {
   maxWarmBytes: 64 * 1024 * 1024,
   maxConcurrentBytes: 64 * 1024 * 1024,
   maxRunSize: 64 * 1024 * 1024,
-  maxCrashes: 3,
+  maxCrashes: Number.POSITIVE_INFINITY,
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,

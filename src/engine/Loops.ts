@@ -76,7 +76,7 @@ export const leases = (options: {
     const dispatcher = yield* Dispatcher
     const { lease } = dispatcher
     const store = yield* RunStore
-    const { leaseDuration } = yield* RunnerConfig
+    const { leaseDuration, maxCrashes } = yield* RunnerConfig
     const leaseMillis = Duration.toMillis(leaseDuration)
     const warnOfUnknown = yield* warnOfUnknownWorkflows
     const tick = Effect.gen(function* () {
@@ -92,7 +92,12 @@ export const leases = (options: {
       const dead = (yield* store.executors).filter(Machine.here.isDead).map(({ id }) => id)
       const found = dead.length > 0 ? "that has died" : "whose lease had lapsed"
       while (true) {
-        const taken = yield* store.takeOver({ by: options.executor(), limit: batch, dead })
+        const taken = yield* store.takeOver({
+          by: options.executor(),
+          limit: batch,
+          dead,
+          countCrashes: Number.isFinite(maxCrashes)
+        })
         if (taken > 0) {
           Metrics.tookOver(taken)
           yield* Effect.logWarning(`took over from an executor ${found}`).pipe(

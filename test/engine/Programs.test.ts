@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Activity } from "@effect/workflow"
 import * as Effect from "effect/Effect"
@@ -16,10 +17,14 @@ const failure = (effect: Effect.Effect<Program.Output, Program.ProgramFailed>) =
     throw new Error(`it did not fail: ${JSON.stringify(result.right)}`)
   })
 
+/** One that has ended stays in the list of processes until whoever inherited it looks at it. */
+const hasEnded = (pid: number) =>
+  process.platform === "linux" && /\) Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
+
 const exists = (pid: number) => {
   try {
     process.kill(pid, 0)
-    return true
+    return !hasEnded(pid)
   } catch {
     return false
   }

@@ -17,7 +17,11 @@ const setUp = Effect.gen(function* () {
   const file = join(folder, "said.txt")
   const env = { DATABASE_FILE: join(folder, "executor.db"), FIXTURE_FILE: file }
   const start = (extra: Readonly<Record<string, string>> = {}) =>
-    Process.start({ module: Process.fixture("poison.ts"), cwd: folder, env: { ...env, ...extra } })
+    Process.start({
+      module: Process.fixture("poison.ts"),
+      cwd: folder,
+      env: { MAX_CRASHES: "3", ...env, ...extra }
+    })
   return { start, said: Effect.promise(() => readFile(file, "utf8").catch(() => "")) }
 })
 

@@ -64,7 +64,7 @@ worlds("crashes", (test, kind) => {
       const W = workflow(`Noted/${kind}`, [step("a"), step("b")])
       yield* crashed(world.outside, "after a death", W.name, 1)
       const { notes, wrap } = watched()
-      const stack = yield* world.start({ workflows: W.live, wrap })
+      const stack = yield* world.start({ workflows: W.live, wrap, maxCrashes: 3 })
       yield* untilStatus(world, "after a death", "completed")
       expect(notes).toEqual(["a running", "progressed"])
       yield* stack.dispatcher.start({
@@ -81,7 +81,7 @@ worlds("crashes", (test, kind) => {
       const { lines, note } = journal()
       const W = workflow(`Aside/${kind}`, [step("bad", note("executed"))])
       yield* crashed(world.outside, "r", W.name, 3)
-      yield* world.start({ workflows: W.live })
+      yield* world.start({ workflows: W.live, maxCrashes: 3 })
       yield* untilStatus(world, "r", "suspended")
       yield* Harness.settled
       expect(lines).toEqual([])
@@ -117,7 +117,7 @@ worlds("crashes", (test, kind) => {
       const { lines, note } = journal()
       const W = workflow(`Ended/${kind}`, [step("bad", note("executed"))])
       yield* crashed(world.outside, "r", W.name, 3)
-      yield* world.start({ workflows: W.live })
+      yield* world.start({ workflows: W.live, maxCrashes: 3 })
       yield* untilStatus(world, "r", "suspended")
       yield* world.outside.requestInterrupt("r")
       yield* Harness.untilPolled("it is over", () =>

@@ -341,9 +341,11 @@ const nobody = 0
 export const takeOver =
   ({
     by = nobody,
+    countCrashes = true,
     limit,
     dead = []
   }: {
+    readonly countCrashes?: boolean | undefined
     readonly by?: number | undefined
     readonly limit: number
     readonly dead?: ReadonlyArray<number> | undefined
@@ -352,7 +354,7 @@ export const takeOver =
     Effect.gen(function* () {
       for (const id of dead) yield* transaction.changes(markDead, [id])
       const runs = yield* transaction.rows<Key>(selectLapsed, [by, transaction.now, limit])
-      for (const { id } of runs) yield* Crashes.takeOver(transaction, id)
+      for (const { id } of runs) yield* Crashes.takeOver(transaction, id, countCrashes)
       yield* transaction.changes(removeLapsed, [by, transaction.now])
       if (runs.length === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
       return runs.length

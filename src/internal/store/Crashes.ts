@@ -27,10 +27,21 @@ const takeOverRun = `
   WHERE id = ?
   RETURNING wake_at`
 
+const takeOverUncounted = `
+  UPDATE workflow_runs SET executor = NULL, claim = claim + 1, status = 'pending', wake_at = NULL
+  WHERE id = ?
+  RETURNING wake_at`
+
+interface TakenOver {
+  readonly wake_at: number | null
+}
+
 /** Takes a run from an executor that has died. */
-export const takeOver = (transaction: Transaction, key: number) =>
+export const takeOver = (transaction: Transaction, key: number, counts: boolean) =>
   Effect.map(
-    transaction.rows<{ readonly wake_at: number | null }>(takeOverRun, [transaction.now, key]),
+    counts
+      ? transaction.rows<TakenOver>(takeOverRun, [transaction.now, key])
+      : transaction.rows<TakenOver>(takeOverUncounted, [key]),
     ([row]) => {
       if (row?.wake_at == null) transaction.log.becamePending()
       else transaction.log.timer(row.wake_at)
