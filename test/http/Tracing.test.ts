@@ -76,6 +76,7 @@ describe("the definition", () => {
       "/runs/counts",
       "/runs/{runId}",
       "/runs/{runId}/interrupt",
+      "/runs/{runId}/terminate",
       "/runs/{runId}/resume",
       "/runs/{runId}/retry",
       "/runs/{runId}/signals/{name}",
@@ -86,11 +87,13 @@ describe("the definition", () => {
       "/metrics"
     ])
     assert.deepStrictEqual(Object.keys(paths["/runs"]?.post?.responses ?? {}), [
+      "200",
       "202",
       "400",
       "401",
       "403",
       "404",
+      "409",
       "413",
       "415",
       "503"
