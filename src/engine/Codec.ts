@@ -94,23 +94,31 @@ const encodeFailure = Schema.encode(ExitOfEncoded)
 
 const CauseOfNever = Schema.Cause({ error: Schema.Never, defect: Defect })
 
-/** An exit whose values are encoded already. */
+/** An exit whose values `success` and its like have encoded already. */
 export const encodedExitToJson = (
-  exit: Exit.Exit<unknown, unknown>
+  exit: Exit.Exit<unknown, unknown>,
+  success: AnySchema
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError> =>
   Exit.isSuccess(exit)
-    ? successToJson(exit.value)
+    ? successToJson(success)(exit.value)
     : Effect.flatMap(encodeFailure(exit), (encoded) =>
         encoded._tag === "Failure" ? failureToJson(encoded.cause) : stringify(encoded)
       )
 
-/** JSON has no `undefined`: a success with nothing has no value. */
-export const successToJson = (value: unknown): Either.Either<Json, NotJson> =>
-  value === undefined
-    ? Either.right(exitVoid)
-    : Either.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
-
 type AnySchema = Schema.Schema.All
+
+/**
+ * JSON has no `undefined`: a success with nothing has no value. Nor has one of which the schema says
+ * that nobody looks at it (`Schema.Void`, as where no schema was given) if JSON does not have it, such
+ * as what `Effect.forEach` makes of steps without results.
+ */
+const successToJson =
+  ({ ast }: AnySchema) =>
+  (value: unknown): Either.Either<Json, NotJson> => {
+    if (value === undefined) return Either.right(exitVoid)
+    const json = Either.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
+    return ast._tag === "VoidKeyword" ? Either.orElse(json, () => Either.right(exitVoid)) : json
+  }
 
 // The schemas' own context is whatever the definition was given; the effects below need it.
 const anySchema = (schema: AnySchema | Workflow.AnyStructSchema) =>
@@ -158,7 +166,10 @@ export const exitToJson = (
 ): Effect.Effect<Json, NotJson | Unreadable | ParseResult.ParseError, unknown> =>
   Effect.flatMap(
     Exit.isSuccess(exit)
-      ? Effect.flatMap(encoder(outcome.successSchema)(exit.value), successToJson)
+      ? Effect.flatMap(
+          encoder(outcome.successSchema)(exit.value),
+          successToJson(outcome.successSchema)
+        )
       : Effect.flatMap(Schema.encode(causeSchema(outcome.errorSchema))(exit.cause), failureToJson),
     ifReadBack((json) => (json === exitVoid ? undefined : readBack(outcome, json)))
   )

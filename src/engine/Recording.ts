@@ -164,7 +164,7 @@ const outcomeOfFlight = (
   exit: Exit.Exit<unknown, unknown>,
   bounded: Bounded
 ): Effect.Effect<Outcome> => {
-  const json = Codec.encodedExitToJson(exit)
+  const json = Codec.encodedExitToJson(exit, flight.activity.successSchema)
   const text = Codec.atHand(json)
   const fitting = Codec.boundedExit(bounded)
   const fits = text === undefined ? undefined : fitting(text.right)
@@ -191,5 +191,8 @@ const readable = (
 const unwritable = (flight: Flight, error: Error): Effect.Effect<Outcome> => {
   const message = `the outcome of step "${flight.name}" of workflow "${flight.workflow}" cannot be recorded as JSON: ${error.message}`
   const exit = Exit.die(new Error(message))
-  return Effect.map(Effect.orDie(Codec.encodedExitToJson(exit)), (text) => ({ text, exit }))
+  return Effect.map(
+    Effect.orDie(Codec.encodedExitToJson(exit, flight.activity.successSchema)),
+    (text) => ({ text, exit })
+  )
 }

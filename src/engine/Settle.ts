@@ -123,10 +123,13 @@ const writable = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, bounded: Bo
           `the result of workflow "${run.workflowName}" cannot be recorded as JSON: ${reasonOf(cause)}`
         )
       )
-      return Effect.map(Effect.orDie(Codec.encodedExitToJson(failure)), (text) => ({
-        text,
-        exit: failure
-      }))
+      return Effect.map(
+        Effect.orDie(Codec.encodedExitToJson(failure, run.registration.workflow.successSchema)),
+        (text) => ({
+          text,
+          exit: failure
+        })
+      )
     }
   })
 }

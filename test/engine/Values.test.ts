@@ -127,6 +127,38 @@ for (const [name, layer] of Object.entries(layers)) {
       )
     }
 
+    it.effect("is none where the schema says that nobody looks at it", () =>
+      Effect.gen(function* () {
+        const V = Workflow.make({ name: "V", payload: {}, idempotencyKey: () => "1" })
+        const Done = DurableDeferred.make("Done")
+        const cycle: { self?: unknown } = {}
+        cycle.self = cycle
+        const values: ReadonlyArray<unknown> = [[undefined], NaN, new Map(), () => 1, cycle, 1n]
+        const steps = values.map((value, index) =>
+          Activity.make({ name: `s${index}`, execute: Effect.succeed(value as never) })
+        )
+        yield* register(
+          V.toLayer((_, runId) =>
+            Effect.gen(function* () {
+              yield* Effect.all(steps)
+              const token = DurableDeferred.tokenFromExecutionId(Done, {
+                workflow: V,
+                executionId: runId
+              })
+              yield* DurableDeferred.succeed(Done, { token, value: [undefined] as never })
+              yield* DurableDeferred.await(Done)
+              return values as never
+            })
+          )
+        )
+        const runId = yield* V.execute({} as never, { discard: true })
+        assert.deepStrictEqual(yield* exitOf(V, runId), Exit.void)
+        const run = yield* Effect.flatMap(Runs.Runs, (runs) => runs.get(runId))
+        assert.isTrue(run.steps.every(({ status }) => status === "completed"))
+        assert.lengthOf(run.steps, values.length)
+      }).pipe(Effect.scoped, Effect.provide(Runs.layer), Effect.provide(layer))
+    )
+
     it.effect("fails the run that has come to it", () =>
       Effect.gen(function* () {
         yield* register(
