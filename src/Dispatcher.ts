@@ -5,7 +5,6 @@
  * the Runner starts until after it has stopped.
  */
 import type { DurableDeferred, Workflow } from "@effect/workflow"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -331,23 +330,8 @@ export const make: Effect.Effect<
     }
     return Effect.catchAllDefect(
       Effect.sync(() => runs.begin(registration, run)),
-      (defect) => setAside(run, defect)
-    )
-  }
-
-  /** One that cannot even be begun: the others that were claimed with it are. */
-  const setAside = ({ held, history, workflow }: ClaimedRun, defect: unknown) => {
-    const what = `run ${held.runId} of workflow "${workflow}" cannot be executed`
-    const suspension = {
-      held,
-      wakeups: history.wakeups,
-      timers: [],
-      wakeAt: undefined,
-      cause: blockCause(`${what}: ${Cause.pretty(Cause.die(defect))}`)
-    }
-    return Effect.logError(what, Cause.die(defect)).pipe(
-      Effect.zipRight(persist(store.suspend(suspension))),
-      Effect.ignoreLogged
+      // the others that were claimed with it are begun
+      (defect) => SetAside.unbegun(run, defect, { store, persist })
     )
   }
 

@@ -37,25 +37,25 @@ const under = (value: number, bound: number, unit: string): Verdict => ({
   reached: value < bound
 })
 
-const compared = (table: string, subject: string, to: string, bound: number) => (find: Find) => {
-  const values = find(table, subject)
-  const baseline = find(table, to)
-  if (values === undefined || baseline === undefined) return undefined
-  return {
-    measured: `${number(ratio(values, baseline))} times (${number(median(values))} to ${number(median(baseline))})`,
-    reached: ratio(values, baseline) >= bound
+/** How often `to` goes into the subject, and whether that is as it should be. */
+const comparing =
+  (table: string, subject: string, to: string, isReached: (times: number) => boolean) =>
+  (find: Find) => {
+    const values = find(table, subject)
+    const baseline = find(table, to)
+    if (values === undefined || baseline === undefined) return undefined
+    const times = ratio(values, baseline)
+    return {
+      measured: `${number(times)} times (${number(median(values))} to ${number(median(baseline))})`,
+      reached: isReached(times)
+    }
   }
-}
 
-const atMostTimes = (table: string, subject: string, to: string, bound: number) => (find: Find) => {
-  const values = find(table, subject)
-  const baseline = find(table, to)
-  if (values === undefined || baseline === undefined) return undefined
-  return {
-    measured: `${number(ratio(values, baseline))} times (${number(median(values))} to ${number(median(baseline))} ms)`,
-    reached: ratio(values, baseline) <= bound
-  }
-}
+const compared = (table: string, subject: string, to: string, bound: number) =>
+  comparing(table, subject, to, (times) => times >= bound)
+
+const atMostTimes = (table: string, subject: string, to: string, bound: number) =>
+  comparing(table, subject, to, (times) => times <= bound)
 
 const medianUnder =
   (table: string, subject: string, bound: number, unit: string) => (find: Find) => {

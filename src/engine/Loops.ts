@@ -33,22 +33,22 @@ export const claims = (executor: () => number) =>
     const dispatcher = yield* Dispatcher
     const store = yield* RunStore
     const { maxRunSize: maxRunBytes } = yield* RunnerConfig
-    const claim = (limit: number, nothingWaits: () => void) => {
-      const workflows = dispatcher.claimable()
-      const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
-      const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
-      return Effect.flatMap(store.claim(claiming), (claimed) => {
-        const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
-        if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
-        else nothingWaits()
-        return dispatcher.begin(claimed)
-      })
-    }
+    const claim =
+      (workflows: ReadonlyArray<string>) => (limit: number, nothingWaits: () => void) => {
+        const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
+        const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
+        return Effect.flatMap(store.claim(claiming), (claimed) => {
+          const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
+          if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
+          else nothingWaits()
+          return dispatcher.begin(claimed)
+        })
+      }
     const claims = Effect.suspend(() => {
       dispatcher.wanted.unsafeClose()
       const workflows = dispatcher.claimable()
       if (workflows.length === 0) return Effect.void
-      return dispatcher.reserve(claimBatch, claim)
+      return dispatcher.reserve(claimBatch, claim(workflows))
     })
     const round = Effect.zipRight(
       dispatcher.wanted.await,
@@ -122,6 +122,23 @@ export const leases = (options: {
 /** At most so many runs are removed in one transaction: each takes a tenth of a millisecond. */
 const removals = 50
 
+/** Removes part after part, and answers with how many there were. */
+const inParts = (
+  part: Effect.Effect<{ readonly removed: number; readonly more: boolean }, RunStoreError>
+) =>
+  Effect.gen(function* () {
+    let removed = 0
+    let more = true
+    while (more) {
+      const { more: further, removed: now } = yield* part
+      removed += now
+      more = further
+      // whoever else wants to write comes in between
+      yield* turn
+    }
+    return removed
+  })
+
 /** How often runs that were kept long enough are looked for. */
 const betweenSweeps = Duration.minutes(1)
 
@@ -135,15 +152,7 @@ export const retention = Effect.gen(function* () {
   }
   if (kept.olderThanMillis === undefined && kept.keep === undefined) return
   const sweep = Effect.gen(function* () {
-    let removed = 0
-    let more = true
-    while (more) {
-      const part = yield* store.prune({ ...kept, limit: removals })
-      removed += part.removed
-      more = part.more
-      // whoever else wants to write comes in between
-      yield* turn
-    }
+    const removed = yield* inParts(store.prune({ ...kept, limit: removals }))
     if (removed > 0) {
       yield* Effect.logDebug("old runs removed").pipe(Effect.annotateLogs({ runs: removed }))
     }
@@ -166,16 +175,10 @@ export const expiry = Effect.gen(function* () {
     maximum: longestExpiry
   })
   const sweep = Effect.gen(function* () {
-    let removed = 0
-    let more = true
-    while (more) {
-      const part = yield* store.expire({ olderThanMillis, limit: removals })
-      removed += part.removed
-      more = part.more
-      yield* turn
-    }
+    const removed = yield* inParts(store.expire({ olderThanMillis, limit: removals }))
     if (removed > 0) {
-      yield* Effect.logInfo("signals removed whose run was never started").pipe(
+      // somebody has sent them, and nobody has heard of them
+      yield* Effect.logInfo("signals removed whose run did not come").pipe(
         Effect.annotateLogs({ signals: removed })
       )
     }

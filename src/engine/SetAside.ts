@@ -1,6 +1,7 @@
 /**
  * A run that cannot be gone on with waits, suspended, for somebody to mend it and resume it.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { ClaimedRun, Held, Json, RunStore } from "../RunStore.js"
@@ -35,6 +36,23 @@ export const tooLarge = (
   limit: number
 ): string =>
   `run ${run.runId} of workflow "${run.workflow}" has recorded ${run.bytes} bytes, and at most ${limit} are allowed (MAX_RUN_SIZE)`
+
+/** One that was claimed, and cannot even be begun. */
+export const unbegun = (
+  { held, history, workflow }: ClaimedRun,
+  defect: unknown,
+  options: SetAsideOptions
+): Effect.Effect<void> => {
+  const what = `run ${held.runId} of workflow "${workflow}" cannot be executed`
+  const cause = Cause.die(defect)
+  const message = `${what}: ${Cause.pretty(cause)}`
+  return Effect.logError(what, cause).pipe(
+    Effect.zipRight(
+      suspend({ held, wakeups: history.wakeups }, Codec.blockCause(message), options)
+    ),
+    Effect.ignoreLogged
+  )
+}
 
 /** One that was claimed and is too large to be read. */
 export const unread = (

@@ -1,7 +1,7 @@
 /** Branches of one run: none is cut because another waits, and none waits in vain. */
 import { PersistedQueue } from "@effect/experimental"
 import { assert, describe, it } from "@effect/vitest"
-import { Activity, DurableDeferred, DurableQueue, type Workflow } from "@effect/workflow"
+import { Activity, DurableDeferred, DurableQueue } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -11,8 +11,10 @@ import {
   type Env,
   everywhere,
   exitOf,
+  Gate,
   layerMemory,
   noted,
+  open,
   register,
   step,
   textWorkflow,
@@ -22,14 +24,6 @@ import {
 } from "./support.js"
 
 const Text = Schema.String
-
-const Gate = DurableDeferred.make("Gate", { success: Text })
-
-const open = (workflow: Workflow.Any, runId: string, value: string) =>
-  DurableDeferred.succeed(Gate, {
-    token: DurableDeferred.tokenFromExecutionId(Gate, { workflow, executionId: runId }),
-    value
-  })
 
 /** What is neither a step nor a wait of the engine, and takes more than one turn. */
 const plainCode: Readonly<Record<string, Effect.Effect<unknown, never, Env>>> = {

@@ -6,13 +6,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Schema from "effect/Schema"
 import {
   type Env,
   everywhere,
   exitOf,
+  Gate,
   layerMemory,
   noted,
+  open,
   register,
   step,
   textWorkflow,
@@ -20,14 +21,6 @@ import {
   undone,
   untilSuspended
 } from "./support.js"
-
-const Gate = DurableDeferred.make("Gate", { success: Schema.String })
-
-const open = (workflow: Workflow.Any, runId: string) =>
-  DurableDeferred.succeed(Gate, {
-    token: DurableDeferred.tokenFromExecutionId(Gate, { workflow, executionId: runId }),
-    value: "go"
-  })
 
 type Text = ReturnType<typeof textWorkflow>
 

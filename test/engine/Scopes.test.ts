@@ -1,16 +1,17 @@
 /** What forks into the scope of a step or of a workflow ends with it, and with its process. */
 import { assert, describe, it } from "@effect/vitest"
-import { DurableDeferred, type Workflow } from "@effect/workflow"
+import { DurableDeferred } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as RcMap from "effect/RcMap"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import {
   everywhere,
   exitOf,
+  Gate,
   inProcess,
+  open,
   register,
   step,
   temporaryFile,
@@ -18,14 +19,6 @@ import {
   untilSuspended,
   untilTrue
 } from "./support.js"
-
-const Gate = DurableDeferred.make("Gate", { success: Schema.String })
-
-const open = (workflow: Workflow.Any, runId: string) =>
-  DurableDeferred.succeed(Gate, {
-    token: DurableDeferred.tokenFromExecutionId(Gate, { workflow, executionId: runId }),
-    value: "go"
-  })
 
 /** What is under way in the background, and what has ended. */
 class Background {

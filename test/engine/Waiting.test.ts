@@ -5,7 +5,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import { assert, describe, it } from "@effect/vitest"
-import { DurableDeferred, type Workflow, type WorkflowEngine } from "@effect/workflow"
+import { DurableDeferred, type WorkflowEngine } from "@effect/workflow"
 import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -14,7 +14,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Executor from "../../src/Executor.js"
 import * as Runner from "../../src/Runner.js"
@@ -25,7 +24,9 @@ import {
   copyOfFile,
   type Env,
   exitOf,
+  Gate,
   noted,
+  open,
   silent,
   step,
   temporaryFile,
@@ -34,14 +35,6 @@ import {
   undone,
   until
 } from "./support.js"
-
-const Gate = DurableDeferred.make("Gate", { success: Schema.String })
-
-const signal = (workflow: Workflow.Any, runId: string) =>
-  DurableDeferred.succeed(Gate, {
-    token: DurableDeferred.tokenFromExecutionId(Gate, { workflow, executionId: runId }),
-    value: "go"
-  })
 
 type Body = Effect.Effect<string, string, Env | Scope.Scope>
 
@@ -240,7 +233,7 @@ const scenario = ({ disturbance, handler, point, store }: Scenario) =>
     waits = disturbance === "nothing" || disturbance === "an eviction" ? waits : false
     const { context } = yield* next()
     yield* toTheWait(context)
-    yield* Effect.provide(signal(W, runId), context)
+    yield* Effect.provide(open(W, runId), context)
     const exit = yield* Effect.provide(exitOf(W, runId), context)
     assert.deepStrictEqual(exit, Exit.succeed("go, after"))
     assert.deepStrictEqual(log, ["before", "after", ...(afterwards[handler] ?? [])])

@@ -1,16 +1,17 @@
 /** Which of the runs that wait stay in memory. */
 import { assert, describe, it } from "@effect/vitest"
-import { DurableDeferred, type Workflow } from "@effect/workflow"
+import { DurableDeferred } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Schema from "effect/Schema"
 import { Dispatcher } from "../../src/Dispatcher.js"
 import { choose, type WarmLimits, WarmRuns } from "../../src/engine/Warm.js"
 import {
   type Env,
   exitOf,
+  Gate,
   longSleep,
   memoryTest,
+  open,
   pass,
   register,
   textWorkflow,
@@ -83,14 +84,6 @@ describe("what is kept", () => {
 })
 
 describe("an executor", () => {
-  const Gate = DurableDeferred.make("Gate", { success: Schema.String })
-
-  const open = (workflow: Workflow.Any, runId: string) =>
-    DurableDeferred.succeed(Gate, {
-      token: DurableDeferred.tokenFromExecutionId(Gate, { workflow, executionId: runId }),
-      value: "go"
-    })
-
   const start = Effect.fn(function* (count: number, wait: Effect.Effect<string, never, Env>) {
     const W = textWorkflow()
     let passes = 0

@@ -6,7 +6,7 @@ import * as Fs from "node:fs"
 import * as Os from "node:os"
 import * as Path from "node:path"
 import { it } from "@effect/vitest"
-import { Activity, DurableClock, Workflow, WorkflowEngine } from "@effect/workflow"
+import { Activity, DurableClock, DurableDeferred, Workflow, WorkflowEngine } from "@effect/workflow"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -185,6 +185,16 @@ export const undone = (log: Array<string>, name: string) =>
   noted(log, name).pipe(
     Workflow.withCompensation(() => Effect.sync(() => log.push(`undo ${name}`)))
   )
+
+/** A signal of text. */
+export const Gate = DurableDeferred.make("Gate", { success: Schema.String })
+
+/** Sends it. */
+export const open = (workflow: Workflow.Any, runId: string, value = "go") =>
+  DurableDeferred.succeed(Gate, {
+    token: DurableDeferred.tokenFromExecutionId(Gate, { workflow, executionId: runId }),
+    value
+  })
 
 /** A sleep that is a timer, however short. */
 export const longSleep = (name: string, duration: Duration.DurationInput) =>

@@ -8,38 +8,19 @@ import type { WritesOfHolder } from "../../src/RunStore.js"
 import {
   expect,
   found,
+  freezable,
   gate,
   journal,
+  One,
   type Store,
   settled,
+  start,
   statusOf,
   until,
   untilStatus,
   type Workflows,
   worlds
 } from "./Harness.js"
-
-const One = Workflow.make({
-  name: "One",
-  payload: { id: Schema.String },
-  success: Schema.String,
-  idempotencyKey: ({ id }) => id
-})
-
-const start = One.execute({ id: "1" }, { discard: true })
-
-/** Its renewals can be held, as those of a process that is frozen. */
-const freezable = () => {
-  const renewals = gate(true)
-  return {
-    freeze: renewals.close,
-    thaw: renewals.open,
-    wrap: (store: Store): Store => ({
-      ...store,
-      renew: (executor, lease) => Effect.zipRight(renewals.pass, store.renew(executor, lease))
-    })
-  }
-}
 
 worlds("steps of an executor that was frozen", (test) => {
   /** A step is in flight; others follow a wait, each in a branch of its own. */

@@ -9,7 +9,7 @@ import * as Reactivity from "@effect/experimental/Reactivity"
 import type * as SqlClient from "@effect/sql/SqlClient"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import { describe, expect, it } from "@effect/vitest"
-import type { WorkflowEngine } from "@effect/workflow"
+import { Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -20,6 +20,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import type * as TestServices from "effect/TestServices"
@@ -349,3 +350,26 @@ export const untilStatus = (world: World, runId: string, status: Run["status"]) 
   )
 
 export { expect, it }
+
+/** A run of one workflow, for tests in which there is no other. */
+export const One = Workflow.make({
+  name: "One",
+  payload: { id: Schema.String },
+  success: Schema.String,
+  idempotencyKey: ({ id }) => id
+})
+
+export const start = One.execute({ id: "1" }, { discard: true })
+
+/** An executor whose renewals can be held, as those of a process that is frozen. */
+export const freezable = () => {
+  const renewals = gate(true)
+  return {
+    freeze: renewals.close,
+    thaw: renewals.open,
+    wrap: (store: Store): Store => ({
+      ...store,
+      renew: (executor, lease) => Effect.zipRight(renewals.pass, store.renew(executor, lease))
+    })
+  }
+}

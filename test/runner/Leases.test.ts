@@ -1,5 +1,5 @@
 /** Point 8: one executor at a time holds a run, and whoever is late is refused. */
-import { Activity, Workflow } from "@effect/workflow"
+import { Activity } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -8,10 +8,13 @@ import * as TestClock from "effect/TestClock"
 import {
   expect,
   found,
+  freezable,
   gate,
   journal,
+  One,
   type Store,
   settled,
+  start,
   statusOf,
   stepsOf,
   until,
@@ -19,28 +22,6 @@ import {
   untilStatus,
   worlds
 } from "./Harness.js"
-
-const One = Workflow.make({
-  name: "One",
-  payload: { id: Schema.String },
-  success: Schema.String,
-  idempotencyKey: ({ id }) => id
-})
-
-const start = One.execute({ id: "1" }, { discard: true })
-
-/** An executor whose renewals can be held, as those of a process that is frozen. */
-const freezable = () => {
-  const renewals = gate(true)
-  return {
-    freeze: renewals.close,
-    thaw: renewals.open,
-    wrap: (store: Store): Store => ({
-      ...store,
-      renew: (executor, lease) => Effect.zipRight(renewals.pass, store.renew(executor, lease))
-    })
-  }
-}
 
 /** An executor that can die: from then on nothing it does has an effect. */
 const mortal = () => {

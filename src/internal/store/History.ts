@@ -35,7 +35,10 @@ export const bytesOfRun = `(
 /** By `run_id`; a run without any is not in it. */
 export type Signals = ReadonlyMap<string, History["signals"]>
 
-/** Of a run that was never held before: it can have no steps, timers or children. */
+/**
+ * Without steps, timers and children: a run that is held for the first time has none, and one that is
+ * too large to be read is set aside without them.
+ */
 export const first = (
   run: Pick<Claimed, "run_id" | "wakeups" | "interrupt_requested">,
   signals: Signals
