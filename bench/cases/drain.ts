@@ -8,6 +8,8 @@ interface Stop {
   readonly label: string
   readonly steps: number
   readonly ending: "end" | "cut"
+  /** The steps go on for so long, in ms; what is measured is what comes after. */
+  readonly lasting?: number
   /** Runs that wait in memory. */
   readonly waiting: number
 }
@@ -22,7 +24,8 @@ export const drain: Case = {
       { key: "idle", label: "nothing in flight", steps: 0, ending: "end", waiting: 0 },
       {
         key: "waiting",
-        label: "50 steps end as the stop begins, 500 runs wait in memory",
+        label: "after 50 steps of half a second, 500 runs wait in memory",
+        lasting: 500,
         steps: 50,
         ending: "end",
         waiting: 500
@@ -38,12 +41,12 @@ export const drain: Case = {
     ]
     const measured: Array<{ readonly stop: Stop; readonly outputs: ReadonlyArray<Output> }> = []
     for (const stop of stops) {
-      const { ending, key, label, steps, waiting } = stop
+      const { ending, key, label, lasting = 0, steps, waiting } = stop
       const outputs: Array<Output> = []
       for (let round = 0; round < sizes.coldRounds; round++) {
         progress(`drain: ${label}`)
         const filename = join(folder, `drain-${key}-${round}.db`)
-        const session = await open("Drain", { filename, steps, ending, waiting })
+        const session = await open("Drain", { filename, steps, ending, lasting, waiting })
         outputs.push(await session.ask())
         await session.close()
       }

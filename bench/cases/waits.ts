@@ -6,7 +6,10 @@ import type { Input } from "../tasks/Waiting.js"
 import type { Case, Context } from "./Case.js"
 
 /** SingleRunner is left out: a loop of 1,000 sleeps takes it minutes. */
-const engines = ["sqlite", "memory", "upstream"] as const
+const all: ReadonlyArray<Engines.Engine> = ["sqlite", "memory", "upstream"]
+
+/** Upstream's memory engine loses one of many wake-ups, and waits for ever. */
+const ours: ReadonlyArray<Engines.Engine> = ["sqlite", "memory"]
 
 export const waits: Case = {
   name: "waits",
@@ -14,8 +17,8 @@ export const waits: Case = {
   measure: async (context) => {
     const { sizes } = context
     const tables: Array<Table> = []
-    for (const { cold, id, input, title } of kinds(sizes.loops, sizes.children, sizes.replayed)) {
-      tables.push(await measure(context, id, title, input, cold))
+    for (const kind of kinds(sizes.loops, sizes.children, sizes.replayed)) {
+      tables.push(await measure(context, kind))
     }
     return tables
   }
@@ -26,6 +29,7 @@ interface Kind {
   readonly title: string
   readonly input: Input
   readonly cold?: boolean
+  readonly engines?: ReadonlyArray<Engines.Engine>
 }
 
 const count = (many: number) => many.toLocaleString("en-US")
@@ -45,8 +49,9 @@ const kinds = (loops: number, children: number, replayed: number): ReadonlyArray
     },
     {
       id: "signalled",
-      title: `${count(few)} children, signalled one after the other`,
-      input: { _tag: "Signalled", children: few }
+      title: `${count(Math.ceil(few / 4))} children, signalled one after the other`,
+      input: { _tag: "Signalled", children: Math.ceil(few / 4) },
+      engines: ours
     },
     {
       id: "fan-in",
@@ -64,10 +69,7 @@ const kinds = (loops: number, children: number, replayed: number): ReadonlyArray
 
 const measure = async (
   { folder, open, progress, sizes }: Context,
-  id: string,
-  title: string,
-  input: Input,
-  cold = false
+  { cold = false, engines = all, id, input, title }: Kind
 ): Promise<Table> => {
   const sessions = await Promise.all(
     engines.map(async (engine) => {

@@ -2,7 +2,7 @@
 import Database from "better-sqlite3"
 import { Deferred, Effect, FiberId, Layer } from "effect"
 import * as Engines from "../Engines.js"
-import { until, watchEventLoop } from "../harness/Process.js"
+import { pause, until, watchEventLoop } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import type { Session } from "../harness/Session.js"
 import * as Workflows from "../Workflows.js"
@@ -17,10 +17,12 @@ export const open = async (params: {
   readonly steps: number
   /** All steps end as the stop begins, or are cut by a stop timeout of 0. */
   readonly ending: "end" | "cut"
+  /** The steps go on for so long after the stop has begun; the time of that is not counted. */
+  readonly lasting: number
   /** So many runs wait for a signal meanwhile. */
   readonly waiting: number
 }): Promise<Session<void, Output>> => {
-  const { ending, filename, steps, waiting } = params
+  const { ending, filename, lasting, steps, waiting } = params
   const gate = Deferred.unsafeMake<void>(FiberId.none)
   let inFlight = 0
   const gated = Workflows.gatedLayer({
@@ -67,9 +69,11 @@ export const open = async (params: {
       const eventLoop = watchEventLoop()
       const began = performance.now()
       const stopped = runtime.dispose()
+      if (lasting > 0) await pause(lasting)
+      const ended = lasting > 0 ? performance.now() : began
       if (ending === "end") Effect.runSync(Deferred.succeed(gate, undefined))
       await stopped
-      const stopMillis = performance.now() - began
+      const stopMillis = performance.now() - ended
       const blockMillis = await eventLoop.stop()
       checkHandedOver(filename, { recorded: ending === "end" ? steps : 0, runs: steps })
       return { stopMillis, blockMillis }
