@@ -47,15 +47,8 @@ import type { StepInFlight } from "./StepInFlight.js"
 import * as Metrics from "./telemetry/Metrics.js"
 import * as Spans from "./telemetry/Spans.js"
 
-/** A run, and whether it was stored now. */
-export interface Started extends Run {
-  readonly created: boolean
-}
-
-const started = ({ created, run }: { readonly created: boolean; readonly run: Run }): Started => ({
-  ...run,
-  created
-})
+/** A run as it is, and whether it was stored now. */
+export type Started = Pick<CreatedRun, "run" | "created">
 
 export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher")<
   Dispatcher,
@@ -345,7 +338,7 @@ export const make: Effect.Effect<
       const claimFor = isNext ? executor : undefined
       if (claimFor === undefined) {
         backlog.grows()
-        return Effect.map(create(run), started)
+        return create(run)
       }
       reserved++
       // a run that is claimed is also begun, or given back
@@ -359,10 +352,10 @@ export const make: Effect.Effect<
           onSuccess: (answer) => {
             reserved--
             if (answer.claimed !== undefined) {
-              return Effect.as(beginOne(answer.claimed), started(answer))
+              return Effect.as(beginOne(answer.claimed), answer)
             }
             roomFreed()
-            return Effect.succeed(started(answer))
+            return Effect.succeed(answer)
           }
         })
       )
@@ -415,13 +408,20 @@ export const make: Effect.Effect<
     inFlight: Effect.sync(steps.list),
     start,
     startChild: (run, parent) =>
-      Effect.flatMap(startIn(store.by(parent).create, run), ofSameWorkflow(run)),
+      startIn(store.by(parent).create, run).pipe(
+        Effect.flatMap(ofSameWorkflow(run)),
+        Effect.map(({ run }) => run)
+      ),
     result: (runId) =>
       results.of(
         runId,
         Effect.map(store.find(runId), (run) => Option.getOrUndefined(run))
       ),
-    startAndAwait: (run) => results.of(run.runId, start(run)),
+    startAndAwait: (run) =>
+      results.of(
+        run.runId,
+        Effect.map(start(run), ({ run }) => run)
+      ),
     register: (registration) =>
       Effect.sync(() => {
         registrations.set(registration.workflow.name, registration)

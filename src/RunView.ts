@@ -268,11 +268,12 @@ export const viewRun = (run: Run): RunView => ({
 
 /** What a start came to. */
 export const viewStarted = ({
-  completedAt,
   created,
-  runId,
-  status
-}: Run & { readonly created: boolean }): StartedView =>
+  run: { completedAt, runId, status }
+}: {
+  readonly run: Run
+  readonly created: boolean
+}): StartedView =>
   created
     ? { runId, created }
     : {

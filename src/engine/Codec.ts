@@ -100,7 +100,7 @@ export const encodedExitToJson = (
   success: AnySchema
 ): Effect.Effect<Json, NotJson | ParseResult.ParseError> =>
   Exit.isSuccess(exit)
-    ? successToJson(success)(exit.value)
+    ? successToJson(success, exit.value)
     : Effect.flatMap(encodeFailure(exit), (encoded) =>
         encoded._tag === "Failure" ? failureToJson(encoded.cause) : stringify(encoded)
       )
@@ -112,13 +112,12 @@ type AnySchema = Schema.Schema.All
  * that nobody looks at it (`Schema.Void`, as where no schema was given) if JSON does not have it, such
  * as what `Effect.forEach` makes of steps without results.
  */
-const successToJson =
-  ({ ast }: AnySchema) =>
-  (value: unknown): Either.Either<Json, NotJson> => {
-    if (value === undefined) return Either.right(exitVoid)
-    const json = Either.map(stringify(value), (json) => `{"_tag":"Success","value":${json}}`)
-    return ast._tag === "VoidKeyword" ? Either.orElse(json, () => Either.right(exitVoid)) : json
-  }
+const successToJson = ({ ast }: AnySchema, value: unknown): Either.Either<Json, NotJson> => {
+  if (value === undefined) return Either.right(exitVoid)
+  const json = stringify(value)
+  if (Either.isRight(json)) return Either.right(`{"_tag":"Success","value":${json.right}}`)
+  return ast._tag === "VoidKeyword" ? Either.right(exitVoid) : json
+}
 
 // The schemas' own context is whatever the definition was given; the effects below need it.
 const anySchema = (schema: AnySchema | Workflow.AnyStructSchema) =>
@@ -166,9 +165,8 @@ export const exitToJson = (
 ): Effect.Effect<Json, NotJson | Unreadable | ParseResult.ParseError, unknown> =>
   Effect.flatMap(
     Exit.isSuccess(exit)
-      ? Effect.flatMap(
-          encoder(outcome.successSchema)(exit.value),
-          successToJson(outcome.successSchema)
+      ? Effect.flatMap(encoder(outcome.successSchema)(exit.value), (value) =>
+          successToJson(outcome.successSchema, value)
         )
       : Effect.flatMap(Schema.encode(causeSchema(outcome.errorSchema))(exit.cause), failureToJson),
     ifReadBack((json) => (json === exitVoid ? undefined : readBack(outcome, json)))
@@ -177,10 +175,11 @@ export const exitToJson = (
 /** An exit that is not too large; where its defects came from is the first to go. */
 export const boundedExit =
   (bounded: Bounded) =>
-  (json: Json): ReturnType<Bounded> =>
-    Either.orElse(bounded(json), (tooLarge) =>
-      Either.mapLeft(bounded(EncodedCause.withoutStacks(json)), () => tooLarge)
-    )
+  (json: Json): ReturnType<Bounded> => {
+    const fits = bounded(json)
+    if (Either.isRight(fits)) return fits
+    return Either.mapLeft(bounded(EncodedCause.withoutStacks(json)), () => fits.left)
+  }
 
 /** Recorded text back into an exit with decoded values. */
 export const exitFromJson = (

@@ -6,7 +6,7 @@ import { WorkflowInstance } from "@effect/workflow/WorkflowEngine"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import type * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import type * as HashMap from "effect/HashMap"
@@ -16,20 +16,25 @@ import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { type LazyScope, toScope } from "./LazyScope.js"
 
-/** What a fiber starts with: services, fiber refs and runtime flags. */
-export type Origin = Pick<Runtime.Runtime<never>, "context" | "fiberRefs" | "runtimeFlags">
+/**
+ * What a fiber starts with: services, fiber refs and runtime flags; and where they are not those of
+ * its fiber refs, what its lines in the log are annotated with, and who sees its fibers.
+ */
+export interface Origin
+  extends Pick<Runtime.Runtime<never>, "context" | "fiberRefs" | "runtimeFlags"> {
+  readonly annotations?: Annotations | undefined
+  readonly supervisor?: Supervisor.Supervisor<unknown> | undefined
+}
 
 /** What every line that it logs is annotated with. */
 export type Annotations = HashMap.HashMap<string, unknown>
 
-export const annotationsOf = ({ fiberRefs }: Pick<Origin, "fiberRefs">): Annotations =>
-  FiberRefs.getOrDefault(fiberRefs, FiberRef.currentLogAnnotations)
+export const annotationsOf = ({ annotations, fiberRefs }: Origin): Annotations =>
+  annotations ?? FiberRefs.getOrDefault(fiberRefs, FiberRef.currentLogAnnotations)
 
 /** Who sees its fibers. */
-export const supervisorOf = ({
-  fiberRefs
-}: Pick<Origin, "fiberRefs">): Supervisor.Supervisor<unknown> =>
-  FiberRefs.getOrDefault(fiberRefs, FiberRef.currentSupervisor)
+export const supervisorOf = ({ fiberRefs, supervisor }: Origin): Supervisor.Supervisor<unknown> =>
+  supervisor ?? FiberRefs.getOrDefault(fiberRefs, FiberRef.currentSupervisor)
 
 /** Both see them. */
 export const bothSupervise = (
@@ -40,19 +45,10 @@ export const bothSupervise = (
 
 /** The same, but for what it logs, and who sees its fibers. */
 export const annotated = (
-  origin: Origin,
+  { context, fiberRefs, runtimeFlags, supervisor }: Origin,
   annotations: Annotations,
-  supervisor: Supervisor.Supervisor<unknown> | undefined = undefined
-): Origin => {
-  const { context, fiberRefs, runtimeFlags } = origin
-  const locals = new Map(fiberRefs.locals)
-  // written afresh: a ref keeps the values that it had in the fibers before, with all they hold
-  locals.set(FiberRef.currentLogAnnotations, [[FiberId.none, annotations]])
-  if (supervisor !== undefined) locals.set(FiberRef.currentSupervisor, [[FiberId.none, supervisor]])
-  // what a fiber starts with is in `context`
-  locals.delete(FiberRef.currentContext)
-  return { context, runtimeFlags, fiberRefs: FiberRefs.unsafeMake(locals) }
-}
+  other: Supervisor.Supervisor<unknown> | undefined = supervisor
+): Origin => ({ context, fiberRefs, runtimeFlags, annotations, supervisor: other })
 
 /**
  * `services` with the instance and the scope of a pass or a step. In one copy: the services of an
@@ -70,14 +66,14 @@ export const servicesOf = (
   )
 
 export const withServices = (
-  { fiberRefs, runtimeFlags }: Origin,
+  { annotations, fiberRefs, runtimeFlags, supervisor }: Origin,
   context: Context.Context<never>
-): Origin => ({ context, fiberRefs, runtimeFlags })
+): Origin => ({ context, fiberRefs, runtimeFlags, annotations, supervisor })
 
 const withFlags = (
-  { context, fiberRefs }: Origin,
+  { annotations, context, fiberRefs, supervisor }: Origin,
   runtimeFlags: RuntimeFlags.RuntimeFlags
-): Origin => ({ context, fiberRefs, runtimeFlags })
+): Origin => ({ context, fiberRefs, runtimeFlags, annotations, supervisor })
 
 export const uninterruptible = (origin: Origin): Origin =>
   withFlags(origin, RuntimeFlags.disable(origin.runtimeFlags, RuntimeFlags.Interruption))
@@ -89,12 +85,43 @@ export const watched = (origin: Origin): Origin =>
 export const interruptible = (origin: Origin): Origin =>
   withFlags(origin, RuntimeFlags.enable(origin.runtimeFlags, RuntimeFlags.Interruption))
 
+/**
+ * The refs of a fiber that starts, in one copy. They are written afresh: a ref keeps the values that
+ * it had in the fibers before, with all they hold.
+ */
+const refsOf = (
+  { annotations, context, fiberRefs, supervisor }: Origin,
+  fiberId: FiberId.Runtime
+): FiberRefs.FiberRefs => {
+  const refs = FiberRefs.forkAs(fiberRefs, fiberId)
+  const { locals } = refs
+  locals.set(FiberRef.currentContext, [[fiberId, context]])
+  if (annotations !== undefined)
+    locals.set(FiberRef.currentLogAnnotations, [[fiberId, annotations]])
+  if (supervisor !== undefined) locals.set(FiberRef.currentSupervisor, [[fiberId, supervisor]])
+  return refs
+}
+
+const none = FiberRefs.empty()
+
+const run = <A, E>(
+  origin: Origin,
+  effect: Effect.Effect<A, E>,
+  immediate: boolean
+): Fiber.RuntimeFiber<A, E> =>
+  Runtime.runFork(
+    // the runtime copies what it is given: nothing
+    Runtime.make({ context: origin.context, fiberRefs: none, runtimeFlags: origin.runtimeFlags }),
+    effect,
+    { immediate, updateRefs: (_, fiberId) => refsOf(origin, fiberId) }
+  )
+
 /** Executes it at once, as far as it goes. Nobody supervises the fiber but whoever started it. */
 export const fork = <A, E>(origin: Origin, effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> =>
-  Runtime.runFork(Runtime.make(origin), effect)
+  run(origin, effect, true)
 
 /** Executes nothing of it before this returns. */
 export const forkLater = <A, E>(
   origin: Origin,
   effect: Effect.Effect<A, E>
-): Fiber.RuntimeFiber<A, E> => Runtime.runFork(Runtime.make(origin), effect, { immediate: false })
+): Fiber.RuntimeFiber<A, E> => run(origin, effect, false)

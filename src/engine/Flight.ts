@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Supervisor from "effect/Supervisor"
@@ -176,15 +177,14 @@ export const startOf = ({
  */
 const originOf = ({ fiber, runtimeFlags }: Request, flight: Flight): Fibers.Origin => {
   flatten(fiber.currentSpan)
-  const fiberRefs = fiber.getFiberRefs()
-  const origin = {
+  const annotations = fiber.getFiberRef(FiberRef.currentLogAnnotations)
+  return Fibers.uninterruptible({
     context: Fibers.servicesOf(fiber.currentContext, flight.instance, flight.executionScope),
-    fiberRefs,
-    runtimeFlags
-  }
-  const step = stepKey(flight.name, flight.attempt)
-  const annotations = HashMap.set(Fibers.annotationsOf(origin), "step", step)
-  return Fibers.uninterruptible(Fibers.annotated(origin, annotations, flight.supervisor))
+    fiberRefs: fiber.getFiberRefs(),
+    runtimeFlags,
+    annotations: HashMap.set(annotations, "step", stepKey(flight.name, flight.attempt)),
+    supervisor: flight.supervisor
+  })
 }
 
 /**

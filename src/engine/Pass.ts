@@ -48,7 +48,6 @@ export const strongerEnding = (a: Ending | undefined, b: Ending): Ending =>
 
 export class Pass {
   readonly quiescence: Quiescence
-  readonly waits: Waits
   readonly instance: Instance
   /** What else sees the fibers of workflows. */
   readonly appSupervisor: Supervisor.Supervisor<unknown>
@@ -71,6 +70,8 @@ export class Pass {
   /** Why it is to be suspended, where its workflow suspends on failure. */
   failure: Cause.Cause<never> | undefined = undefined
   stepsInFlight = 0
+  private readonly origin: Fibers.Origin
+  private waiting: Waits | undefined = undefined
   /** Recorded outcomes that it is still to come by. */
   private ahead: Set<string> | undefined
   /** Call when it has come by one, or what it has under way has changed. */
@@ -84,16 +85,22 @@ export class Pass {
     }
   ) {
     this.quiescence = new Quiescence((level) => options.onLevel(this, level))
-    this.waits = new Waits({
-      origin: options.origin,
-      isWoken: () => run.suspendedAt !== undefined,
-      isEnded: () => this.ended !== undefined,
-      isOver: () => this.fiber === undefined || this.fiber.unsafePoll() !== null
-    })
+    this.origin = options.origin
     this.appSupervisor = Fibers.supervisorOf(options.origin)
     this.compensations = new CompensationScope(this)
     this.instance = runInstance(this)
     this.ahead = run.recorded()
+  }
+
+  /** What waits in it; most never wait. */
+  get waits(): Waits {
+    this.waiting ??= new Waits({
+      origin: this.origin,
+      isWoken: () => this.run.suspendedAt !== undefined,
+      isEnded: () => this.ended !== undefined,
+      isOver: () => this.fiber === undefined || this.fiber.unsafePoll() !== null
+    })
+    return this.waiting
   }
 
   /** There are recorded outcomes that it is still to come by. */

@@ -38,46 +38,53 @@ export interface RecordingOptions {
  */
 export const make = (options: RecordingOptions) => {
   const { clock, land, store } = options
+  const fitting = Codec.boundedExit(options.bounded)
 
-  const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
-    Effect.flatMap(outcomeOfFlight(flight, exit, options.bounded), (json) => {
-      const { run } = flight
-      const status = Exit.isSuccess(json.exit) ? "completed" : "failed"
-      const text = flight.inner ? markInner(json.text) : json.text
-      const timers = run.takeNewTimers()
-      const completedAt = clock.unsafeCurrentTimeMillis()
-      flight.outcome = "unrecorded"
-      const step = {
-        held: run.held,
-        name: flight.name,
-        attempt: flight.attempt,
-        status,
-        startedAt: flight.startedAt,
-        completedAt,
-        exit: text,
-        timers
-      } as const
-      const recorded = options.persist(store.recordStep(step))
-      const written = run.isSuspended ? Effect.zipRight(options.activate(run), recorded) : recorded
-      return Effect.matchCauseEffect(written, {
-        onSuccess: () => {
-          const key = stepKey(flight.name, flight.attempt)
-          run.setStep(key, text)
-          if (flight.inner) run.setInner(key)
-          flight.pass.reach(key)
-          flight.outcome = status
-          flight.millis = completedAt - flight.startedAt
-          const result: StepResult = { _tag: "Recorded", exit: text, read: json.read }
-          return run.crashes > 0
-            ? Effect.map(progressed(run), () => land(flight, result))
-            : Effect.succeed(land(flight, result))
-        },
-        onFailure: (cause) => {
-          run.returnTimers(timers)
-          return unrecorded(flight, cause)
-        }
-      })
+  const record = (flight: Flight, exit: Exit.Exit<unknown, unknown>): Effect.Effect<StepResult> => {
+    const outcome = outcomeAtHand(flight, exit, fitting)
+    return outcome === undefined
+      ? Effect.flatMap(outcomeOfFlight(flight, exit, fitting), (outcome) => write(flight, outcome))
+      : write(flight, outcome)
+  }
+
+  const write = (flight: Flight, outcome: Outcome): Effect.Effect<StepResult> => {
+    const { run } = flight
+    const status = Exit.isSuccess(outcome.exit) ? "completed" : "failed"
+    const text = flight.inner ? markInner(outcome.text) : outcome.text
+    const timers = run.takeNewTimers()
+    const completedAt = clock.unsafeCurrentTimeMillis()
+    flight.outcome = "unrecorded"
+    const step = {
+      held: run.held,
+      name: flight.name,
+      attempt: flight.attempt,
+      status,
+      startedAt: flight.startedAt,
+      completedAt,
+      exit: text,
+      timers
+    } as const
+    const recorded = options.persist(store.recordStep(step))
+    const written = run.isSuspended ? Effect.zipRight(options.activate(run), recorded) : recorded
+    return Effect.matchCauseEffect(written, {
+      onSuccess: () => {
+        const key = stepKey(flight.name, flight.attempt)
+        run.setStep(key, text)
+        if (flight.inner) run.setInner(key)
+        flight.pass.reach(key)
+        flight.outcome = status
+        flight.millis = completedAt - flight.startedAt
+        const result: StepResult = { _tag: "Recorded", exit: text, read: outcome.read }
+        return run.crashes > 0
+          ? Effect.map(progressed(run), () => land(flight, result))
+          : Effect.succeed(land(flight, result))
+      },
+      onFailure: (cause) => {
+        run.returnTimers(timers)
+        return unrecorded(flight, cause)
+      }
     })
+  }
 
   /** It has got somewhere. */
   const progressed = (run: ActiveRun) => {
@@ -155,6 +162,23 @@ interface Outcome {
   readonly read?: Exit.Exit<unknown, unknown>
 }
 
+type Fitting = ReturnType<typeof Codec.boundedExit>
+
+/** Where neither writing it nor reading it again takes more than the value, as of most. */
+const outcomeAtHand = (
+  flight: Flight,
+  exit: Exit.Exit<unknown, unknown>,
+  fitting: Fitting
+): Outcome | undefined => {
+  const json = Codec.atHand(Codec.encodedExitToJson(exit, flight.activity.successSchema))
+  if (json === undefined) return undefined
+  const text = fitting(json.right)
+  if (Either.isLeft(text)) return undefined
+  const read = Codec.readBack(flight.activity, text.right)
+  if (read === undefined) return { text: text.right, exit }
+  return Either.isRight(read) ? { text: text.right, exit, read: read.right } : undefined
+}
+
 /**
  * What cannot be written, or would not be read again, is the step's failure, as a defect that says so.
  * What it is read as is kept: nothing is decoded twice.
@@ -162,19 +186,13 @@ interface Outcome {
 const outcomeOfFlight = (
   flight: Flight,
   exit: Exit.Exit<unknown, unknown>,
-  bounded: Bounded
-): Effect.Effect<Outcome> => {
-  const json = Codec.encodedExitToJson(exit, flight.activity.successSchema)
-  const text = Codec.atHand(json)
-  const fitting = Codec.boundedExit(bounded)
-  const fits = text === undefined ? undefined : fitting(text.right)
-  if (fits !== undefined && Either.isRight(fits)) return readable(flight, fits.right, exit)
-  return json.pipe(
+  fitting: Fitting
+): Effect.Effect<Outcome> =>
+  Codec.encodedExitToJson(exit, flight.activity.successSchema).pipe(
     Effect.flatMap(fitting),
     Effect.flatMap((text) => readable(flight, text, exit)),
     Effect.catchAll((error) => unwritable(flight, error))
   )
-}
 
 const readable = (
   flight: Flight,

@@ -21,7 +21,7 @@ export class RunIdTaken extends Data.TaggedError("RunIdTaken")<{
 /** The run that the store has for one that was to be created, unless it is another workflow's. */
 export const ofSameWorkflow =
   ({ runId, workflow }: NewRun) =>
-  <Found extends Run>(found: Found): Either.Either<Found, RunIdTaken> =>
-    found.workflow === workflow
+  <Found extends { readonly run: Run }>(found: Found): Either.Either<Found, RunIdTaken> =>
+    found.run.workflow === workflow
       ? Either.right(found)
-      : Either.left(new RunIdTaken({ runId, workflow, by: found.workflow }))
+      : Either.left(new RunIdTaken({ runId, workflow, by: found.run.workflow }))

@@ -1,9 +1,7 @@
 /** Texts in which no character is cut in two. */
 
-/** A lone surrogate: half of what UTF-16 makes two units of. */
-const half = /\p{Surrogate}/u
-
-export const isWellFormed = (text: string): boolean => !half.test(text)
+/** A lone surrogate is half of what UTF-16 makes two units of. */
+export const isWellFormed = (text: string): boolean => text.isWellFormed()
 
 /** @param what it is, with the text; as JSON, for as it is it would not be shown */
 export const explainHalf = (what: string): string =>

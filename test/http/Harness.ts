@@ -92,9 +92,7 @@ export const layerDispatcher = (controls: Controls) =>
         start: (run: NewRun) =>
           Effect.zipRight(
             Effect.suspend(() => controls.beforeStart),
-            Effect.flatMap(store.create(run), ({ created, run: found }) =>
-              Effect.map(ofSameWorkflow(run)(found), (run) => ({ ...run, created }))
-            )
+            Effect.flatMap(store.create(run), ofSameWorkflow(run))
           )
       }
       // the rest of the Dispatcher is for the engine and the Runner
