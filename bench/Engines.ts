@@ -5,8 +5,8 @@
 import { WorkflowEngine } from "@effect/workflow"
 import { Effect, Layer } from "effect"
 import * as Executor from "../src/Executor.js"
-import * as RunnerConfig from "../src/RunnerConfig.js"
-import * as SqlRunStore from "../src/SqlRunStore.js"
+import * as RunnerConfig from "../src/runner/RunnerConfig.js"
+import * as SqlRunStore from "../src/store/sqlite/SqlRunStore.js"
 
 export const labels = {
   sqlite: "this, SQLite FULL",

@@ -21,7 +21,7 @@ import * as Redacted from "effect/Redacted"
 import * as Authorization from "./http/Authorization.js"
 import { isLoopback } from "./internal/Loopback.js"
 import * as Variable from "./internal/Variable.js"
-import * as RunnerConfig from "./RunnerConfig.js"
+import * as RunnerConfig from "./runner/RunnerConfig.js"
 
 export type LogFormat = "pretty" | "json"
 

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import * as Events from "../src/Events.js"
-import { RunStore } from "../src/RunStore.js"
-import * as SqlRunStore from "../src/SqlRunStore.js"
+import * as Events from "../src/engine/Events.js"
+import { RunStore } from "../src/store/RunStore.js"
+import * as SqlRunStore from "../src/store/sqlite/SqlRunStore.js"
 import { aStep, begin, claimOne, register, suspend } from "./store/support.js"
 
 const run = (runId: string): Events.NewEvent => ({

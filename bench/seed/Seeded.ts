@@ -3,7 +3,7 @@ import { createHash } from "node:crypto"
 import { constants, existsSync } from "node:fs"
 import { copyFile, mkdir, open, readdir, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { migrations } from "../../src/internal/store/Migrations.js"
+import { migrations } from "../../src/store/sqlite/Migrations.js"
 import type { Context } from "../cases/Case.js"
 import type { Input, Output } from "../tasks/Seed.js"
 

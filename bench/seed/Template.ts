@@ -4,8 +4,8 @@
  */
 import { Effect, Layer } from "effect"
 import * as Executor from "../../src/Executor.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import { until } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import * as Workflows from "../Workflows.js"

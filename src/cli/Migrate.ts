@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Settings from "../Settings.js"
-import * as SqlRunStore from "../SqlRunStore.js"
+import * as SqlRunStore from "../store/sqlite/SqlRunStore.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 import * as Output from "./Output.js"
 

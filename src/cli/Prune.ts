@@ -4,7 +4,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { RunStore } from "../RunStore.js"
+import { RunStore } from "../store/RunStore.js"
 import { UsageError } from "./Failures.js"
 import * as Migrate from "./Migrate.js"
 import { layerStore } from "./OnFile.js"

@@ -1,5 +1,5 @@
 /** A run, looked at again and again: what has happened since. */
-import type { RunView, RunWithStepsView, StepView } from "../Runs.js"
+import type { RunView, RunWithStepsView, StepView } from "../runner/Runs.js"
 
 /** What happened to a run between two looks at it. `at` is when it did, where that is recorded. */
 export type RunEvent =

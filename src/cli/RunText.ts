@@ -6,7 +6,7 @@ import type {
   RunWithStepsView,
   StepView,
   WaitView
-} from "../Runs.js"
+} from "../runner/Runs.js"
 import type { RunEvent } from "./RunChanges.js"
 import * as Table from "./Table.js"
 

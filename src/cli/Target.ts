@@ -17,7 +17,7 @@ import type {
   SignalRequest,
   StartedView,
   TerminateRequest
-} from "../Runs.js"
+} from "../runner/Runs.js"
 
 /** How it failed, for a person; `_tag` is `RunNotFound` where there is no such run. */
 export interface TargetError {

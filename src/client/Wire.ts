@@ -9,8 +9,8 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
-import { Api, InvalidJson, StoreNotAvailable, UnsupportedMediaType } from "../http/Api.js"
-import { RunNotFound } from "../Runs.js"
+import { Api, InvalidJson, StoreNotAvailable, UnsupportedMediaType } from "../api/Api.js"
+import { RunNotFound } from "../runner/Runs.js"
 
 /**
  * No executor answers at the base URL, it did not in time, or its store is not available; still so

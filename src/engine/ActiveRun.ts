@@ -4,7 +4,7 @@
 import type { Workflow, WorkflowEngine } from "@effect/workflow"
 import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { ClaimedRun, Held, History, Json, NewTimers, Trace } from "../RunStore.js"
+import type { ClaimedRun, Held, History, Json, NewTimers, Trace } from "../store/RunStore.js"
 
 /** A workflow and its function, as registered in this process. */
 export interface Registration {

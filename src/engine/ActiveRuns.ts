@@ -17,8 +17,8 @@ import type {
   RunStoreError,
   Woken,
   WokenRun
-} from "../RunStore.js"
-import type { StepInFlight } from "../StepInFlight.js"
+} from "../store/RunStore.js"
+import type { StepInFlight } from "../runner/StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, childKey, type Registration } from "./ActiveRun.js"

@@ -9,7 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import type { RunLost, RunStoreError } from "../RunStore.js"
+import type { RunLost, RunStoreError } from "../store/RunStore.js"
 
 /** The write was not done when the executor's time to stop was up, or its store was closed. */
 export class GivenUp extends Data.TaggedError("GivenUp")<{ readonly message: string }> {}

@@ -4,7 +4,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { ClaimedRun, Held, Json, RunStore } from "../RunStore.js"
+import type { ClaimedRun, Held, Json, RunStore } from "../store/RunStore.js"
 import * as Codec from "./Codec.js"
 import type { Persist, PersistError } from "./Persist.js"
 

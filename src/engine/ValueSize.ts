@@ -2,7 +2,7 @@
 import { Buffer } from "node:buffer"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
-import type { Json } from "../RunStore.js"
+import type { Json } from "../store/RunStore.js"
 
 /** The value is larger than this executor stores. */
 export class ValueTooLarge extends Data.TaggedError("ValueTooLarge")<{

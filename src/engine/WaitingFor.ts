@@ -3,7 +3,7 @@
  * several suspensions, or begins anew on a replay, is as old as when it was first told.
  */
 import * as WaitedFor from "../internal/WaitedFor.js"
-import type { Json } from "../RunStore.js"
+import type { Json } from "../store/RunStore.js"
 import { type ActiveRun, childOfKey } from "./ActiveRun.js"
 import type { Waits } from "./Waits.js"
 

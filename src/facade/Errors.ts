@@ -6,7 +6,7 @@ import * as Data from "effect/Data"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Typed from "../internal/Typed.js"
-import { RunStoreError } from "../RunStore.js"
+import { RunStoreError } from "../store/RunStore.js"
 
 /** The executor has not been started, or not to the end. */
 export class ExecutorNotStarted extends Data.TaggedError("ExecutorNotStarted") {

@@ -2,7 +2,7 @@
  * The signals, for an app that leaves them to the executor.
  */
 import * as StopSignals from "../internal/StopSignals.js"
-import type { Drained } from "../Runner.js"
+import type { Drained } from "../runner/Runner.js"
 
 /** Stops, and says in the process's exit code how that went. */
 export const stopWithExitCode = (stop: () => Promise<Drained>): void => {

@@ -3,9 +3,9 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { Events } from "../Events.js"
-import { isFinal, RunStore } from "../RunStore.js"
-import { Runs, type RunWithStepsView } from "../Runs.js"
+import { Events } from "../engine/Events.js"
+import { isFinal, RunStore } from "../store/RunStore.js"
+import { Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { call, type WaitOptions } from "./Calls.js"
 import { RunNotOver } from "./Errors.js"
 import type { Lifecycle } from "./Lifecycle.js"

@@ -18,7 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { RunStore } from "../RunStore.js"
+import { RunStore } from "../store/RunStore.js"
 
 // ---------------------------------------------------------------------------------------------
 // Who asks

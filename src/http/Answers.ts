@@ -9,7 +9,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { Api } from "./Api.js"
+import { Api } from "../api/Api.js"
 import { limited } from "./Body.js"
 import * as Docs from "./Docs.js"
 

@@ -13,7 +13,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { InvalidJson, PayloadTooLarge, UnsupportedMediaType } from "./Api.js"
+import { InvalidJson, PayloadTooLarge, UnsupportedMediaType } from "../api/Api.js"
 
 /** Bytes of a request body; 1 MiB. */
 export const defaultMaxBodySize = 1024 * 1024

@@ -3,7 +3,7 @@
  * schemas that its errors are of.
  */
 import * as Predicate from "effect/Predicate"
-import type { Json } from "../RunStore.js"
+import type { Json } from "../store/RunStore.js"
 
 type Leaf = Readonly<Record<string, unknown>>
 

@@ -3,7 +3,7 @@
  * that the engine decides.
  */
 import * as Predicate from "effect/Predicate"
-import type { Json, Millis } from "../RunStore.js"
+import type { Json, Millis } from "../store/RunStore.js"
 
 /** One that it waits for; `until` is when it goes on by itself. */
 export interface WaitedFor {

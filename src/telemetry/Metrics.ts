@@ -14,7 +14,7 @@ import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
-import type { FinalStatus, RunStatus } from "../RunStore.js"
+import type { FinalStatus, RunStatus } from "../store/RunStore.js"
 
 /** What the names of all these metrics begin with. */
 export const prefix = "workflow_executor_"

@@ -12,7 +12,7 @@ import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Tracer from "effect/Tracer"
-import type { Trace } from "../RunStore.js"
+import type { Trace } from "../store/RunStore.js"
 
 /** What a pass came to, for its span. */
 export type PassOutcome = "ended" | "suspended" | "interrupting" | "handed over" | "lost"

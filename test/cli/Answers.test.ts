@@ -16,8 +16,8 @@ import * as Failures from "../../src/cli/Failures.js"
 import * as RunChanges from "../../src/cli/RunChanges.js"
 import * as RunText from "../../src/cli/RunText.js"
 import * as Table from "../../src/cli/Table.js"
-import type { ExecutorInfo } from "../../src/RunStore.js"
-import type { RunView, RunWithStepsView, StepView } from "../../src/RunView.js"
+import type { ExecutorInfo } from "../../src/store/RunStore.js"
+import type { RunView, RunWithStepsView, StepView } from "../../src/api/RunView.js"
 
 describe("a table", () => {
   it("has columns as wide as their widest cell, and a dash where there is nothing", () => {

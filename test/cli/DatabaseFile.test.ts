@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as DatabaseFile from "../../src/cli/DatabaseFile.js"
 import * as Doctor from "../../src/cli/Doctor.js"
 import * as OnFile from "../../src/cli/OnFile.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import * as Process from "../support/Executor.js"
 
 /** A file of our schema, with what one statement then makes of it. */

@@ -6,8 +6,8 @@ import * as Fiber from "effect/Fiber"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/TestClock"
 import * as DrainProgress from "../../src/cli/DrainProgress.js"
-import type { RunnerState } from "../../src/RunnerState.js"
-import type { StepInFlight } from "../../src/StepInFlight.js"
+import type { RunnerState } from "../../src/runner/RunnerState.js"
+import type { StepInFlight } from "../../src/runner/StepInFlight.js"
 
 const step = (name: string, startedAt: number): StepInFlight => ({
   key: `1/${name}/1`,

@@ -6,7 +6,7 @@ import * as Either from "effect/Either"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Variable from "../../src/internal/Variable.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
 import * as Settings from "../../src/Settings.js"
 
 const read = (environment: Readonly<Record<string, string>>) =>

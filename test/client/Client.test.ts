@@ -19,10 +19,10 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as Client from "../../src/Client.js"
+import * as Client from "../../src/client/Client.js"
 import * as Executor from "../../src/Executor.js"
 import * as Authorization from "../../src/http/Authorization.js"
-import { Signals } from "../../src/Signals.js"
+import { Signals } from "../../src/engine/Signals.js"
 
 class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {
   since: Schema.Date,

@@ -12,7 +12,7 @@ import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
-import * as Client from "../../src/Client.js"
+import * as Client from "../../src/client/Client.js"
 
 const Order = Workflow.make({
   name: "Order",

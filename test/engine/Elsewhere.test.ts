@@ -7,13 +7,13 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Dispatcher } from "../../src/Dispatcher.js"
+import { Dispatcher } from "../../src/runner/Dispatcher.js"
 import * as Executor from "../../src/Executor.js"
 import { interruptPoint } from "../../src/engine/ActiveRun.js"
-import * as Runner from "../../src/Runner.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
-import { RunStore } from "../../src/RunStore.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as Runner from "../../src/runner/Runner.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   exitOf,
   memoryTest,

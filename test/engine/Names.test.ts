@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Runs from "../../src/Runs.js"
+import * as Runs from "../../src/runner/Runs.js"
 import { type Env, exitOf, layerFile, layerMemory, register, temporaryFile } from "./support.js"
 
 const layers = {

@@ -6,9 +6,9 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import * as Program from "../../src/Program.js"
-import * as Runner from "../../src/Runner.js"
-import { RunStore } from "../../src/RunStore.js"
+import * as Program from "../../src/engine/Program.js"
+import * as Runner from "../../src/runner/Runner.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import { exitOf, memoryTest, register, textWorkflow, untilTrue } from "./support.js"
 
 const failure = (effect: Effect.Effect<Program.Output, Program.ProgramFailed>) =>

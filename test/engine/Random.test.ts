@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { RunStore } from "../../src/RunStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import {
   copyInto,
   type Env,

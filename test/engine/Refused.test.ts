@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import * as Runs from "../../src/Runs.js"
+import * as Runs from "../../src/runner/Runs.js"
 import {
   exitOf,
   layerFile,

@@ -16,7 +16,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { RunStore } from "../../src/RunStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import {
   copyOfFile,
   exitOf,

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { RunStore } from "../../src/RunStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import { exitOf, layerMemory, noted, pass, register, textWorkflow } from "./support.js"
 
 const W = textWorkflow("Kept")

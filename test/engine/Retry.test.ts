@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { interruptPoint } from "../../src/engine/ActiveRun.js"
-import { RunStore } from "../../src/RunStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import {
   type Env,
   exitOf,

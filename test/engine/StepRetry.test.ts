@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { expectTypeOf } from "vitest"
-import * as Step from "../../src/Step.js"
+import * as Step from "../../src/engine/Step.js"
 import {
   type Env,
   exitOf,

@@ -8,10 +8,10 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Dispatcher } from "../../src/Dispatcher.js"
-import { RunStore } from "../../src/RunStore.js"
-import * as Runs from "../../src/Runs.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { Dispatcher } from "../../src/runner/Dispatcher.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import * as Runs from "../../src/runner/Runs.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   exitOf,
   inProcess,

@@ -8,9 +8,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
 import * as Executor from "../../src/Executor.js"
-import { RunStore } from "../../src/RunStore.js"
-import * as Runs from "../../src/Runs.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import * as Runs from "../../src/runner/Runs.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import { noted, step, temporaryFile, textWorkflow } from "./support.js"
 
 const Sleeper = textWorkflow("Sleeper")

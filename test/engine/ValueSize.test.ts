@@ -6,7 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
-import * as Runs from "../../src/Runs.js"
+import * as Runs from "../../src/runner/Runs.js"
 import { exitOf, layerMemory, register, step, untilSuspended } from "./support.js"
 
 const limit = 1_024

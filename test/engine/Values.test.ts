@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { isJson, notJsonIn } from "../../src/engine/JsonValue.js"
-import * as Runs from "../../src/Runs.js"
+import * as Runs from "../../src/runner/Runs.js"
 import {
   type Env,
   exitOf,

@@ -16,10 +16,10 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Executor from "../../src/Executor.js"
-import * as Runner from "../../src/Runner.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
-import type { RunStore } from "../../src/RunStore.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as Runner from "../../src/runner/Runner.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import type { RunStore } from "../../src/store/RunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   copyOfFile,
   type Env,

@@ -15,13 +15,13 @@ import * as Logger from "effect/Logger"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import type { Dispatcher } from "../../src/Dispatcher.js"
+import type { Dispatcher } from "../../src/runner/Dispatcher.js"
 import * as Executor from "../../src/Executor.js"
 import { turn } from "../../src/engine/Turn.js"
-import * as Runner from "../../src/Runner.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
-import type { RunStore } from "../../src/RunStore.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as Runner from "../../src/runner/Runner.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import type { RunStore } from "../../src/store/RunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 
 // A step that a test has left in flight is cut at the test's end.
 const defaults: Partial<RunnerConfig.RunnerOptions> = { stopTimeout: 0, leaseDuration: "1000 days" }

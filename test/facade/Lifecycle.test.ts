@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import * as Authorization from "../../src/http/Authorization.js"
-import * as WorkflowExecutor from "../../src/WorkflowExecutor.js"
+import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
 describe("starting", () => {

@@ -1,6 +1,6 @@
 import { DurableDeferred } from "@effect/workflow"
 import { describe, expect, expectTypeOf, it } from "vitest"
-import * as WorkflowExecutor from "../../src/WorkflowExecutor.js"
+import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
 import {
   Approval,
   date,

@@ -9,8 +9,8 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import { afterEach } from "vitest"
-import { Signals } from "../../src/Signals.js"
-import * as WorkflowExecutor from "../../src/WorkflowExecutor.js"
+import { Signals } from "../../src/engine/Signals.js"
+import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
 
 export class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {
   since: Schema.Date,

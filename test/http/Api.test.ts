@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { RunnerState } from "../../src/RunnerState.js"
-import { RunStoreError } from "../../src/RunStore.js"
+import type { RunnerState } from "../../src/runner/RunnerState.js"
+import { RunStoreError } from "../../src/store/RunStore.js"
 import { connect, held, serve } from "./Harness.js"
 
 const start = (id: string) => ({ workflow: "Order", payload: { id } })

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import * as Client from "../../src/Client.js"
+import * as Client from "../../src/client/Client.js"
 import { serve } from "./Harness.js"
 
 describe("POST /drain", () => {

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Tracer from "effect/Tracer"
-import { Api } from "../../src/http/Api.js"
+import { Api } from "../../src/api/Api.js"
 import { serve } from "./Harness.js"
 
 const recording = () => {

@@ -19,7 +19,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Executor from "../../src/Executor.js"
-import { Runs } from "../../src/Runs.js"
+import { Runs } from "../../src/runner/Runs.js"
 import { gate, journal, settled, until, type Workflows } from "./Harness.js"
 
 const hour = 3_600_000

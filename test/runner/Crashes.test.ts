@@ -3,7 +3,7 @@ import { Activity, Workflow } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import type { StepNote } from "../../src/RunStore.js"
+import type { StepNote } from "../../src/store/RunStore.js"
 import * as Harness from "./Harness.js"
 import { expect, found, gate, journal, type Store, until, untilStatus, worlds } from "./Harness.js"
 

@@ -2,7 +2,7 @@
 import { Activity, DurableDeferred, Workflow } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { layer as layerRuns, Runs } from "../../src/Runs.js"
+import { layer as layerRuns, Runs } from "../../src/runner/Runs.js"
 import { expect, type LogLine, type Stack, settled, untilStatus, worlds } from "./Harness.js"
 
 class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {

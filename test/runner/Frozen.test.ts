@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import type { WritesOfHolder } from "../../src/RunStore.js"
+import type { WritesOfHolder } from "../../src/store/RunStore.js"
 import {
   expect,
   found,

@@ -8,12 +8,12 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { Dispatcher } from "../../src/Dispatcher.js"
+import { Dispatcher } from "../../src/runner/Dispatcher.js"
 import * as Executor from "../../src/Executor.js"
-import * as Runner from "../../src/Runner.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
-import { RunStore, RunStoreError } from "../../src/RunStore.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as Runner from "../../src/runner/Runner.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import { RunStore, RunStoreError } from "../../src/store/RunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   expect,
   gate,

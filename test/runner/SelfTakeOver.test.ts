@@ -5,9 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import * as Executor from "../../src/Executor.js"
-import * as RunnerConfig from "../../src/RunnerConfig.js"
-import { RunStore } from "../../src/RunStore.js"
-import * as SqlRunStore from "../../src/SqlRunStore.js"
+import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import { RunStore } from "../../src/store/RunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import { expect, gate, journal, settled, statusOf, until } from "./Harness.js"
 
 const One = Workflow.make({

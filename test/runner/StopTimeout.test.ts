@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
-import { RunStoreError } from "../../src/RunStore.js"
+import { RunStoreError } from "../../src/store/RunStore.js"
 import {
   expect,
   gate,

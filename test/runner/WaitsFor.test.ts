@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import { layer as layerRuns, Runs } from "../../src/Runs.js"
+import { layer as layerRuns, Runs } from "../../src/runner/Runs.js"
 import { expect, gate, type Stack, untilPolled, untilStatus, worlds } from "./Harness.js"
 
 const named = <Name extends string>(name: Name) =>

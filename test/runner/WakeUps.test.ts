@@ -7,7 +7,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import type { RunStatus } from "../../src/RunStore.js"
+import type { RunStatus } from "../../src/store/RunStore.js"
 import {
   expect,
   found,

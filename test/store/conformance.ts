@@ -1,7 +1,7 @@
 /** What every RunStore must do. A new implementation proves itself by passing this. */
 import type * as Layer from "effect/Layer"
 import { describe } from "vitest"
-import type { RunStore, RunStoreError } from "../../src/RunStore.js"
+import type { RunStore, RunStoreError } from "../../src/store/RunStore.js"
 import { bytes } from "./conformance/bytes.js"
 import { changes } from "./conformance/changes.js"
 import { claiming } from "./conformance/claiming.js"

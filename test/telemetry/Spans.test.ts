@@ -12,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Executor from "../../src/Executor.js"
 import * as Authorization from "../../src/http/Authorization.js"
-import { Runs } from "../../src/Runs.js"
+import { Runs } from "../../src/runner/Runs.js"
 import {
   copyInto,
   exitOf,

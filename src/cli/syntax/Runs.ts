@@ -3,7 +3,7 @@ import * as Args from "@effect/cli/Args"
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
-import { runStatuses } from "../../RunStore.js"
+import { runStatuses } from "../../store/RunStore.js"
 import { argument, integer, moment, optionalText, runsCommands, target } from "./Common.js"
 
 const runId = argument("run", "The run's id")

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { Change, RunStoreError } from "../../../src/RunStore.js"
-import { RunStore } from "../../../src/RunStore.js"
+import type { Change, RunStoreError } from "../../../src/store/RunStore.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import { aRun, aStep, begin, claimOne, drain, leaseMillis, register, suspend } from "../support.js"
 
 const nothing: Change = {

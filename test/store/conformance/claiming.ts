@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { ClaimedRun, RunStoreError } from "../../../src/RunStore.js"
-import { RunStore } from "../../../src/RunStore.js"
+import type { ClaimedRun, RunStoreError } from "../../../src/store/RunStore.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import { aRun, aStep, begin, claimOne, orMissing, register, suspend } from "../support.js"
 
 const ids = (claimed: ReadonlyArray<ClaimedRun>) => claimed.map(({ held }) => held.runId)

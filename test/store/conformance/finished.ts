@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { type Completion, RunStore, type RunStoreError } from "../../../src/RunStore.js"
+import { type Completion, RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
 import { aRun, aStep, begin, claimOne, register, statusOf, suspend } from "../support.js"
 
 /** A run that is over. */

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { RunStoreError } from "../../../src/RunStore.js"
-import { RunStore } from "../../../src/RunStore.js"
+import type { RunStoreError } from "../../../src/store/RunStore.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import { begin, claimOne, leaseMillis, register, statusOf } from "../support.js"
 
 const beginMany = (executor: number, count: number) =>

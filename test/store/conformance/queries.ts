@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { RunQuery, RunStoreError } from "../../../src/RunStore.js"
-import { RunStore } from "../../../src/RunStore.js"
+import type { RunQuery, RunStoreError } from "../../../src/store/RunStore.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import { aRun, begin, register, suspend } from "../support.js"
 
 /** Every page of a query, as ids. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { RunStore, type RunStoreError } from "../../../src/RunStore.js"
+import { RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
 import { aRun, begin, claimOne, register } from "../support.js"
 
 const signal = (runId: string, name = "paid") =>

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type { Held, RunStoreError } from "../../../src/RunStore.js"
-import { RunStore } from "../../../src/RunStore.js"
+import type { Held, RunStoreError } from "../../../src/store/RunStore.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import { aStep, begin, claimOne, orMissing, register } from "../support.js"
 
 const stepsOf = (runId: string) =>

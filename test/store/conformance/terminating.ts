@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { RunStore, type RunStoreError } from "../../../src/RunStore.js"
+import { RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
 import {
   aRun,
   aStep,

@@ -1,0 +1,358 @@
+/**
+ * The HTTP API, as a definition: for the server, for a typed client (`HttpApiClient`) and for
+ * OpenAPI (`OpenApi.fromApi`).
+ *
+ * Every error is JSON with at least `_tag` and `message`.
+ */
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
+import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
+import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Either from "effect/Either"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as Time from "../internal/Time.js"
+import type { RunnerState } from "../runner/RunnerState.js"
+import {
+  ExecutorView,
+  FoundView,
+  InvalidCursor,
+  InvalidPayload,
+  InvalidQuery,
+  InvalidReason,
+  InvalidSignal,
+  maxPageSize,
+  NotResumable,
+  NotRetryable,
+  RunCounts,
+  RunFinished,
+  RunIdTaken,
+  RunNotFinished,
+  RunNotFound,
+  RunStatusSchema,
+  RunsPage,
+  RunWithStepsView,
+  UnknownSignal,
+  UnknownWorkflow,
+  WorkflowView
+} from "../runner/Runs.js"
+import * as Prometheus from "../telemetry/Prometheus.js"
+import { Access, needs } from "../http/Access.js"
+import { Authorization } from "../http/Authorization.js"
+
+export const RunnerStateSchema = Schema.Literal(
+  "idle",
+  "running",
+  "draining",
+  "stopped"
+) satisfies Schema.Schema<RunnerState>
+
+/** The executor is not in a state in which the probe answers 200. */
+export class NotAvailable extends Schema.TaggedError<NotAvailable>()(
+  "NotAvailable",
+  { state: RunnerStateSchema, message: Schema.String },
+  HttpApiSchema.annotations({ status: 503 })
+) {}
+
+/** The run store failed; the log says why. Nothing of the request was written. */
+export class StoreNotAvailable extends Schema.TaggedError<StoreNotAvailable>()(
+  "StoreNotAvailable",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 503 })
+) {}
+
+/** The body is not JSON, or is nested deeper than 500 levels. */
+export class InvalidJson extends Schema.TaggedError<InvalidJson>()(
+  "InvalidJson",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 400 })
+) {}
+
+/** The body is larger than the server takes. */
+export class PayloadTooLarge extends Schema.TaggedError<PayloadTooLarge>()(
+  "PayloadTooLarge",
+  {
+    /** Bytes. */
+    limit: Schema.Int,
+    message: Schema.String
+  },
+  HttpApiSchema.annotations({ status: 413 })
+) {}
+
+/** The body is of a content type other than `application/json`. */
+export class UnsupportedMediaType extends Schema.TaggedError<UnsupportedMediaType>()(
+  "UnsupportedMediaType",
+  { message: Schema.String },
+  HttpApiSchema.annotations({ status: 415 })
+) {}
+
+/**
+ * This executor cannot be stopped from outside: the app in which it runs decides about that, and has
+ * not provided `Shutdown`.
+ */
+export class DrainNotAvailable extends Schema.TaggedError<DrainNotAvailable>()(
+  "DrainNotAvailable",
+  { state: RunnerStateSchema, message: Schema.String },
+  HttpApiSchema.annotations({ status: 409 })
+) {}
+
+const State = Schema.Struct({ state: RunnerStateSchema })
+
+const RunId = Schema.Struct({ runId: Schema.String })
+
+const runId = HttpApiSchema.param("runId", Schema.String)
+
+/** `status=running&status=failed` or `status=running,failed`. */
+const StatusParam = Schema.transform(
+  Schema.Union(Schema.String, Schema.Array(Schema.String)),
+  Schema.Array(Schema.String),
+  {
+    strict: true,
+    decode: (param) =>
+      (typeof param === "string" ? [param] : param)
+        .flatMap((text) => text.split(","))
+        .map((text) => text.trim())
+        .filter((text) => text !== ""),
+    encode: (statuses) => statuses
+  }
+).pipe(Schema.compose(Schema.Array(RunStatusSchema), { strict: false }))
+
+/** A day, or a time with its zone: `2026-11-22`, `2026-11-22T18:00:00Z`. */
+const TimeParam = Schema.transformOrFail(
+  Schema.String.pipe(
+    Schema.pattern(Time.pattern, { message: ({ actual }) => Time.describe(String(actual)) })
+  ),
+  Schema.ValidDateFromSelf,
+  {
+    strict: true,
+    decode: (text, _, ast) =>
+      Either.fromNullable(
+        Time.parse(text),
+        () => new ParseResult.Type(ast, text, Time.describe(text))
+      ),
+    encode: (date) => ParseResult.succeed(date.toISOString())
+  }
+)
+
+/** `true` or `false`. */
+const FlagParam = Schema.BooleanFromString
+
+const ListParams = Schema.Struct({
+  workflow: Schema.optional(Schema.String),
+  key: Schema.optional(Schema.String),
+  status: Schema.optional(StatusParam),
+  createdAfter: Schema.optional(TimeParam),
+  createdBefore: Schema.optional(TimeParam),
+  roots: Schema.optional(FlagParam),
+  parent: Schema.optional(Schema.String),
+  mend: Schema.optional(FlagParam),
+  limit: Schema.optional(
+    Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
+  ),
+  cursor: Schema.optional(Schema.String)
+})
+
+/** Of the last event that the reader knows. */
+const LastEventId = Schema.Struct({ "last-event-id": Schema.optional(Schema.String) })
+
+export class ProbesGroup extends HttpApiGroup.make("probes", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("health", "/health")
+      .addSuccess(State)
+      .addError(NotAvailable)
+      .annotate(OpenApi.Summary, "200 while the executor is running or draining")
+  )
+  .add(
+    HttpApiEndpoint.get("ready", "/ready")
+      .addSuccess(State)
+      .addError(NotAvailable)
+      .annotate(OpenApi.Summary, "200 only while the executor is running")
+  ) {}
+
+export class RunsGroup extends HttpApiGroup.make("runs")
+  .add(
+    HttpApiEndpoint.get("workflows", "/workflows")
+      .addSuccess(Schema.Struct({ workflows: Schema.Array(WorkflowView) }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "The workflows that are registered here")
+  )
+  .add(
+    HttpApiEndpoint.post("start", "/runs")
+      .setPayload(Schema.Struct({ workflow: Schema.String, payload: Schema.Unknown }))
+      .addSuccess(RunId, { status: 202 })
+      .addSuccess(FoundView)
+      .addError(UnknownWorkflow, { status: 404 })
+      .addError(InvalidPayload, { status: 400 })
+      .addError(RunIdTaken, { status: 409 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Start a run")
+  )
+  .add(
+    HttpApiEndpoint.get("list", "/runs")
+      .setUrlParams(ListParams)
+      .addSuccess(RunsPage)
+      .addError(InvalidCursor, { status: 400 })
+      .addError(InvalidQuery, { status: 400 })
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "Runs, newest first")
+  )
+  .add(
+    HttpApiEndpoint.get("counts", "/runs/counts")
+      .addSuccess(RunCounts)
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "How many runs there are in each status")
+  )
+  .add(
+    HttpApiEndpoint.get("get")`/runs/${runId}`
+      .addSuccess(RunWithStepsView)
+      .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "A run and its steps")
+  )
+  .add(
+    HttpApiEndpoint.post("interrupt")`/runs/${runId}/interrupt`
+      .addSuccess(RunId, { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:write", "interrupt"))
+      .annotate(OpenApi.Summary, "End a run")
+  )
+  .add(
+    HttpApiEndpoint.post("terminate")`/runs/${runId}/terminate`
+      .setPayload(
+        Schema.Struct({
+          reason: Schema.optional(Schema.String),
+          children: Schema.optional(Schema.Boolean)
+        })
+      )
+      .addSuccess(Schema.Struct({ runId: Schema.String, terminated: Schema.Int }), { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .addError(InvalidReason, { status: 400 })
+      .addError(RunFinished, { status: 409 })
+      .annotateContext(needs("runs:write", "terminate"))
+      .annotate(OpenApi.Summary, "End a run at once, without compensations")
+  )
+  .add(
+    HttpApiEndpoint.post("resume")`/runs/${runId}/resume`
+      .addSuccess(RunId, { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .addError(NotResumable, { status: 409 })
+      .annotateContext(needs("runs:write", "resume"))
+      .annotate(OpenApi.Summary, "Let a suspended run go on")
+  )
+  .add(
+    HttpApiEndpoint.post("retry")`/runs/${runId}/retry`
+      .setUrlParams(Schema.Struct({ withChildren: Schema.optional(FlagParam) }))
+      .addSuccess(RunId, { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .addError(NotRetryable, { status: 409 })
+      .annotateContext(needs("runs:write", "retry"))
+      .annotate(OpenApi.Summary, "Let a failed run go on from the step that failed")
+  )
+  .add(
+    HttpApiEndpoint.del("remove")`/runs/${runId}`
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(RunNotFound, { status: 404 })
+      .addError(RunNotFinished, { status: 409 })
+      .annotateContext(needs("runs:write", "delete"))
+      .annotate(OpenApi.Summary, "Delete a run that is over")
+  )
+  .add(
+    HttpApiEndpoint.post(
+      "signal"
+    )`/runs/${runId}/signals/${HttpApiSchema.param("name", Schema.String)}`
+      .setPayload(Schema.Struct({ value: Schema.optional(Schema.Unknown) }))
+      .addSuccess(RunId, { status: 202 })
+      .addError(RunNotFound, { status: 404 })
+      .addError(UnknownSignal, { status: 404 })
+      .addError(InvalidSignal, { status: 400 })
+      .annotateContext(needs("runs:write", "signal"))
+      .annotate(OpenApi.Summary, "Complete a signal that a run waits for, or will")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+/** Server-sent events. */
+export class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("events", "/events")
+      .setHeaders(LastEventId)
+      .setUrlParams(Schema.Struct({ workflow: Schema.optional(Schema.String) }))
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "What happens in this executor, as server-sent events")
+  )
+  .add(
+    HttpApiEndpoint.get("runEvents")`/runs/${runId}/events`
+      .setHeaders(LastEventId)
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(RunNotFound, { status: 404 })
+      .addError(StoreNotAvailable)
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "What happens to a run until it is over, as server-sent events")
+  )
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+export class ExecutorsGroup extends HttpApiGroup.make("executors", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("executors", "/executors")
+      .addSuccess(Schema.Struct({ executors: Schema.Array(ExecutorView) }))
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "The executors that work on this store")
+  )
+  .add(
+    HttpApiEndpoint.post("drain", "/drain")
+      .addSuccess(State, { status: 202 })
+      .addError(DrainNotAvailable)
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "Drain and stop this executor, as SIGTERM does")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+/** What this definition says, told to programs and to people; it does not tell of itself. */
+export class DocsGroup extends HttpApiGroup.make("docs")
+  .add(
+    HttpApiEndpoint.get("openapi", "/openapi.json")
+      .addSuccess(Schema.Object)
+      .annotateContext(needs("runs:read"))
+  )
+  .add(
+    HttpApiEndpoint.get("docs", "/docs")
+      .addSuccess(HttpApiSchema.Text({ contentType: "text/html" }))
+      .annotateContext(needs("runs:read"))
+  )
+  .annotate(OpenApi.Exclude, true)
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+/** In a group of its own, for `runs` is what the typed client is made of. */
+export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("metrics", "/metrics")
+      .addSuccess(HttpApiSchema.Text({ contentType: Prometheus.contentType }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "What this process counts and measures, for Prometheus")
+  )
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
+export class Api extends HttpApi.make("effect-workflow-executor")
+  .add(ProbesGroup)
+  .add(RunsGroup)
+  .add(EventsGroup)
+  .add(ExecutorsGroup)
+  .add(MetricsGroup)
+  .add(DocsGroup)
+  .annotate(OpenApi.Title, "effect-workflow-executor")
+  .addError(InvalidJson)
+  .addError(PayloadTooLarge)
+  .addError(UnsupportedMediaType) {}

@@ -1,0 +1,400 @@
+/**
+ * A typed client of an executor's HTTP API.
+ *
+ * It speaks of workflows, not of JSON: payloads are encoded and results decoded by the workflow's
+ * own schemas, as the engine does it, so that a `Date` arrives as a `Date` and an error as an
+ * instance of its class.
+ *
+ * @example
+ * const program = Effect.gen(function* () {
+ *   const client = yield* Client.Client
+ *   const runId = yield* client.start(Order, { orderId: "1" })
+ *   yield* client.signal(Approval, { runId }, "approved")
+ *   return yield* client.result(Order, runId)
+ * }).pipe(
+ *   Effect.catchTag("OutOfStock", (error) => Effect.logError(error.message))
+ * )
+ *
+ * program.pipe(
+ *   Effect.provide(Client.layerFetch({ baseUrl: "http://127.0.0.1:3400", token }))
+ * )
+ */
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as HttpApiClient from "@effect/platform/HttpApiClient"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type { DurableDeferred, Workflow } from "@effect/workflow"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as EventStream from "./EventStream.js"
+import * as Requests from "./Requests.js"
+import * as RunResult from "./RunResult.js"
+import * as RunWatch from "./RunWatch.js"
+import {
+  hasPath,
+  makeRuns,
+  ProtocolError,
+  type RequestError,
+  segment,
+  told,
+  Unavailable
+} from "./Wire.js"
+import { Api, type DrainNotAvailable } from "../api/Api.js"
+import type { EventView } from "../api/EventView.js"
+import * as Typed from "../internal/Typed.js"
+import type { RunnerState } from "../runner/RunnerState.js"
+import {
+  type ExecutorView,
+  InvalidSignal,
+  type ListRequest,
+  type RetryOptions,
+  type RunCounts,
+  type RunsPage,
+  type RunWithStepsView,
+  type StartedView,
+  type TerminateRequest
+} from "../runner/Runs.js"
+
+export type { EventsRequest } from "./EventStream.js"
+export type { EventView as Event } from "../api/EventView.js"
+export { RunInterrupted, type SignalTarget, UnreadableResult } from "../internal/Typed.js"
+export { ProtocolError, type RequestError, Unavailable }
+
+export interface Options {
+  /** Where the API is, such as `http://127.0.0.1:3400`; may have a path in front of the API's. */
+  readonly baseUrl: string | URL
+  /**
+   * The bearer token; or an effect that gives it, evaluated for each request, for tokens that are
+   * renewed. Default: none, with which only `health` is answered.
+   */
+  readonly token?: Redacted.Redacted | Effect.Effect<Redacted.Redacted> | undefined
+  /**
+   * When to try again after `Unavailable`, counted anew for each request. Every request of this
+   * client may be repeated: a run is started, and a signal taken, once only. (Where the answer to a
+   * `retry`, a `remove` or a `terminate` is lost, its repetition says that the run is not as it was.) Default: 9 times, after
+   * 100 milliseconds, doubling up to 5 seconds: 21 seconds in all, which outlasts a restart.
+   */
+  readonly retry?: Schedule.Schedule<unknown> | undefined
+  /** How long one request may take, its answer included. Default: 30 seconds. */
+  readonly requestTimeout?: Duration.DurationInput | undefined
+  /**
+   * The longest pause before events are asked for again when an answer has ended, and the longest
+   * time between two looks at a run where the executor has no events. The first comes after 50
+   * milliseconds, and each later by half as much again. Default: 2 seconds.
+   */
+  readonly pollInterval?: Duration.DurationInput | undefined
+}
+
+/** How waiting for a result fails, besides with the workflow's own errors. */
+export type ResultError = RequestError<"get"> | Typed.RunInterrupted | Typed.UnreadableResult
+
+export class Client extends Context.Tag("effect-workflow-executor/Client")<
+  Client,
+  {
+    /**
+     * Starts a run, and answers with its `runId` when it is stored: from then on it will be
+     * executed, also if the executor is draining. The same idempotency key gives the same run.
+     *
+     * Fails with `InvalidPayload` before anything is sent where the payload does not encode, and
+     * with `UnknownWorkflow` where that executor does not have the workflow, with `RunIdTaken` where
+     * the id is that of a run of another workflow.
+     */
+    readonly start: <W extends Workflow.Any>(
+      workflow: W,
+      ...[payload]: Typed.Arguments<W>
+    ) => Effect.Effect<string, RequestError<"start">, Typed.PayloadContext<W>>
+
+    /**
+     * As `start`, and says whether the run was there already, how it stood then, and when it ended.
+     * Where the answer to the first request is lost, its repetition finds the run that it stored.
+     *
+     * @example
+     * const { created, runId } = yield* client.startOrFind(Order, { orderId: "1" })
+     */
+    readonly startOrFind: <W extends Workflow.Any>(
+      workflow: W,
+      ...[payload]: Typed.Arguments<W>
+    ) => Effect.Effect<StartedView, RequestError<"start">, Typed.PayloadContext<W>>
+
+    /**
+     * Waits for the end of a run, however long that takes, and gives its value or fails with its
+     * error, decoded by the workflow's schemas. Dies with the run's defect where it died.
+     *
+     * Fails with `RunInterrupted` where somebody interrupted the run, with `RunNotFound` where there
+     * is no such run of this workflow, and with `UnreadableResult` where the workflow's schemas here
+     * do not read what they have written there. It outlasts restarts of the executor as `retry`
+     * says; after `Unavailable` it can be called again.
+     */
+    readonly result: <W extends Workflow.Any>(
+      workflow: W,
+      runId: string
+    ) => Effect.Effect<Typed.Success<W>, Typed.Failure<W> | ResultError, Typed.ResultContext<W>>
+
+    /** `start`, then `result`. Interrupting it leaves the run alone. */
+    readonly execute: <W extends Workflow.Any>(
+      workflow: W,
+      ...[payload]: Typed.Arguments<W>
+    ) => Effect.Effect<
+      Typed.Success<W>,
+      Typed.Failure<W> | RequestError<"start"> | ResultError,
+      Typed.PayloadContext<W> | Typed.ResultContext<W>
+    >
+
+    /** A run with its steps, in the order in which they started. */
+    readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RequestError<"get">>
+
+    /**
+     * A page of runs, newest first.
+     *
+     * @param request.limit 1 to 200. Default: 50
+     * @param request.cursor `nextCursor` of the page before
+     */
+    readonly list: (request?: ListRequest) => Effect.Effect<RunsPage, RequestError<"list">>
+
+    /** Asks for the run's interrupt; no effect on a run that is over. */
+    readonly interrupt: (runId: string) => Effect.Effect<void, RequestError<"interrupt">>
+
+    /**
+     * Ends a run at once, without compensations, whoever holds it: for runs that would never end. It
+     * is `interrupted`, with the reason. With `children` what it has started ends too. Answers with how
+     * many runs that were. Fails with `RunFinished` where the run is over, and with `InvalidReason`
+     * where the reason has more than 1,000 characters.
+     */
+    readonly terminate: (
+      runId: string,
+      options?: Omit<TerminateRequest, "runId">
+    ) => Effect.Effect<{ readonly terminated: number }, RequestError<"terminate">>
+
+    /**
+     * Wakes a suspended run; no effect on one that is pending or running. Fails with `NotResumable`
+     * where it is over.
+     */
+    readonly resume: (runId: string) => Effect.Effect<void, RequestError<"resume">>
+
+    /**
+     * Lets a run that failed or was interrupted go on from the step that failed. Fails with
+     * `NotRetryable` where its status or its compensations do not allow it.
+     *
+     * @param options.withChildren whether children by whose failure it would fail again are retried
+     *   with it; without, it is refused because of them. Default: true
+     */
+    readonly retry: (
+      runId: string,
+      options?: RetryOptions
+    ) => Effect.Effect<void, RequestError<"retry">>
+
+    /** Deletes a run that is over; fails with `RunNotFinished` where it, or its parent, is not. */
+    readonly remove: (runId: string) => Effect.Effect<void, RequestError<"remove">>
+
+    /** How many runs there are in each status. */
+    readonly counts: Effect.Effect<RunCounts, RequestError<"counts">>
+
+    /**
+     * What happens in the executor, as it happens: how runs, steps and the Runner change. With
+     * `runId`: a `snapshot` of the run, what happens to it, and the end when it is over.
+     *
+     * A connection that is lost is opened again, and what was missed is told then; where that is
+     * not known any more, as after a restart of the executor, a `reset` says so, and that whatever
+     * you keep is to be read again. Fails as other requests do, and with `ProtocolError` where an
+     * executor or a proxy has no events. An executor tells of what it executes itself; of a single
+     * run also, by a new `snapshot`, of what others on its store did.
+     *
+     * @example
+     * client.events({ workflow: "Order" }).pipe(
+     *   Stream.filter((event) => event.type === "run" && event.status === "failed"),
+     *   Stream.runForEach((event) => Effect.logWarning(event))
+     * )
+     */
+    readonly events: (
+      request?: EventStream.EventsRequest
+    ) => Stream.Stream<EventView, RequestError<"get">>
+
+    /**
+     * A run with its steps, now and whenever it has changed, until it is over. Changes that follow
+     * each other closely may come as one.
+     */
+    readonly watch: (runId: string) => Stream.Stream<RunWithStepsView, RequestError<"get">>
+
+    /** The executors that work on the store; for tokens with the scope `admin`. */
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"counts">>
+
+    /**
+     * Asks the executor to drain and stop, as SIGTERM does, and answers at once with its state:
+     * `draining`, or `stopped` where it is about to go. For tokens with the scope `admin`. Asked
+     * once, without retries: what answers the second time may be its successor. Fails with
+     * `DrainNotAvailable` where the app around the executor does not let itself be stopped so.
+     */
+    readonly drain: Effect.Effect<RunnerState, RequestError<"counts"> | DrainNotAvailable>
+
+    /**
+     * Completes a run's DurableDeferred. The first value stays. Fails with `InvalidSignal` where the
+     * value does not encode, and where the token is none.
+     *
+     * @example
+     * client.signal(Approval, { runId }, true)
+     */
+    readonly signal: <Value extends Schema.Schema.Any, Error extends Schema.Schema.All>(
+      deferred: DurableDeferred.DurableDeferred<Value, Error>,
+      target: Typed.SignalTarget,
+      value: Value["Type"]
+    ) => Effect.Effect<void, RequestError<"signal">, Value["Context"]>
+
+    /** The state of the executor's Runner. Asked once, without a token and without retries. */
+    readonly health: Effect.Effect<RunnerState, Unavailable>
+  }
+>() {}
+
+/** Without what is not said: `undefined` is no parameter. */
+const said = (request: ListRequest): ListRequest =>
+  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined))
+
+/** About 21 seconds. */
+const defaultRetry = Schedule.exponential("100 millis").pipe(
+  Schedule.union(Schedule.spaced("5 seconds")),
+  Schedule.intersect(Schedule.recurs(9))
+)
+
+/** Over the HttpClient of the app. */
+export const make = (
+  options: Options
+): Effect.Effect<Client["Type"], never, HttpClient.HttpClient> =>
+  Effect.gen(function* () {
+    const retry = options.retry ?? defaultRetry
+    const requestTimeout = Duration.decode(options.requestTimeout ?? "30 seconds")
+    const pollInterval = Duration.decode(options.pollInterval ?? "2 seconds")
+    const looks = Schedule.exponential("50 millis", 1.5).pipe(
+      Schedule.union(Schedule.spaced(pollInterval))
+    )
+
+    const { anyone, authorized, call, callOnce, inTime, ofRun } = yield* Requests.make({
+      baseUrl: options.baseUrl,
+      token: options.token,
+      retry,
+      requestTimeout
+    })
+    const runs = yield* makeRuns(authorized)
+    const askExecutors = yield* HttpApiClient.endpoint(Api, {
+      group: "executors",
+      endpoint: "executors",
+      httpClient: authorized
+    })
+    const askDrain = yield* HttpApiClient.endpoint(Api, {
+      group: "executors",
+      endpoint: "drain",
+      httpClient: authorized
+    })
+    const askHealth = yield* HttpApiClient.endpoint(Api, {
+      group: "probes",
+      endpoint: "health",
+      httpClient: anyone
+    })
+
+    const get = (runId: string) => ofRun(runId, (runId) => runs.get({ path: { runId } }))
+
+    const events = EventStream.make({
+      httpClient: authorized,
+      requestTimeout,
+      retry,
+      longestPause: pollInterval
+    })
+    const watching: RunWatch.WatchOptions = { events, get, looks }
+
+    const startOrFind: Client["Type"]["startOrFind"] = (workflow, ...[payload]) =>
+      Typed.encodePayload(workflow, payload).pipe(
+        Effect.flatMap((encoded) =>
+          call(runs.start({ payload: { workflow: workflow.name, payload: encoded } }))
+        ),
+        Effect.map((answer) => ("created" in answer ? answer : { ...answer, created: true }))
+      )
+
+    const start: Client["Type"]["start"] = (workflow, ...payload) =>
+      Effect.map(startOrFind(workflow, ...payload), ({ runId }) => runId)
+
+    const result: Client["Type"]["result"] = RunResult.make(watching)
+
+    return Client.of({
+      start,
+      startOrFind,
+      result,
+      execute: (workflow, ...payload) =>
+        Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
+      get,
+      list: (request = {}) => call(runs.list({ urlParams: said(request) })),
+      interrupt: (runId) =>
+        Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
+      terminate: (runId, { children, reason } = {}) =>
+        Effect.map(
+          ofRun(runId, (runId) =>
+            runs.terminate({
+              path: { runId },
+              payload: {
+                ...(children === undefined ? {} : { children }),
+                ...(reason === undefined ? {} : { reason })
+              }
+            })
+          ),
+          ({ terminated }) => ({ terminated })
+        ),
+      resume: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.resume({ path: { runId } }))),
+      retry: (runId, { withChildren } = {}) =>
+        Effect.asVoid(
+          ofRun(runId, (runId) =>
+            runs.retry({
+              path: { runId },
+              urlParams: withChildren === undefined ? {} : { withChildren }
+            })
+          )
+        ),
+      // an answer that got lost is followed by another request, which then finds nothing
+      remove: (runId) => ofRun(runId, (runId) => runs.remove({ path: { runId } })),
+      events: (request = {}) =>
+        Stream.catchTag(events(request), "NoEvents", ({ message }) =>
+          Stream.fail(new ProtocolError({ message }))
+        ),
+      watch: RunWatch.watch(watching),
+      counts: call(runs.counts({})),
+      executors: Effect.map(call(askExecutors({})), ({ executors }) => executors),
+      drain: Effect.map(callOnce(askDrain({})), ({ state }) => state),
+      signal: (deferred, target, value) =>
+        Effect.flatMap(Typed.encodeSignal(deferred, target, value), ({ name, runId, value }) =>
+          hasPath(name)
+            ? Effect.asVoid(
+                ofRun(runId, (runId) =>
+                  runs.signal({ path: { runId, name: segment(name) }, payload: { value } })
+                )
+              )
+            : Effect.fail(
+                new InvalidSignal({
+                  name,
+                  message: `A signal of the name ${JSON.stringify(name)} cannot be sent`
+                })
+              )
+        ),
+      health: askHealth({}).pipe(
+        Effect.map(({ state }) => state),
+        inTime,
+        Effect.catchTag("NotAvailable", ({ state }) => Effect.succeed(state)),
+        Effect.mapError((error) =>
+          error._tag === "Unavailable" ? error : new Unavailable(told(error))
+        )
+      )
+    })
+  })
+
+/**
+ * Over the HttpClient of the app: with its connection pool, its proxy, its middleware.
+ *
+ * @example
+ * Client.layer({ baseUrl, token }).pipe(Layer.provide(NodeHttpClient.layerUndici))
+ */
+export const layer = (options: Options): Layer.Layer<Client, never, HttpClient.HttpClient> =>
+  Layer.effect(Client, make(options))
+
+/** Over `fetch`. */
+export const layerFetch = (options: Options): Layer.Layer<Client> =>
+  Layer.provide(layer(options), FetchHttpClient.layer)

@@ -1,0 +1,684 @@
+/**
+ * What an operator or a client can do with runs, by the workflow's name and in JSON: what HTTP, the
+ * command and the promise façade are made of.
+ */
+import type { DurableDeferred, Workflow } from "@effect/workflow"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Encoding from "effect/Encoding"
+import * as JSONSchema from "effect/JSONSchema"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import { Dispatcher } from "./Dispatcher.js"
+import { interruptPoint } from "../engine/ActiveRun.js"
+import {
+  encodedPayloadToJson,
+  notReadBack,
+  readBack,
+  stringify,
+  terminatedExit
+} from "../engine/Codec.js"
+import * as RunIds from "../internal/RunIds.js"
+import { notWellFormed } from "../internal/WellFormed.js"
+import {
+  isFinal,
+  type RunStatus,
+  RunStore,
+  type RunStoreError,
+  type Trace,
+  type WithFinished
+} from "../store/RunStore.js"
+import {
+  type ExecutorView,
+  overlay,
+  type RunCounts,
+  RunStatusSchema,
+  type RunsPage,
+  type RunWithStepsView,
+  type StartedView,
+  viewExecutor,
+  viewFailure,
+  viewRelatives,
+  viewRun,
+  viewStarted,
+  viewStep,
+  viewWaits,
+  type WorkflowView
+} from "../api/RunView.js"
+import { Signals } from "../engine/Signals.js"
+import * as Metrics from "../telemetry/Metrics.js"
+
+export * from "../api/RunView.js"
+
+// ---------------------------------------------------------------------------------------------
+// Errors
+// ---------------------------------------------------------------------------------------------
+
+/** No workflow of that name is registered in this process. */
+export class UnknownWorkflow extends Schema.TaggedError<UnknownWorkflow>()("UnknownWorkflow", {
+  workflow: Schema.String,
+  registered: Schema.Array(Schema.String),
+  message: Schema.String
+}) {}
+
+/**
+ * The run of that workflow and key would have the id of a run of another workflow: the id is made of
+ * both, and `order` with `item-5` and `order-item` with `5` make the same.
+ */
+export class RunIdTaken extends Schema.TaggedError<RunIdTaken>()("RunIdTaken", {
+  runId: Schema.String,
+  workflow: Schema.String,
+  message: Schema.String
+}) {}
+
+/** The payload is not what the workflow's payload schema decodes. */
+export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
+  workflow: Schema.String,
+  message: Schema.String
+}) {}
+
+/** The store has no such run. */
+export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
+  runId: Schema.String,
+  message: Schema.String
+}) {}
+
+/** The value is not what the deferred's success schema decodes. */
+export class InvalidSignal extends Schema.TaggedError<InvalidSignal>()("InvalidSignal", {
+  name: Schema.String,
+  message: Schema.String
+}) {}
+
+/** The cursor did not come from a page of this API. */
+export class InvalidCursor extends Schema.TaggedError<InvalidCursor>()("InvalidCursor", {
+  message: Schema.String
+}) {}
+
+/** What is asked of a list does not go together. */
+export class InvalidQuery extends Schema.TaggedError<InvalidQuery>()("InvalidQuery", {
+  message: Schema.String
+}) {}
+
+/** The run cannot be retried; the message says why. */
+export class NotRetryable extends Schema.TaggedError<NotRetryable>()("NotRetryable", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/** The run is over: nothing resumes it. */
+export class NotResumable extends Schema.TaggedError<NotResumable>()("NotResumable", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+const notResumable = (runId: string, status: RunStatus) =>
+  new NotResumable({
+    runId,
+    status,
+    message: `Run ${JSON.stringify(runId)} cannot be resumed: it is ${status}${
+      status === "completed" ? "" : "; retry it to let it go on"
+    }`
+  })
+
+/** The workflow declares its signals, and none of this name. */
+export class UnknownSignal extends Schema.TaggedError<UnknownSignal>()("UnknownSignal", {
+  name: Schema.String,
+  declared: Schema.Array(Schema.String),
+  message: Schema.String
+}) {}
+
+/** The run, or one that started it, is not over yet. */
+export class RunNotFinished extends Schema.TaggedError<RunNotFinished>()("RunNotFinished", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/** The run is over: there is nothing of it to be ended. */
+export class RunFinished extends Schema.TaggedError<RunFinished>()("RunFinished", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/** The reason is longer than `maxReasonLength`. */
+export class InvalidReason extends Schema.TaggedError<InvalidReason>()("InvalidReason", {
+  message: Schema.String
+}) {}
+
+const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>
+  new UnknownWorkflow({
+    workflow,
+    registered,
+    message: `Workflow ${JSON.stringify(workflow)} is not registered here; registered: ${
+      registered.length === 0 ? "none" : registered.join(", ")
+    }`
+  })
+
+const unknownSignal = (workflow: string, name: string, declared: ReadonlyArray<string>) =>
+  new UnknownSignal({
+    name,
+    declared,
+    message: `Workflow ${JSON.stringify(workflow)} has no signal ${JSON.stringify(name)}; it declares ${declared.join(", ")}`
+  })
+
+const runNotFound = (runId: string) =>
+  new RunNotFound({ runId, message: `There is no run ${JSON.stringify(runId)}` })
+
+type Refused = Extract<WithFinished, { readonly _tag: "Refused" }>
+
+const whyNotRetried = ({ because, status }: Refused): string => {
+  switch (because) {
+    case "status":
+      return `it is ${status}; only a failed or an interrupted run can be retried${
+        status === "suspended" ? ", a suspended one resumed" : ""
+      }`
+    case "compensated":
+      return "its compensations were executed: what it had done is undone, and is not done again"
+    case "terminated":
+      return "it was terminated: what it had done is neither finished nor undone, and nobody knows how far it was"
+    case "parent":
+      return "a run that started it is not over, and goes on from what it came to"
+    case "child":
+      return "a run that it had started was deleted, and would begin anew"
+    case "failed child":
+      return "it would fail by that child again; retry it with its children, or the child first"
+    case "too many":
+      return "more than 1,000 runs would have to be retried with it; retry its children first"
+  }
+}
+
+const whoseRetry = ({ because, runId }: Refused): string => {
+  if (runId === undefined) return ""
+  const child = `child ${JSON.stringify(runId)}`
+  return because === "failed child"
+    ? `its ${child} has failed or was interrupted: `
+    : `its ${child}, which is to be retried with it, cannot be: `
+}
+
+const notRetryable = (runId: string, refused: Refused) =>
+  new NotRetryable({
+    runId,
+    status: refused.status,
+    message: `Run ${JSON.stringify(runId)} cannot be retried: ${whoseRetry(refused)}${whyNotRetried(refused)}`
+  })
+
+const runFinished = (runId: string, status: RunStatus) =>
+  new RunFinished({
+    runId,
+    status,
+    message: `Run ${JSON.stringify(runId)} is ${status}; only a run that is not over can be terminated`
+  })
+
+const runNotFinished = (runId: string, { because, status }: Refused) =>
+  new RunNotFinished({
+    runId,
+    status,
+    message:
+      because === "status"
+        ? `Run ${JSON.stringify(runId)} is ${status}; only a run that is over can be deleted`
+        : `Run ${JSON.stringify(runId)} cannot be deleted: a run that started it is not over`
+  })
+
+// ---------------------------------------------------------------------------------------------
+// The service
+// ---------------------------------------------------------------------------------------------
+
+/** The most runs that one page can have. */
+export const maxPageSize = 200
+
+/** A page ends where its payloads and results come to more bytes; it has one run at least. */
+const maxPageBytes = 4 * 1024 * 1024
+
+export interface StartRequest {
+  /** Name of a registered workflow. */
+  readonly workflow: string
+  /** JSON that the workflow's payload schema decodes; an empty object when left out. */
+  readonly payload?: unknown
+  /** Where the caller is in its trace; the run's spans become its children. */
+  readonly trace?: Trace | undefined
+}
+
+export interface ListRequest {
+  readonly workflow?: string | undefined
+  /** Only the run of this idempotency key, as the workflow's `idempotencyKey` makes it. */
+  readonly key?: string | undefined
+  /** Runs in any of these; every status when empty or left out. */
+  readonly status?: ReadonlyArray<RunStatus> | undefined
+  /** Created at this time or later. */
+  readonly createdAfter?: Date | undefined
+  /** Created earlier than this. */
+  readonly createdBefore?: Date | undefined
+  /** Only runs that no other run has started. Default: false. */
+  readonly roots?: boolean | undefined
+  /** Only runs that the run of this id has started. */
+  readonly parent?: string | undefined
+  /** Only runs that wait to be mended: they are suspended with an `error`. Default: false. */
+  readonly mend?: boolean | undefined
+  /** 1 to 200; what lies outside is brought inside. Default: 50. */
+  readonly limit?: number | undefined
+  /** `nextCursor` of the page before. */
+  readonly cursor?: string | undefined
+}
+
+/** How many characters a reason can have. */
+export const maxReasonLength = 1_000
+
+export interface TerminateRequest {
+  readonly runId: string
+  /** Why, for people; at most 1,000 characters. */
+  readonly reason?: string | undefined
+  /** Whether the runs that it started are ended too, and those that these did. Default: `false`. */
+  readonly children?: boolean | undefined
+}
+
+export interface RetryOptions {
+  readonly withChildren?: boolean | undefined
+}
+
+export interface GetOptions {
+  readonly stacks?: boolean | undefined
+}
+
+export interface SignalRequest {
+  readonly runId: string
+  /** Name of the run's DurableDeferred. */
+  readonly name: string
+  /** JSON that the deferred's success schema decodes; null or left out where it is void. */
+  readonly value?: unknown
+}
+
+export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
+  Runs,
+  {
+    /** The workflows registered in this process, by name. */
+    readonly workflows: Effect.Effect<ReadonlyArray<WorkflowView>>
+
+    /**
+     * Starts a run; durable when it succeeds, also while draining. The same idempotency key gives
+     * the same `runId`, and leaves the run that is there as it is: `created` is then false, and how it
+     * stands is told.
+     */
+    readonly start: (
+      request: StartRequest
+    ) => Effect.Effect<StartedView, UnknownWorkflow | InvalidPayload | RunIdTaken | RunStoreError>
+
+    /**
+     * A run with its steps in the order in which they started, those in flight here included.
+     *
+     * @param options.stacks also where an unexpected error came from, which tells of the code.
+     *   Default: false
+     */
+    readonly get: (
+      runId: string,
+      options?: GetOptions
+    ) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
+
+    /**
+     * A page of runs, newest first. It may have fewer than `limit` where their payloads and results
+     * are large: up to 4 MiB of them, and one run at least. `nextCursor` says whether there are more.
+     * Fails with `InvalidQuery` for a `key` without a `workflow`.
+     */
+    readonly list: (
+      request?: ListRequest
+    ) => Effect.Effect<RunsPage, InvalidCursor | InvalidQuery | RunStoreError>
+
+    /** Asks for the run's interrupt; no effect on a run that is over. */
+    readonly interrupt: (runId: string) => Effect.Effect<void, RunNotFound | RunStoreError>
+
+    /**
+     * Ends a run at once, without compensations, whoever holds it and whatever it is doing: for runs
+     * that would never end, of a workflow that is not registered any more, or whose payload does not
+     * decode. It is then `interrupted`, with the reason, and cannot be retried. Its steps in flight are
+     * cut, and what they still come to is not recorded. Runs that wait for it are told that it was
+     * interrupted.
+     *
+     * Fails with `RunFinished` where it was over already, and with `children` all below it too.
+     * Answers with how many runs were ended.
+     */
+    readonly terminate: (
+      request: TerminateRequest
+    ) => Effect.Effect<
+      { readonly terminated: number },
+      RunNotFound | RunFinished | InvalidReason | RunStoreError
+    >
+
+    /** Wakes a suspended run; no effect on one that is pending or running. Refused when it is over. */
+    readonly resume: (
+      runId: string
+    ) => Effect.Effect<void, RunNotFound | NotResumable | RunStoreError>
+
+    /**
+     * Lets a run that failed or was interrupted go on from the step that failed, also while draining.
+     * Completed steps stay. Refused where its compensations were executed.
+     *
+     * @param options.withChildren whether children by whose failure it would fail again are retried
+     *   with it; without, it is refused because of them. Default: true
+     */
+    readonly retry: (
+      runId: string,
+      options?: RetryOptions
+    ) => Effect.Effect<void, RunNotFound | NotRetryable | RunStoreError>
+
+    /** Removes a run that is over, with its steps and signals. */
+    readonly remove: (
+      runId: string
+    ) => Effect.Effect<void, RunNotFound | RunNotFinished | RunStoreError>
+
+    /** How many runs there are in each status. */
+    readonly counts: Effect.Effect<RunCounts, RunStoreError>
+
+    /** The executors that work on this store, in the order in which they started. */
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RunStoreError>
+
+    /**
+     * Completes the run's DurableDeferred of that name. The first value stays. The value is checked
+     * where the deferred's schema is known here (see `Signals`), else stored as it is. A name that
+     * the workflow neither declares nor has awaited here is refused where it declares its signals.
+     */
+    readonly signal: (
+      request: SignalRequest
+    ) => Effect.Effect<void, RunNotFound | UnknownSignal | InvalidSignal | RunStoreError>
+  }
+>() {}
+
+/**
+ * A schema of a definition, for use outside of a run, where the services that its definition may
+ * ask for are not at hand: with such a schema decoding dies, and the defect names the service.
+ */
+const outside = (schema: Workflow.AnyStructSchema | Schema.Schema.Any) =>
+  schema as Schema.Schema<unknown, unknown>
+
+const jsonSchemas = new WeakMap<Workflow.AnyStructSchema, unknown>()
+
+const jsonSchemaOf = (schema: Workflow.AnyStructSchema): unknown => {
+  if (!jsonSchemas.has(schema)) {
+    jsonSchemas.set(
+      schema,
+      Either.getOrElse(
+        Either.try(() => JSONSchema.make(outside(schema))),
+        () => ({})
+      )
+    )
+  }
+  return jsonSchemas.get(schema)
+}
+
+const strict = { onExcessProperty: "error" } as const
+
+/** The message names the value that did not fit; a body of a megabyte must not come back whole. */
+const explain = (error: ParseResult.ParseError): string => {
+  const message = ParseResult.TreeFormatter.formatErrorSync(error)
+  return message.length > 2_000 ? `${message.slice(0, 2_000)}…` : message
+}
+
+/** Through the schema and back: what is stored is what the schema itself would have written. */
+const canonical = (
+  schema: Schema.Schema<unknown, unknown>,
+  value: unknown
+): Effect.Effect<unknown, ParseResult.ParseError> =>
+  Effect.flatMap(Schema.decodeUnknown(schema)(value), Schema.encode(schema))
+
+const canonicalSignal = (deferred: DurableDeferred.Any, value: unknown) => {
+  const schema = outside(deferred.successSchema)
+  const decoded = canonical(schema, value)
+  // JSON has no undefined: null is the nearest that a client can send to a void deferred
+  return value === null
+    ? Effect.catchAll(decoded, (error) =>
+        Effect.mapError(canonical(schema, undefined), () => error)
+      )
+    : decoded
+}
+
+const cursorPattern = /^runs:(\d{1,15})$/
+
+const encodeCursor = (position: number): string => Encoding.encodeBase64Url(`runs:${position}`)
+
+const decodeCursor = (cursor: string): Effect.Effect<number, InvalidCursor> => {
+  const text = Either.getOrElse(Encoding.decodeBase64UrlString(cursor), () => "")
+  const position = cursorPattern.exec(text)?.[1]
+  return position === undefined
+    ? Effect.fail(new InvalidCursor({ message: "The cursor is not one that this API gave" }))
+    : Effect.succeed(Number(position))
+}
+
+/** The run that a key is of: each workflow has its own. */
+const runIdOf = ({
+  key,
+  workflow
+}: ListRequest): Effect.Effect<string | undefined, InvalidQuery> => {
+  if (key === undefined) return Effect.succeed(undefined)
+  return workflow === undefined
+    ? new InvalidQuery({ message: "A key is one of a workflow: give the workflow too" })
+    : RunIds.ofKey(workflow, key)
+}
+
+export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = Effect.gen(
+  function* () {
+    const store = yield* RunStore
+    const dispatcher = yield* Dispatcher
+
+    const workflows = Effect.map(dispatcher.workflows, (registered) =>
+      registered
+        .map((workflow) => ({ name: workflow.name, payload: jsonSchemaOf(workflow.payloadSchema) }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+    )
+
+    const find = Effect.fnUntraced(function* (name: string) {
+      const registered = yield* dispatcher.workflows
+      const workflow = registered.find((workflow) => workflow.name === name)
+      if (workflow !== undefined) return workflow
+      return yield* unknownWorkflow(name, registered.map((workflow) => workflow.name).sort())
+    })
+
+    const storablePayload = (workflow: Workflow.Any, encoded: unknown) =>
+      Either.flatMap(encodedPayloadToJson(workflow, encoded), dispatcher.bounded)
+
+    const start = Effect.fnUntraced(function* (request: StartRequest) {
+      const workflow = yield* find(request.workflow)
+      const invalid = (message: string) => new InvalidPayload({ workflow: workflow.name, message })
+      const schema = outside(workflow.payloadSchema)
+      // a field that the schema does not have is a misspelt one: the schema that is published says so
+      const decoded = yield* Schema.decodeUnknown(schema)(request.payload ?? {}, strict).pipe(
+        Effect.mapError((error) => invalid(explain(error)))
+      )
+      const runId = yield* Effect.suspend(() => workflow.executionId(decoded))
+      const payload = yield* Schema.encode(schema)(decoded).pipe(
+        Effect.mapError((error) => invalid(explain(error))),
+        Effect.flatMap((encoded) =>
+          Effect.mapError(storablePayload(workflow, encoded), (error) =>
+            invalid(`The payload cannot be stored as JSON: ${error.message}`)
+          )
+        )
+      )
+      return viewStarted(
+        yield* dispatcher
+          .start({ runId, workflow: workflow.name, payload, trace: request.trace })
+          .pipe(
+            Effect.catchTag(
+              "RunIdTaken",
+              ({ message, runId, workflow }) => new RunIdTaken({ runId, workflow, message })
+            )
+          )
+      )
+    })
+
+    const get = Effect.fnUntraced(function* (runId: string, options: GetOptions = {}) {
+      // before the store: a step that ends in between then shows its outcome
+      const inFlight = yield* dispatcher.inFlight
+      const found = yield* store.findWithSteps(runId)
+      if (Option.isNone(found)) return yield* runNotFound(runId)
+      const { run, steps } = found.value
+      const registered = yield* dispatcher.workflows
+      const here = isFinal(run.status) ? [] : inFlight.filter((step) => step.runId === runId)
+      return {
+        ...viewRun(run),
+        ...viewFailure(run, steps, { stacks: options.stacks === true }),
+        ...viewWaits(run, {
+          isRegistered: registered.some(({ name }) => name === run.workflow)
+        }),
+        ...viewRelatives(found.value),
+        steps: overlay(steps, here).map(viewStep)
+      }
+    })
+
+    const list = Effect.fnUntraced(function* (request: ListRequest = {}) {
+      const cursor = request.cursor === undefined ? undefined : yield* decodeCursor(request.cursor)
+      const runId = yield* runIdOf(request)
+      const page = yield* store.list({
+        runId,
+        workflow: request.workflow,
+        status: request.status?.length === 0 ? undefined : request.status,
+        createdAfter: request.createdAfter?.getTime(),
+        createdBefore: request.createdBefore?.getTime(),
+        roots: request.roots,
+        parent: request.parent,
+        blocked: request.mend,
+        limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
+        maxBytes: maxPageBytes,
+        cursor
+      })
+      return {
+        runs: page.runs.map(viewRun),
+        nextCursor: page.cursor === undefined ? null : encodeCursor(page.cursor)
+      }
+    })
+
+    const known = (
+      runId: string,
+      status: Effect.Effect<Option.Option<RunStatus>, RunStoreError>
+    ): Effect.Effect<void, RunNotFound | RunStoreError> =>
+      Effect.flatMap(
+        status,
+        Option.match({ onNone: () => runNotFound(runId), onSome: () => Effect.void })
+      )
+
+    const finished = <E>(
+      runId: string,
+      answer: Effect.Effect<WithFinished, RunStoreError>,
+      refuse: (runId: string, refused: Refused) => E
+    ): Effect.Effect<void, RunNotFound | E | RunStoreError> =>
+      Effect.flatMap(answer, (answer): Effect.Effect<void, RunNotFound | E> => {
+        switch (answer._tag) {
+          case "Done":
+            return Effect.void
+          case "NotFound":
+            return runNotFound(runId)
+          case "Refused":
+            return Effect.fail(refuse(runId, answer))
+        }
+      })
+
+    const executors = Effect.gen(function* () {
+      const [now, all] = yield* Effect.all([Clock.currentTimeMillis, store.executors])
+      const stepsInFlight = (yield* dispatcher.inFlight).length
+      const self = dispatcher.executor()
+      return all.map((info) => ({
+        ...viewExecutor(info, { now, self }),
+        ...(info.id === self ? { stepsInFlight } : {})
+      }))
+    })
+
+    /** A workflow that declares no signals may take any. */
+    const assertDeclared = Effect.fnUntraced(function* (workflow: string, name: string) {
+      const registered = yield* dispatcher.workflows
+      const found = registered.find((one) => one.name === workflow)
+      const declared = found === undefined ? [] : Context.get(found.annotations, Signals)
+      const names = declared.map((deferred) => deferred.name)
+      // as `DurableDeferred.into` and others name that of an attempt
+      const isDeclared = names.includes(name.replace(/\/\d+$/, ""))
+      if (names.length > 0 && !isDeclared) return yield* unknownSignal(workflow, name, names)
+    })
+
+    const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
+      const invalid = (message: string) => new InvalidSignal({ name, message })
+      if (name === interruptPoint) return yield* invalid("the name is the executor's own")
+      const refusal = notWellFormed("signal name", name)
+      if (refusal !== undefined) return yield* invalid(refusal)
+      const run = yield* store.find(runId)
+      if (Option.isNone(run)) return yield* runNotFound(runId)
+      const deferred = dispatcher.deferred(run.value.workflow, name)
+      if (Option.isNone(deferred)) yield* assertDeclared(run.value.workflow, name)
+      const checked = Option.isNone(deferred)
+        ? value
+        : yield* Effect.mapError(canonicalSignal(deferred.value, value), (error) =>
+            invalid(explain(error))
+          )
+      const json = yield* Effect.mapError(
+        Either.flatMap(stringify(checked), dispatcher.bounded),
+        (error) => invalid(`The value cannot be stored as JSON: ${error.message}`)
+      )
+      const exit = `{"_tag":"Success","value":${json}}`
+      const read = Option.isNone(deferred) ? undefined : readBack(deferred.value, exit)
+      if (read !== undefined && Either.isLeft(read)) {
+        return yield* invalid(`The value cannot be stored: ${notReadBack(read.left).message}`)
+      }
+      yield* store.signal({ runId, name, exit })
+    })
+
+    const terminate = Effect.fnUntraced(function* (request: TerminateRequest) {
+      const { children = false, reason, runId } = request
+      if (reason !== undefined && reason.length > maxReasonLength) {
+        return yield* new InvalidReason({
+          message: `The reason has ${reason.length} characters; at most ${maxReasonLength} are allowed`
+        })
+      }
+      const exit = terminatedExit(reason)
+      const answer = yield* store.terminate({ runId, exit, children })
+      switch (answer._tag) {
+        case "NotFound":
+          return yield* runNotFound(runId)
+        case "Refused":
+          return yield* runFinished(runId, answer.status)
+        case "Done": {
+          const terminated = answer.runs.length
+          for (const { workflow } of answer.runs) Metrics.runFinished(workflow, "interrupted")
+          yield* Effect.logWarning("run terminated, without compensations").pipe(
+            Effect.annotateLogs({
+              runId,
+              runs: terminated,
+              ...(reason === undefined ? {} : { reason })
+            })
+          )
+          return { terminated }
+        }
+      }
+    })
+
+    return {
+      workflows,
+      start,
+      get,
+      list,
+      interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
+      terminate,
+      resume: (runId) =>
+        Effect.flatMap(
+          store.wake(runId),
+          (before): Effect.Effect<void, RunNotFound | NotResumable> => {
+            if (Option.isNone(before)) return runNotFound(runId)
+            return isFinal(before.value) ? notResumable(runId, before.value) : Effect.void
+          }
+        ),
+      // the point at which an interrupt took hold is of the run that was, not of the one that follows
+      retry: (runId, { withChildren = true } = {}) =>
+        finished(
+          runId,
+          store.retry({ runId, forget: [interruptPoint], withChildren }),
+          notRetryable
+        ),
+      remove: (runId) => finished(runId, store.remove(runId), runNotFinished),
+      counts: store.counts,
+      executors,
+      signal
+    }
+  }
+)
+
+export const layer: Layer.Layer<Runs, never, RunStore | Dispatcher> = Layer.effect(Runs, make)

@@ -1,0 +1,378 @@
+/** Who holds a run: claiming, giving back, taking over. */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type {
+  ClaimedRun,
+  ClaimOptions,
+  Held,
+  History,
+  Json,
+  NewTimers,
+  WokenRun
+} from "../RunStore.js"
+import { RunLost } from "../RunStore.js"
+import * as Crashes from "./Crashes.js"
+import * as Histories from "./History.js"
+import type { TraceRow } from "./Rows.js"
+import { toTrace } from "./Rows.js"
+import type { Sql } from "./Sql.js"
+import { inSnapshot } from "./Sql.js"
+import * as Timers from "./Timers.js"
+import type { Operation, Transaction } from "./Write.js"
+
+/**
+ * Every write of a holder has this condition in the statement that writes; its parameters are
+ * `key` and `claim`.
+ */
+export const isHeld = "id = ? AND claim = ? AND status = 'running'"
+
+/**
+ * The same, where what is written is not the run's own record: its holder may keep it in memory. The
+ * same parameters.
+ */
+const selectHolder = `
+  SELECT 1 FROM workflow_runs
+  WHERE id = ? AND claim = ? AND status IN ('running', 'suspended') AND executor IS NOT NULL`
+
+const holds = (transaction: Transaction, { claim, key }: Held) =>
+  Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
+
+/** Refuses it once the run is not held under that claim. */
+export const asHolder =
+  <A>(held: Held, operation: Operation<A>): Operation<A, RunLost> =>
+  (transaction) =>
+    Effect.flatMap(
+      holds(transaction, held),
+      (isHolder): Effect.Effect<A, SqlError | RunLost> =>
+        isHolder ? operation(transaction) : lost(held)
+    )
+
+/** Those of these holds that are over; looks at each once. */
+export const lostAmong = (
+  transaction: Transaction,
+  helds: ReadonlyArray<Held>
+): Effect.Effect<ReadonlySet<Held>, SqlError> =>
+  Effect.map(
+    Effect.filter(new Set(helds), (held) => Effect.map(holds(transaction, held), (is) => !is)),
+    (lost) => new Set(lost)
+  )
+
+export const lost = (held: Held) => new RunLost({ runId: held.runId })
+
+/**
+ * Merges the workflows' queues: the queue of a recursive query that is ordered is a priority
+ * queue. Reads the runs that it finds and one more a workflow, however many wait.
+ */
+const oldestPending = `
+  WITH RECURSIVE next (workflow, id) AS (
+    SELECT value, (
+      SELECT id FROM workflow_runs INDEXED BY workflow_runs_pending
+      WHERE workflow = value AND status = 'pending' ORDER BY id LIMIT 1
+    ) FROM json_each(?)
+    UNION ALL
+    SELECT next.workflow, (
+      SELECT r.id FROM workflow_runs r INDEXED BY workflow_runs_pending
+      WHERE r.workflow = next.workflow AND r.status = 'pending' AND r.id > next.id
+      ORDER BY r.id LIMIT 1
+    ) FROM next WHERE next.id IS NOT NULL
+    ORDER BY 2 NULLS LAST
+    LIMIT ?
+  )
+  SELECT next.id, ${Histories.bytesOfRun} AS bytes
+  FROM next CROSS JOIN workflow_runs r ON r.id = next.id`
+
+/**
+ * One run a statement, here and wherever several runs are changed: `id IN (...)` becomes a scan of
+ * the whole table when somebody ran ANALYZE while the table was small.
+ */
+/** Of the suspects one at a time, by whichever executor. */
+const claimRun = `
+  UPDATE workflow_runs SET
+    status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
+    started_at = coalesce(started_at, ?)
+  WHERE id = ? AND (crashes < ${Crashes.suspicious} OR NOT EXISTS (
+    SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
+    WHERE crashes >= ${Crashes.suspicious} AND status = 'running'
+  ))
+  RETURNING id, run_id, claim`
+
+/**
+ * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
+ * more, for it does not know of those.
+ */
+export const takenOver = -1
+
+const selectExecutor = `SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}`
+
+/** A run that was claimed. */
+export interface Taken {
+  readonly held: Held
+  readonly bytes: number
+}
+
+/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
+const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Sized> => {
+  let bytes = 0
+  const enough = oldest.findIndex((run) => {
+    bytes += run.bytes
+    return bytes >= maxBytes
+  })
+  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
+}
+
+interface Sized extends Key {
+  readonly bytes: number
+}
+
+export const claim =
+  (options: ClaimOptions): Operation<ReadonlyArray<Taken>> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      // One that was taken over must not claim: nobody would ever take over from it again.
+      const registered = yield* transaction.rows(selectExecutor, [options.executor])
+      if (registered.length === 0) return []
+      const oldest = yield* transaction.rows<Sized>(oldestPending, [
+        JSON.stringify([...new Set(options.workflows)]),
+        options.limit
+      ])
+      const claimed: Array<Taken> = []
+      const heldBack: Array<number> = []
+      for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {
+        const [row] = yield* transaction.rows<Pick<Histories.Claimed, "claim" | "run_id">>(
+          claimRun,
+          [options.executor, transaction.now, id]
+        )
+        if (row === undefined) heldBack.push(id)
+        else claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim }, bytes })
+      }
+      if (heldBack.length > 0) {
+        yield* Crashes.holdBack(transaction, heldBack)
+        // others may wait behind these
+        transaction.log.becamePending()
+      }
+      return claimed
+    })
+
+const selectClaimed = `
+  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes
+  FROM workflow_runs WHERE ${isHeld}`
+
+interface ClaimedRow extends Histories.Claimed, TraceRow {
+  readonly workflow: string
+  readonly payload: Json
+  readonly waits_for: Json | null
+  readonly crashes: number
+}
+
+/**
+ * Reads runs that were claimed, in one turn and out of the write lock: as they are now. One that is
+ * not held any more is left out; of one that is too large the history is.
+ */
+export const read =
+  (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
+  (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
+    inSnapshot(
+      sql,
+      Effect.gen(function* () {
+        const rows: Array<{ readonly row: ClaimedRow; readonly taken: Taken }> = []
+        for (const one of taken) {
+          const { claim, key } = one.held
+          const [row] = yield* sql.rows<ClaimedRow>(selectClaimed, [key, claim])
+          if (row !== undefined) rows.push({ row, taken: one })
+        }
+        const signals = yield* Histories.signalsOf(
+          sql,
+          rows.flatMap(({ row, taken }) => (taken.bytes > maxRunBytes ? [] : [row.run_id]))
+        )
+        return yield* Effect.forEach(rows, (one) => claimedRun(sql, one, signals, maxRunBytes))
+      })
+    )
+
+const claimedRun = (
+  sql: Sql,
+  { row, taken }: { readonly row: ClaimedRow; readonly taken: Taken },
+  signals: Histories.Signals,
+  maxRunBytes: number
+): Effect.Effect<ClaimedRun, SqlError> =>
+  Effect.gen(function* () {
+    const isNew = row.claim === 1 && row.interrupt_wakeup === null
+    const crashes =
+      row.crashes === 0
+        ? {}
+        : { crashes: { count: row.crashes, steps: yield* Crashes.startedSteps(sql, row.id) } }
+    return {
+      held: taken.held,
+      workflow: row.workflow,
+      payload: row.payload,
+      trace: toTrace(row),
+      bytes: taken.bytes,
+      waitsFor: row.waits_for ?? undefined,
+      history:
+        isNew || taken.bytes > maxRunBytes
+          ? Histories.first(row, signals)
+          : yield* Histories.read(sql, row, signals),
+      ...crashes
+    }
+  })
+
+const refreshRun = `
+  UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}
+  RETURNING ${Histories.claimedColumns}`
+
+/** The history of a held run, whose holder from now on knows of every wake-up so far. */
+export const history =
+  (held: Held, timers: NewTimers = []): Operation<History, RunLost> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const [row] = yield* transaction.rows<Histories.Claimed>(refreshRun, [held.key, held.claim])
+      if (row === undefined) return yield* lost(held)
+      yield* Timers.insert(transaction, [{ key: held.key, timers }])
+      const signals = yield* Histories.signalsOf(transaction, [row.run_id])
+      return yield* Histories.read(transaction, row, signals)
+    })
+
+const selectHeld = `SELECT ${Histories.claimedColumns} FROM workflow_runs WHERE ${isHeld}`
+
+/** As `history`, but that its holder knows of it is written apart, and not while others wait. */
+export const histories =
+  (runs: ReadonlyArray<Held>) =>
+  (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
+    inSnapshot(
+      sql,
+      Effect.gen(function* () {
+        const signals = yield* Histories.signalsOf(
+          sql,
+          runs.map(({ runId }) => runId)
+        )
+        return yield* Effect.forEach(runs, ({ claim, key }) =>
+          Effect.flatMap(sql.rows<Histories.Claimed>(selectHeld, [key, claim]), ([row]) =>
+            row === undefined
+              ? Effect.succeedNone
+              : Effect.asSome(Histories.read(sql, row, signals))
+          )
+        )
+      })
+    )
+
+const sawOfRun = `UPDATE workflow_runs SET seen_wakeups = max(seen_wakeups, ?) WHERE ${isHeld}`
+
+export const sawWakeups =
+  (runs: ReadonlyArray<WokenRun>): Operation<void> =>
+  (transaction) =>
+    Effect.forEach(
+      runs,
+      ({ held, wakeups }) => transaction.changes(sawOfRun, [wakeups, held.key, held.claim]),
+      { discard: true }
+    )
+
+const giveBack = "status = 'pending', executor = NULL, claim = claim + 1"
+
+const releaseHeld = `UPDATE workflow_runs SET ${giveBack} WHERE ${isHeld}`
+
+/** One that waits in memory goes on waiting, held by nobody. */
+const letGoOfWaiting = `
+  UPDATE workflow_runs SET executor = NULL, claim = claim + 1
+  WHERE id = ? AND claim = ? AND status = 'suspended' AND executor IS NOT NULL`
+
+export const release =
+  (runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>): Operation<number> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const released: Array<(typeof runs)[number]> = []
+      for (const run of runs) {
+        const params = [run.held.key, run.held.claim]
+        if ((yield* transaction.changes(releaseHeld, params)) > 0) released.push(run)
+        else yield* transaction.changes(letGoOfWaiting, params)
+      }
+      yield* Timers.insert(
+        transaction,
+        released.map(({ held, timers }) => ({ key: held.key, timers }))
+      )
+      return gaveBack(transaction, released.length)
+    })
+
+const selectHeldBy = `
+  SELECT id FROM workflow_runs INDEXED BY workflow_runs_held
+  WHERE executor = ? AND status = 'running' LIMIT ?`
+
+export const releaseAll =
+  (executor: number, limit: number): Operation<number> =>
+  (transaction) =>
+    Effect.flatMap(transaction.rows<Key>(selectHeldBy, [executor, limit]), (runs) =>
+      giveBackAll(transaction, runs)
+    )
+
+/** From each holder to the next one; one that is not registered at all has no lease either. */
+const selectLapsed = `
+  WITH RECURSIVE names (executor) AS (
+    SELECT (
+      SELECT executor FROM workflow_runs INDEXED BY workflow_runs_held
+      WHERE status = 'running' AND executor >= 0 ORDER BY executor LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+      SELECT executor FROM workflow_runs INDEXED BY workflow_runs_held
+      WHERE status = 'running' AND executor > names.executor ORDER BY executor LIMIT 1
+    ) FROM names WHERE executor IS NOT NULL
+  )
+  SELECT r.id FROM names
+  LEFT JOIN workflow_executors e ON e.id = names.executor
+  CROSS JOIN workflow_runs r INDEXED BY workflow_runs_held
+    ON r.executor = names.executor AND r.status = 'running'
+  WHERE names.executor <> ? AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
+
+const markLapsed = `
+  UPDATE workflow_executors SET lease_until = ${takenOver}
+  WHERE id <> ? AND lease_until < ? AND lease_until <> ${takenOver}`
+
+const removeLapsed = `
+  DELETE FROM workflow_executors
+  WHERE id <> ? AND lease_until < ? AND NOT EXISTS (
+    SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_held
+    WHERE executor = workflow_executors.id AND status = 'running'
+  )`
+
+const markDead = `UPDATE workflow_executors SET lease_until = ${takenOver} WHERE id = ?`
+
+/** No executor has this id. */
+const nobody = 0
+
+export const takeOver =
+  ({
+    by = nobody,
+    countCrashes = true,
+    limit,
+    dead = []
+  }: {
+    readonly countCrashes?: boolean | undefined
+    readonly by?: number | undefined
+    readonly limit: number
+    readonly dead?: ReadonlyArray<number> | undefined
+  }): Operation<number> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      for (const id of dead) yield* transaction.changes(markDead, [id])
+      const runs = yield* transaction.rows<Key>(selectLapsed, [by, transaction.now, limit])
+      for (const { id } of runs) yield* Crashes.takeOver(transaction, id, countCrashes)
+      yield* transaction.changes(removeLapsed, [by, transaction.now])
+      if (runs.length === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
+      return runs.length
+    })
+
+interface Key {
+  readonly id: number
+}
+
+const releaseRun = `UPDATE workflow_runs SET ${giveBack} WHERE id = ?`
+
+const giveBackAll = (transaction: Transaction, runs: ReadonlyArray<Key>) =>
+  Effect.map(
+    Effect.forEach(runs, ({ id }) => transaction.changes(releaseRun, [id]), { discard: true }),
+    () => gaveBack(transaction, runs.length)
+  )
+
+const gaveBack = (transaction: Transaction, count: number): number => {
+  if (count > 0) transaction.log.becamePending()
+  return count
+}

@@ -1,0 +1,91 @@
+import * as Effect from "effect/Effect"
+import type { ExecutorInfo, Millis } from "../RunStore.js"
+import { takenOver } from "./Claims.js"
+import { wholeMillis } from "./Rows.js"
+import type { Sql } from "./Sql.js"
+import type { Operation } from "./Write.js"
+
+const insertExecutor = `
+  INSERT INTO workflow_executors (host, pid, state, started_at, lease_until)
+  VALUES (?, ?, 'running', ?, ?)
+  RETURNING id`
+
+export const register =
+  ({
+    host,
+    pid,
+    leaseMillis
+  }: {
+    readonly host: string
+    readonly pid: number
+    readonly leaseMillis: number
+  }): Operation<number> =>
+  (transaction) =>
+    Effect.flatMap(
+      transaction.rows<{ readonly id: number }>(insertExecutor, [
+        host,
+        pid,
+        transaction.now,
+        wholeMillis(transaction.now + leaseMillis)
+      ]),
+      ([row]) =>
+        row === undefined ? Effect.dieMessage("An executor got no id") : Effect.succeed(row.id)
+    )
+
+const renewLease = `
+  UPDATE workflow_executors SET lease_until = ?, state = ?
+  WHERE id = ? AND lease_until <> ${takenOver}`
+
+export const renew =
+  (
+    executor: number,
+    lease: { readonly leaseMillis: number; readonly state: ExecutorInfo["state"] }
+  ): Operation<boolean> =>
+  (transaction) =>
+    Effect.map(
+      transaction.changes(renewLease, [
+        wholeMillis(transaction.now + lease.leaseMillis),
+        lease.state,
+        executor
+      ]),
+      (count) => count > 0
+    )
+
+/** While it holds runs its row stays, so that they are taken over when the lease lapses. */
+const deleteExecutor = `
+  DELETE FROM workflow_executors
+  WHERE id = ? AND NOT EXISTS (
+    SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_held
+    WHERE executor = workflow_executors.id AND status = 'running'
+  )`
+
+export const unregister =
+  (executor: number): Operation<void> =>
+  (transaction) =>
+    Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
+
+const selectExecutors = `
+  SELECT id, host, pid, state, started_at, lease_until, (
+    SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held
+    WHERE executor = workflow_executors.id AND status = 'running'
+  ) AS runs
+  FROM workflow_executors ORDER BY id`
+
+export const all = (sql: Sql) =>
+  Effect.map(
+    sql.rows<{
+      readonly id: number
+      readonly host: string
+      readonly pid: number
+      readonly state: ExecutorInfo["state"]
+      readonly started_at: Millis
+      readonly lease_until: Millis
+      readonly runs: number
+    }>(selectExecutors),
+    (rows): ReadonlyArray<ExecutorInfo> =>
+      rows.map(({ started_at, lease_until, ...info }) => ({
+        ...info,
+        startedAt: started_at,
+        leaseUntil: lease_until
+      }))
+  )

@@ -1,0 +1,370 @@
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type {
+  Json,
+  Millis,
+  Page,
+  Relatives,
+  Run,
+  RunQuery,
+  RunStatus,
+  Step,
+  StepStatus,
+  WokenRun
+} from "../RunStore.js"
+import type { Database } from "./Database.js"
+import type { RunRow } from "./Rows.js"
+import { runColumns, toRun, wholeMillis } from "./Rows.js"
+import type { Sql } from "./Sql.js"
+import { inSnapshot, nextTurn } from "./Sql.js"
+
+const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
+
+const findRow = (sql: Sql, runId: string) =>
+  Effect.map(sql.rows<RunRow>(selectRun, [runId]), ([row]) => Option.fromNullable(row))
+
+export const find = (runId: string) => (sql: Sql) =>
+  Effect.map(findRow(sql, runId), Option.map(toRun))
+
+const selectSteps = `
+  SELECT name, attempt, status, started_at, completed_at, exit FROM workflow_steps
+  WHERE run = ? ORDER BY started_at, position`
+
+export const findWithSteps = (runId: string) => (sql: Sql) =>
+  inSnapshot(
+    sql,
+    Effect.flatMap(
+      findRow(sql, runId),
+      Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (row) =>
+          Effect.gen(function* () {
+            return Option.some({
+              run: toRun(row),
+              steps: yield* stepsOf(sql, row.id),
+              parents: yield* relatives(sql, parentsOf, row.id),
+              children: yield* relatives(sql, childrenOf, row.id)
+            })
+          })
+      })
+    )
+  )
+
+const stepsOf = (sql: Sql, key: number) =>
+  Effect.map(
+    sql.rows<{
+      readonly name: string
+      readonly attempt: number
+      readonly status: StepStatus
+      readonly started_at: Millis
+      readonly completed_at: Millis | null
+      readonly exit: Json | null
+    }>(selectSteps, [key]),
+    (rows): ReadonlyArray<Step> =>
+      rows.map((row) => ({
+        name: row.name,
+        attempt: row.attempt,
+        status: row.status,
+        startedAt: row.started_at,
+        completedAt: row.completed_at ?? undefined,
+        exit: row.exit ?? undefined
+      }))
+  )
+
+const maxRelatives = 20
+
+/** Those that were removed are still linked; a run has few of them, if any. */
+const relativesBy = (own: string, other: string, index: string) => ({
+  first: `
+    SELECT r.run_id, r.workflow, r.status FROM workflow_children c ${index}
+    CROSS JOIN workflow_runs r ON r.id = c.${other}
+    WHERE c.${own} = ? ORDER BY c.${other} LIMIT ${maxRelatives}`,
+  total: `
+    SELECT count(*) AS total FROM workflow_children c ${index}
+    WHERE c.${own} = ? AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
+})
+
+const parentsOf = relativesBy("child", "parent", "INDEXED BY workflow_children_of")
+
+const childrenOf = relativesBy("parent", "child", "")
+
+const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
+  Effect.gen(function* () {
+    const first = yield* sql.rows<{
+      readonly run_id: string
+      readonly workflow: string
+      readonly status: RunStatus
+    }>(statements.first, [key])
+    // counted only where there are more than are shown
+    const [counted] =
+      first.length < maxRelatives
+        ? [{ total: first.length }]
+        : yield* sql.rows<{ readonly total: number }>(statements.total, [key])
+    return {
+      total: counted?.total ?? first.length,
+      first: first.map(({ run_id, status, workflow }) => ({ runId: run_id, workflow, status }))
+    } satisfies Relatives
+  })
+
+/** A subquery for each, and not a join, which could become a scan of all runs. */
+const selectFinished = `
+  SELECT value AS run_id, (
+    SELECT exit FROM workflow_runs
+    WHERE run_id = value AND status IN ('completed', 'failed', 'interrupted')
+  ) AS exit
+  FROM json_each(?)`
+
+export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly run_id: string; readonly exit: Json | null }>(selectFinished, [
+      JSON.stringify(runIds)
+    ]),
+    (rows) => rows.flatMap(({ run_id, exit }) => (exit === null ? [] : [{ runId: run_id, exit }]))
+  )
+
+const selectWoken = `
+  SELECT id, run_id, claim, wakeups, 0 AS over FROM workflow_runs INDEXED BY workflow_runs_held
+  WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups
+  UNION ALL
+  SELECT run, run_id, claim, 0, 1 FROM workflow_terminations WHERE executor = ?`
+
+export const wokenRuns = (executor: number) => (sql: Sql) =>
+  Effect.map(
+    sql.rows<{
+      readonly id: number
+      readonly run_id: string
+      readonly claim: number
+      readonly wakeups: number
+      readonly over: 0 | 1
+    }>(selectWoken, [executor, executor]),
+    (rows): ReadonlyArray<WokenRun> =>
+      rows.map(({ id, run_id, claim, wakeups, over }) => ({
+        held: { runId: run_id, key: id, claim },
+        wakeups,
+        ...(over === 1 ? { over: true } : {})
+      }))
+  )
+
+const selectNextWakeAt = `
+  SELECT wake_at FROM workflow_runs INDEXED BY workflow_runs_timers
+  WHERE status = 'suspended' AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1`
+
+export const nextWakeAt = (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt), ([row]) =>
+    Option.fromNullable(row?.wake_at)
+  )
+
+/** From each name to the next one, past however many runs wait for it. */
+const pendingNames = `
+  WITH RECURSIVE names (name) AS (
+    SELECT (
+      SELECT workflow FROM workflow_runs INDEXED BY workflow_runs_pending
+      WHERE status = 'pending' ORDER BY workflow LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+      SELECT workflow FROM workflow_runs INDEXED BY workflow_runs_pending
+      WHERE status = 'pending' AND workflow > name ORDER BY workflow LIMIT 1
+    ) FROM names WHERE name IS NOT NULL
+  )`
+
+const selectPendingWorkflows = `${pendingNames} SELECT name FROM names WHERE name IS NOT NULL`
+
+export const pendingWorkflows = (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly name: string }>(selectPendingWorkflows), (rows) =>
+    rows.map(({ name }) => name)
+  )
+
+/** Looks at no more than a thousand runs a workflow: those that were woken wait among the others. */
+const selectOldestPending = `${pendingNames}
+  SELECT min((
+    SELECT created_at FROM (
+      SELECT created_at, started_at FROM workflow_runs INDEXED BY workflow_runs_pending
+      WHERE status = 'pending' AND workflow = name ORDER BY id LIMIT 1000
+    ) WHERE started_at IS NULL LIMIT 1
+  )) AS created_at
+  FROM names WHERE name IS NOT NULL`
+
+export const oldestPending = (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly created_at: Millis | null }>(selectOldestPending),
+    ([row]): Option.Option<Millis> => Option.fromNullable(row?.created_at)
+  )
+
+const selectCounts = `
+  SELECT status, runs FROM workflow_counts WHERE status <> 'spared'
+  UNION ALL SELECT 'pending', (
+    SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_pending WHERE status = 'pending'
+  )
+  UNION ALL SELECT 'running', (
+    SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held
+    WHERE status = 'running' AND executor >= 0
+  )`
+
+export const counts = (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly status: RunStatus; readonly runs: number }>(selectCounts),
+    (rows): Readonly<Record<RunStatus, number>> => {
+      const counted = {
+        pending: 0,
+        running: 0,
+        suspended: 0,
+        completed: 0,
+        failed: 0,
+        interrupted: 0
+      }
+      for (const { runs, status } of rows) counted[status] = runs
+      return counted
+    }
+  )
+
+const countBlocked = `
+  SELECT count(*) AS runs FROM workflow_runs INDEXED BY workflow_runs_blocked
+  WHERE status = 'suspended' AND cause IS NOT NULL`
+
+export const blocked = (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly runs: number }>(countBlocked), ([row]) => row?.runs ?? 0)
+
+/**
+ * How many runs one statement of `list` may look at: a filter that few runs pass would else stop
+ * the event loop for as long as a whole table takes.
+ */
+const listWindow = 10_000
+
+/**
+ * How large their values are says the head of a row: the values are not read.
+ *
+ * @param id the column of `from` that has the run's id
+ */
+const selectPage = (from: string, where: string, id = "id") => `
+  SELECT id, octet_length(payload) + ifnull(octet_length(exit), 0) + ifnull(octet_length(cause), 0)
+    AS bytes
+  FROM ${from}
+  WHERE ${id} < ? AND ${id} >= ?
+    AND (? IS NULL OR workflow = ?)
+    AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))
+    AND created_at >= ? AND created_at < ? ${where}
+  ORDER BY ${id} DESC LIMIT ?`
+
+const isRoot = `AND NOT EXISTS (
+  SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
+)`
+
+const ofAll = { plain: selectPage("workflow_runs", ""), roots: selectPage("workflow_runs", isRoot) }
+
+const isBlocked = "AND status = 'suspended' AND cause IS NOT NULL"
+
+const blockedRuns = "workflow_runs INDEXED BY workflow_runs_blocked"
+
+const ofBlocked = {
+  plain: selectPage(blockedRuns, isBlocked),
+  roots: selectPage(blockedRuns, `${isBlocked} ${isRoot}`)
+}
+
+const ofParent = (where: string) =>
+  selectPage(
+    "workflow_children CROSS JOIN workflow_runs ON id = child",
+    `${where} AND parent = (SELECT id FROM workflow_runs WHERE run_id = ?)`,
+    "child"
+  )
+
+const ofChildren = ofParent("")
+
+const ofBlockedChildren = ofParent(isBlocked)
+
+const pageOf = ({ blocked = false, parent, roots = false }: RunQuery): string => {
+  if (parent !== undefined) return blocked ? ofBlockedChildren : ofChildren
+  return (blocked ? ofBlocked : ofAll)[roots ? "roots" : "plain"]
+}
+
+const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
+
+const selectId = "SELECT id FROM workflow_runs WHERE run_id = ?"
+
+/** The one run, if it is one of those that are asked for: the window that it is alone in. */
+const onlyOne = (database: Database, query: RunQuery, runId: string) =>
+  database.read((sql) =>
+    Effect.gen(function* () {
+      const [found] = yield* sql.rows<{ readonly id: number }>(selectId, [runId])
+      const fitting =
+        found === undefined || (query.cursor ?? Infinity) <= found.id
+          ? []
+          : yield* page(query, found.id + 1, query.limit, 1)(sql)
+      return { runs: yield* runsOf(fitting)(sql), cursor: undefined }
+    })
+  )
+
+export const list = (database: Database, query: RunQuery): Effect.Effect<Page, SqlError> =>
+  Effect.gen(function* () {
+    // a cursor may come from anywhere: there is nothing above the newest run
+    let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
+    // a child is no root
+    if (query.parent !== undefined && query.roots === true) return { runs: [], cursor: undefined }
+    if (query.runId !== undefined) return yield* onlyOne(database, query, query.runId)
+    const found = [...(yield* database.read(page(query, before, query.limit + 1)))]
+    while (found.length <= query.limit && before > listWindow) {
+      yield* nextTurn
+      before -= listWindow
+      found.push(...(yield* database.read(page(query, before, query.limit + 1 - found.length))))
+    }
+    const fitting = fittingOf(found.slice(0, query.limit), query.maxBytes)
+    return {
+      runs: yield* database.read(runsOf(fitting)),
+      cursor: found.length > fitting.length ? fitting.at(-1)?.id : undefined
+    }
+  })
+
+const selectRuns = `
+  SELECT ${runColumns
+    .split(",")
+    .map((column) => `r.${column.trim()}`)
+    .join()}
+  FROM json_each(?) v CROSS JOIN workflow_runs r ON r.id = v.value ORDER BY r.id DESC`
+
+interface Found {
+  readonly id: number
+  readonly bytes: number
+}
+
+const runsOf = (found: ReadonlyArray<Found>) => (sql: Sql) =>
+  Effect.map(
+    sql.rows<RunRow>(selectRuns, [JSON.stringify(found.map(({ id }) => id))]),
+    (rows): ReadonlyArray<Run> => rows.map(toRun)
+  )
+
+/** The first of them that fit, and one at least. */
+const fittingOf = (
+  found: ReadonlyArray<Found>,
+  maxBytes = Number.POSITIVE_INFINITY
+): ReadonlyArray<Found> => {
+  let bytes = 0
+  const tooMany = found.findIndex((run) => {
+    bytes += run.bytes
+    return bytes > maxBytes
+  })
+  return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
+}
+
+const newest = (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly id: number | null }>(selectNewest), ([row]) => row?.id ?? 0)
+
+/** One more than the page holds tells whether there is a next. */
+const page =
+  (query: RunQuery, before: number, limit: number, window = listWindow) =>
+  (sql: Sql) => {
+    const workflow = query.workflow ?? null
+    const status = query.status === undefined ? null : JSON.stringify(query.status)
+    return sql.rows<Found>(pageOf(query), [
+      before,
+      before - window,
+      workflow,
+      workflow,
+      status,
+      status,
+      wholeMillis(query.createdAfter ?? 0),
+      wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
+      ...(query.parent === undefined ? [] : [query.parent]),
+      limit
+    ])
+  }

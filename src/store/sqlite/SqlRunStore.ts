@@ -1,0 +1,275 @@
+/**
+ * The RunStore on SQLite, by `@effect/sql`.
+ *
+ * - Writes that are ready together share one transaction (group commit), and with
+ *   `synchronous = FULL` an acknowledged one survives power loss.
+ * - Several processes may use one file. What others commit is noticed within `pollInterval`.
+ * - A lock that another process holds is waited for up to 10 seconds with the event loop free; then
+ *   the write fails as `busy`.
+ * - A caller that is interrupted while its write waits does not know whether it was written.
+ * - When the layer's scope closes, the writes that wait are committed first.
+ *
+ * It can share a database with the app: its tables begin with `workflow_`. Then the app's client
+ * gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds, because SQLite waits for a lock
+ * with the whole event loop stopped. Do not call the store's writes inside a transaction of that
+ * client: they are refused as `unavailable`.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import type * as Scope from "effect/Scope"
+import * as Backup from "./Backup.js"
+import * as Claims from "./Claims.js"
+import * as Connect from "./Connect.js"
+import * as Crashes from "./Crashes.js"
+import { bytesOf, createAll } from "./Creation.js"
+import type { Database } from "./Database.js"
+import * as Databases from "./Database.js"
+import * as Executors from "./Executors.js"
+import * as Failure from "./Failure.js"
+import * as Finished from "./Finished.js"
+import * as ForeignCommits from "./ForeignCommits.js"
+import type { GroupCommit } from "./GroupCommit.js"
+import * as GroupCommits from "./GroupCommit.js"
+import { migrate } from "./Migrate.js"
+import { migrations } from "./Migrations.js"
+import * as Progress from "./Progress.js"
+import * as Queries from "./Queries.js"
+import * as Signals from "./Signals.js"
+import type { Sql } from "./Sql.js"
+import { nextTurn } from "./Sql.js"
+import { terminate } from "./Terminate.js"
+import * as WakeUps from "./WakeUps.js"
+import type { Change, CreatedRun, RunStoreError } from "../RunStore.js"
+import { RunStore } from "../RunStore.js"
+
+export interface Options {
+  /**
+   * How often, on Effect's Clock, to look whether another process wrote to the database; costs
+   * microseconds. `Duration.infinity` never looks: for a database of one process. By default every
+   * 20 milliseconds of the system's own clock: what another process does follows no TestClock, and
+   * one that is moved by an hour would stop at each look.
+   */
+  readonly pollInterval?: Duration.DurationInput | undefined
+  /**
+   * What the first write of a transaction waits for, so that others which are ready join it. By
+   * default one turn of the event loop: Effect's fibers run on microtasks, so all that the last
+   * commit woke have written before it ends. Under a clock that is not the system's a commit waits
+   * for no turn, so that all that a TestClock sets off has happened when the loop turns.
+   */
+  readonly gather?: Effect.Effect<void> | undefined
+}
+
+/**
+ * Migrates the database and starts the writer. Fails as `migration` when the schema cannot be
+ * brought to this version or is newer, as `busy` when another process holds the lock for longer
+ * than 10 seconds, and as `unavailable` when the database cannot be read or written.
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<RunStore["Type"], RunStoreError, SqlClient.SqlClient | Scope.Scope> =>
+  makeNamed(options, identity)
+
+const makeNamed = (
+  options: Options,
+  /** Says in an error of which database it is. */
+  named: (error: RunStoreError) => RunStoreError
+): Effect.Effect<RunStore["Type"], RunStoreError, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const database = yield* Failure.orRunStoreError("reserve its connection")(
+      Effect.flatMap(SqlClient.SqlClient, Databases.make)
+    )
+    yield* Connect.configure(database)
+    yield* migrate(migrations)
+
+    const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
+    const publish = (change: Change) => void changes.unsafeOffer(change)
+    const isClosed = yield* closedFlag
+    const writer = yield* GroupCommits.make({
+      database,
+      publish,
+      named,
+      gather: options.gather ?? gathered
+    })
+    const pause = betweenPolls(options.pollInterval)
+    if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
+    return RunStore.of({
+      ...writes(writer),
+      ...reads(database, isClosed, named),
+      claim: claiming(writer, readWith(database, isClosed, named)),
+      changes: PubSub.subscribe(changes)
+    })
+  })
+
+/** Released after the writer, whose last writes are still to be read. */
+const closedFlag = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => ({ closed: false })),
+    (state) =>
+      Effect.sync(() => {
+        state.closed = true
+      })
+  ),
+  (state) => () => state.closed
+)
+
+const writes = ({ write, writeBatched }: GroupCommit) => {
+  const create = writeBatched(createAll, bytesOf)
+  return {
+    create: (run, claimFor) =>
+      // only what is created in somebody's name can be refused
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
+    by: (held) => ({
+      create: (run, claimFor) => create({ run, claimFor, by: held }),
+      signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
+      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
+      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)))
+    }),
+    recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
+    noteStep: (step) => write(Progress.noteStep(step)),
+    suspend: (suspension) => write(Progress.suspend(suspension)),
+    proceed: (held) => write(Progress.proceed(held)),
+    evict: (runs) => write(Progress.evict(runs)),
+    complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
+    release: (runs) => write(Claims.release(runs)),
+    history: (held) => write(Claims.history(held)),
+    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
+    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
+    wake: (runId) => write(WakeUps.wake(runId)),
+    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+    terminate: terminate({ write }),
+    retry: (options) => write(Finished.retry(options)),
+    remove: (runId) => write(Finished.remove(runId)),
+    prune: (options) => write(Finished.prune(options)),
+    expire: (options) => write(Signals.expire(options)),
+    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    register: (executor) => write(Executors.register(executor)),
+    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
+    unregister: (executor) => write(Executors.unregister(executor)),
+    takeOver: (options) => write(Claims.takeOver(options)),
+    progressed: (held) => write(Crashes.progressed(held)),
+    survived: (runs) => write(Crashes.survived(runs))
+  } satisfies Partial<RunStore["Type"]>
+}
+
+/** What is claimed is read, or given back. */
+const claiming =
+  ({ write }: GroupCommit, read: Read): RunStore["Type"]["claim"] =>
+  (options) =>
+    Effect.flatMap(write(Claims.claim(options)), (taken) =>
+      taken.length === 0
+        ? Effect.succeed([])
+        : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+            Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+          )
+    )
+
+type Read = ReturnType<typeof readWith>
+
+const guardedWith =
+  (isClosed: () => boolean, named: (error: RunStoreError) => RunStoreError) =>
+  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
+    Effect.suspend(() =>
+      isClosed()
+        ? Effect.fail(Failure.closed)
+        : Effect.mapError(Failure.orRunStoreError("read")(effect), named)
+    )
+
+const readWith = (
+  database: Database,
+  isClosed: () => boolean,
+  named: (error: RunStoreError) => RunStoreError
+) => {
+  const guarded = guardedWith(isClosed, named)
+  return <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
+}
+
+const reads = (
+  database: Database,
+  isClosed: () => boolean,
+  named: (error: RunStoreError) => RunStoreError
+) => {
+  const guarded = guardedWith(isClosed, named)
+  const read = readWith(database, isClosed, named)
+  return {
+    find: (runId) => read(Queries.find(runId)),
+    findWithSteps: (runId) => read(Queries.findWithSteps(runId)),
+    finished: (runIds) => read(Queries.finished(runIds)),
+    list: (query) => guarded(Queries.list(database, query)),
+    histories: (runs) => read(Claims.histories(runs)),
+    wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
+    nextWakeAt: read(Queries.nextWakeAt),
+    counts: read(Queries.counts),
+    blocked: read(Queries.blocked),
+    oldestPending: read(Queries.oldestPending),
+    pendingWorkflows: read(Queries.pendingWorkflows),
+    executors: read(Executors.all)
+  } satisfies Partial<RunStore["Type"]>
+}
+
+const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+const gathered = Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
+
+/** `undefined` never ends. */
+const betweenPolls = (given: Options["pollInterval"]): Effect.Effect<void> | undefined => {
+  if (given === undefined) return Effect.withClock(Effect.sleep("20 millis"), systemClock)
+  const interval = Duration.decode(given)
+  return Duration.isFinite(interval) ? Effect.sleep(interval) : undefined
+}
+
+/** Over the app's own client, with the options' defaults. */
+export const layer: Layer.Layer<RunStore, RunStoreError, SqlClient.SqlClient> = Layer.scoped(
+  RunStore,
+  make()
+)
+
+/** Over the app's own client. */
+export const layerWith = (
+  options: Options
+): Layer.Layer<RunStore, RunStoreError, SqlClient.SqlClient> =>
+  Layer.scoped(RunStore, make(options))
+
+/**
+ * Over a file of its own, in WAL mode. The file and its folder are made when they are missing. A
+ * file that cannot be opened, made or written, or that is not a database, fails as `unavailable`,
+ * with its name and the reason.
+ *
+ * @example
+ * const Store = SqlRunStore.layerFile({ filename: "data/executor.db" })
+ */
+export const layerFile = (
+  options: Options & { readonly filename: string }
+): Layer.Layer<RunStore, RunStoreError> => {
+  const named = Failure.named(options.filename)
+  return Layer.scoped(RunStore, makeNamed(options, named)).pipe(
+    Layer.provide(Connect.layerFile(options.filename)),
+    Layer.mapError(named)
+  )
+}
+
+/** In memory: for tests, and for runs that need not outlive the process. */
+export const layerMemory: Layer.Layer<RunStore, RunStoreError> = layerWith({
+  pollInterval: Duration.infinity
+}).pipe(Layer.provide(Connect.layerFile(":memory:")))
+
+/**
+ * Copies a store's file, also while executors write to it: the copy is all that was committed when
+ * it began. It replaces a file that is there, once it is complete. Fails as `unavailable` where the
+ * one cannot be read or the other not be written, as `full` where there is no room for it.
+ *
+ * @example
+ * SqlRunStore.backup({ filename: "data/executor.db", destination: "backup.db" })
+ */
+export const backup: (options: {
+  readonly filename: string
+  readonly destination: string
+}) => Effect.Effect<void, RunStoreError> = Backup.backup
