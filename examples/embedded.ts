@@ -9,7 +9,7 @@ import { SqliteClient } from "@effect/sql-sqlite-node"
 import { DurableDeferred } from "@effect/workflow"
 import { Config, Effect, Layer, Schema } from "effect"
 import { Executor, RunMain, RunnerConfig, SqlRunStore } from "effect-workflow-executor"
-import * as Server from "effect-workflow-executor/http/Server"
+import { Server } from "effect-workflow-executor/http"
 import OrderLive, { Approval, Order } from "./order.js"
 
 const orderId = Effect.map(

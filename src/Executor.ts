@@ -13,6 +13,7 @@
 import { resolve } from "node:path"
 import * as HttpServer from "@effect/platform/HttpServer"
 import type { WorkflowEngine } from "@effect/workflow"
+import type * as ConfigError from "effect/ConfigError"
 import * as Console from "effect/Console"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -20,85 +21,20 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { boundedRelease } from "./BoundedRelease.js"
-import * as Dispatcher from "./runner/Dispatcher.js"
-import * as Engine from "./engine/Engine.js"
-import * as Events from "./engine/Events.js"
+import { type Below, layerCore, type Services } from "./CoreLayers.js"
 import * as Authorization from "./http/Authorization.js"
 import * as Http from "./http/Http.js"
+import type { HttpListenError } from "./http/Server.js"
 import * as HashOnTheSpot from "./internal/HashOnTheSpot.js"
 import { isLoopback } from "./internal/Loopback.js"
-import * as Misplaced from "./internal/Misplaced.js"
-import * as Runner from "./runner/Runner.js"
+import * as Dispatcher from "./runner/Dispatcher.js"
+import type * as Runner from "./runner/Runner.js"
 import * as RunnerConfig from "./runner/RunnerConfig.js"
-import type { RunStore, RunStoreError } from "./store/RunStore.js"
-import * as Runs from "./runner/Runs.js"
 import * as Settings from "./Settings.js"
+import type { RunStore, RunStoreError } from "./store/RunStore.js"
 import * as SqlRunStore from "./store/sqlite/SqlRunStore.js"
 
-/** What every executor provides. */
-export type Services =
-  | WorkflowEngine.WorkflowEngine
-  | Runner.Runner
-  | Runs.Runs
-  | Dispatcher.Dispatcher
-  | Events.Events
-
-/** The services that workflows, and what serves HTTP, may ask an executor for. */
-type Below = Exclude<Services, Runner.Runner>
-
-/**
- * The engine and what it executes on, over a RunStore. Executes nothing until a Runner starts. What
- * is above it gets the RunStore from it, so that all that they write is told of as `Events`.
- */
-export const layerEngine: Layer.Layer<
-  Below | RunStore,
-  never,
-  RunStore | RunnerConfig.RunnerConfig
-> = Layer.merge(Engine.layer, Runs.layer).pipe(
-  Layer.provideMerge(Dispatcher.layer),
-  Layer.provideMerge(Events.layer)
-)
-
-/**
- * An executor over the RunStore and the config of the app.
- *
- * Dies where `RunAccess`, `Shutdown`, `Exposed` or `Signals` come out of one of its layers: nobody
- * there asks for them, so what they were meant to do would silently not be done.
- *
- * @param options.workflows the registrations (`Workflow.toLayer`), with all they need
- * @param options.http what answers HTTP requests: acquired before the workflows and released after
- * them, so that it answers all through the drain
- *
- * @example
- * Executor.layerCore({ workflows: OrdersLive }).pipe(
- *   Layer.provide(SqlRunStore.layer),
- *   Layer.provide(RunnerConfig.layer({ stopTimeout: "1 minute" })),
- *   Layer.provide(MySqlClientLive)
- * )
- */
-export const layerCore = <WA, WE, WR, HA = never, HE = never, HR = never>(options: {
-  readonly workflows: Layer.Layer<WA, WE, WR>
-  readonly http?: Layer.Layer<HA, HE, HR> | undefined
-}) => {
-  const workflows = Layer.unwrapEffect(
-    Effect.map(RunnerConfig.RunnerConfig, ({ closeTimeout }) =>
-      boundedRelease("the workflows' resources", closeTimeout)(options.workflows)
-    )
-  )
-  // without one, its type parameters are `never`, and so is all that it could provide
-  const http = (options.http ?? Layer.empty) as Layer.Layer<HA, HE, HR>
-  return Layer.unwrapEffect(
-    Effect.map(Effect.context<never>(), (outside) =>
-      Runner.layer.pipe(
-        Layer.provide(Misplaced.refuse(outside)),
-        Layer.provideMerge(workflows),
-        Layer.provideMerge(http),
-        Layer.provideMerge(layerEngine)
-      )
-    )
-  )
-}
+export { layerCore, layerEngine, type Services } from "./CoreLayers.js"
 
 export interface HttpOptions extends Http.Options {
   /**
@@ -125,27 +61,46 @@ export class AuthSecretMissing extends Data.TaggedError("AuthSecretMissing")<{
   }
 }
 
+/** A complete executor, with its HTTP API: what it provides, how it fails to start, what it needs. */
+export type Complete<WA, WE, WR> = Layer.Layer<
+  Services | RunStore | HttpServer.HttpServer | WA,
+  | RunStoreError
+  | Runner.RunnerAlreadyStarted
+  | AuthSecretMissing
+  | Authorization.InvalidAuthSecret
+  | HttpListenError
+  | WE,
+  Exclude<WR, Below | RunStore | RunnerConfig.RunnerConfig | HttpServer.HttpServer>
+>
+
 const complete = <WA, WE, WR>(
   options: Options<WA, WE, WR>,
   store: Layer.Layer<RunStore, RunStoreError>,
   /** What the log calls its database. */
   database: string
-) => {
+): Complete<WA, WE, WR> => {
   const http =
     options.http === false
       ? // nobody asks for a server that is not there: its type is that of the general case
         (Layer.empty as Layer.Layer<never> as Layer.Layer<HttpServer.HttpServer>)
       : layerHttp(options.http ?? {})
-  return layerCore({ workflows: options.workflows, http }).pipe(
+  const composed = layerCore({ workflows: options.workflows, http }).pipe(
     Layer.provideMerge(store),
     Layer.provide(RunnerConfig.layer(options)),
     Layer.tap(logReady(database))
   )
+  // as above
+  return composed as Complete<WA, WE, WR>
 }
 
 /** The HTTP API on a server of its own, for those who have a token. */
-export const layerHttp = (options: HttpOptions) =>
-  Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
+export const layerHttp = (
+  options: HttpOptions
+): Layer.Layer<
+  HttpServer.HttpServer,
+  AuthSecretMissing | Authorization.InvalidAuthSecret | HttpListenError,
+  Exclude<Below, WorkflowEngine.WorkflowEngine> | RunStore
+> => Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
 
 /**
  * A complete executor on a SQLite file. It logs `executor ready` with the address that the HTTP API
@@ -158,7 +113,7 @@ export const layerHttp = (options: HttpOptions) =>
  */
 export const layer = <WA, WE, WR>(
   options: Options<WA, WE, WR> & { readonly database?: string | undefined }
-) => {
+): Complete<WA, WE, WR> => {
   const filename = options.database ?? "data/executor.db"
   return complete(options, SqlRunStore.layerFile({ filename }), resolve(filename))
 }
@@ -175,7 +130,11 @@ export const layerConfig = <WA, WE, WR>(options: {
   readonly workflows: Layer.Layer<WA, WE, WR>
   /** What the environment does not say of the HTTP API. */
   readonly http?: Http.Decided | undefined
-}) =>
+}): Layer.Layer<
+  Layer.Layer.Success<Complete<WA, WE, WR>>,
+  Layer.Layer.Error<Complete<WA, WE, WR>> | ConfigError.ConfigError,
+  Layer.Layer.Context<Complete<WA, WE, WR>>
+> =>
   Layer.unwrapEffect(
     Effect.map(
       Settings.read,
@@ -214,7 +173,7 @@ const urlOf = ({ hostname, port }: HttpServer.TcpAddress) =>
   `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`
 
 /** A complete executor in memory: its runs end with it. */
-export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>) =>
+export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>): Complete<WA, WE, WR> =>
   complete(options, SqlRunStore.layerMemory, "in memory")
 
 const layerTokens = (

@@ -5,8 +5,8 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { Run, Step } from "../src/store/RunStore.js"
 import * as Runs from "../src/runner/Runs.js"
+import type { Run, Step } from "../src/store/RunStore.js"
 import { layerDispatcher, layerStore, makeControls } from "./http/Harness.js"
 
 const run: Run = {

@@ -37,9 +37,9 @@ import {
   UnknownWorkflow,
   WorkflowView
 } from "../runner/Runs.js"
-import * as Prometheus from "../telemetry/Prometheus.js"
-import { Access, needs } from "../http/Access.js"
-import { Authorization } from "../http/Authorization.js"
+import { Access, needs } from "./Access.js"
+import { Authorization } from "./Authorization.js"
+import * as MediaTypes from "./MediaTypes.js"
 
 export const RunnerStateSchema = Schema.Literal(
   "idle",
@@ -280,14 +280,14 @@ export class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
     HttpApiEndpoint.get("events", "/events")
       .setHeaders(LastEventId)
       .setUrlParams(Schema.Struct({ workflow: Schema.optional(Schema.String) }))
-      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.eventStream }))
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "What happens in this executor, as server-sent events")
   )
   .add(
     HttpApiEndpoint.get("runEvents")`/runs/${runId}/events`
       .setHeaders(LastEventId)
-      .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+      .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.eventStream }))
       .addSuccess(HttpApiSchema.NoContent)
       .addError(RunNotFound, { status: 404 })
       .addError(StoreNotAvailable)
@@ -337,7 +337,7 @@ export class DocsGroup extends HttpApiGroup.make("docs")
 export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true })
   .add(
     HttpApiEndpoint.get("metrics", "/metrics")
-      .addSuccess(HttpApiSchema.Text({ contentType: Prometheus.contentType }))
+      .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.prometheus }))
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "What this process counts and measures, for Prometheus")
   )

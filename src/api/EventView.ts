@@ -4,8 +4,8 @@
  */
 import * as Schema from "effect/Schema"
 import type * as Events from "../engine/Events.js"
-import { RunStatusSchema, RunWithStepsView } from "./RunView.js"
 import { RunnerStateSchema } from "./Api.js"
+import { RunStatusSchema, RunWithStepsView } from "./RunView.js"
 
 const told = {
   /** `<epoch>-<sequence>`; sent back as `Last-Event-ID` it says where to go on. */
@@ -84,7 +84,7 @@ export const viewState = (
 // Lines
 // ---------------------------------------------------------------------------------------------
 
-export const contentType = "text/event-stream"
+export { eventStream as contentType } from "./MediaTypes.js"
 
 /** How long a reader that was cut waits before it comes back; milliseconds. */
 export const head = "retry: 1000\n\n"

@@ -7,9 +7,17 @@ import * as Schema from "effect/Schema"
 import * as EncodedCause from "../internal/EncodedCause.js"
 import * as Machine from "../internal/Machine.js"
 import * as WaitedFor from "../internal/WaitedFor.js"
-import type { ExecutorInfo, Json, Millis, Run, RunStatus, RunWithSteps, Step } from "../store/RunStore.js"
-import { runStatuses } from "../store/RunStore.js"
 import type { StepInFlight } from "../runner/StepInFlight.js"
+import type {
+  ExecutorInfo,
+  Json,
+  Millis,
+  Run,
+  RunStatus,
+  RunWithSteps,
+  Step
+} from "../store/RunStore.js"
+import { runStatuses } from "../store/RunStore.js"
 
 export const RunStatusSchema = Schema.Literal(...runStatuses)
 

@@ -6,12 +6,12 @@ import { stat } from "node:fs/promises"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Effect from "effect/Effect"
+import { RunStoreError } from "../store/RunStore.js"
 import * as Databases from "../store/sqlite/Database.js"
 import * as Failure from "../store/sqlite/Failure.js"
 import { newest, recorded } from "../store/sqlite/Migrate.js"
 import { migrations } from "../store/sqlite/Migrations.js"
 import type { Sql } from "../store/sqlite/Sql.js"
-import { RunStoreError } from "../store/RunStore.js"
 
 /** The newest schema that this version knows. */
 export const ourSchema = newest(migrations)

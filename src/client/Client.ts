@@ -31,19 +31,6 @@ import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as EventStream from "./EventStream.js"
-import * as Requests from "./Requests.js"
-import * as RunResult from "./RunResult.js"
-import * as RunWatch from "./RunWatch.js"
-import {
-  hasPath,
-  makeRuns,
-  ProtocolError,
-  type RequestError,
-  segment,
-  told,
-  Unavailable
-} from "./Wire.js"
 import { Api, type DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
 import * as Typed from "../internal/Typed.js"
@@ -59,10 +46,23 @@ import {
   type StartedView,
   type TerminateRequest
 } from "../runner/Runs.js"
+import * as EventStream from "./EventStream.js"
+import * as Requests from "./Requests.js"
+import * as RunResult from "./RunResult.js"
+import * as RunWatch from "./RunWatch.js"
+import {
+  hasPath,
+  makeRuns,
+  ProtocolError,
+  type RequestError,
+  segment,
+  told,
+  Unavailable
+} from "./Wire.js"
 
-export type { EventsRequest } from "./EventStream.js"
 export type { EventView as Event } from "../api/EventView.js"
 export { RunInterrupted, type SignalTarget, UnreadableResult } from "../internal/Typed.js"
+export type { EventsRequest } from "./EventStream.js"
 export { ProtocolError, type RequestError, Unavailable }
 
 export interface Options {

@@ -4,8 +4,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Typed from "../internal/Typed.js"
-import type { Json } from "../store/RunStore.js"
 import { RunNotFound, type RunView, type RunWithStepsView } from "../runner/Runs.js"
+import type { Json } from "../store/RunStore.js"
 import * as RunWatch from "./RunWatch.js"
 
 export const make =

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Elapsed from "../internal/Elapsed.js"
+import type { StepInFlight } from "../runner/StepInFlight.js"
 import type {
   ClaimedRun,
   Held,
@@ -18,7 +19,6 @@ import type {
   Woken,
   WokenRun
 } from "../store/RunStore.js"
-import type { StepInFlight } from "../runner/StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, childKey, type Registration } from "./ActiveRun.js"

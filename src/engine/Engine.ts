@@ -19,14 +19,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { AnySpan } from "effect/Tracer"
-import { Dispatcher } from "../runner/Dispatcher.js"
-import { childKey, stepKey } from "./ActiveRun.js"
-import * as Codec from "./Codec.js"
-import { type Instance, type Link, linkOf, type Pass } from "./Pass.js"
-import { mayPass } from "./Persist.js"
-import type { RunIdTaken } from "../runner/RunIdTaken.js"
-import type * as Waits from "./Waits.js"
 import { notWellFormed } from "../internal/WellFormed.js"
+import { Dispatcher } from "../runner/Dispatcher.js"
+import type { RunIdTaken } from "../runner/RunIdTaken.js"
 import {
   isFinal,
   type Json,
@@ -37,6 +32,11 @@ import {
   type Trace,
   type WritesOfHolder
 } from "../store/RunStore.js"
+import { childKey, stepKey } from "./ActiveRun.js"
+import * as Codec from "./Codec.js"
+import { type Instance, type Link, linkOf, type Pass } from "./Pass.js"
+import { mayPass } from "./Persist.js"
+import type * as Waits from "./Waits.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 

@@ -13,9 +13,9 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { observe } from "./ObservedRunStore.js"
 import type { RunnerState } from "../runner/RunnerState.js"
 import { type Millis, type RunStatus, RunStore, type StepStatus } from "../store/RunStore.js"
+import { observe } from "./ObservedRunStore.js"
 
 /** A run has this status now; `deleted`: it is gone, with all that belonged to it. */
 export interface RunChanged {

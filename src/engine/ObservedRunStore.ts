@@ -8,7 +8,6 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { Publish, RunChanged } from "./Events.js"
 import type {
   ClaimedRun,
   CreatedRun,
@@ -18,6 +17,7 @@ import type {
   RunStoreError,
   WithFinished
 } from "../store/RunStore.js"
+import type { Publish, RunChanged } from "./Events.js"
 
 type Store = RunStore["Type"]
 

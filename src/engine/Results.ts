@@ -5,7 +5,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
-import { isFinal, type Json, type Run, type RunStore, type RunStoreError } from "../store/RunStore.js"
+import {
+  isFinal,
+  type Json,
+  type Run,
+  type RunStore,
+  type RunStoreError
+} from "../store/RunStore.js"
 
 export interface Results {
   /** The run's encoded `Exit`: now, if `begin` answers with one that is over, or when it ends. */

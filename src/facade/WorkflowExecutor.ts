@@ -20,19 +20,12 @@ import { DurableDeferred, type Workflow, type WorkflowEngine } from "@effect/wor
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as AsyncWorkflow from "./AsyncWorkflow.js"
-import type { Dispatcher } from "../runner/Dispatcher.js"
 import * as Executor from "../Executor.js"
-import { call, resultOf, submitted, type WaitOptions } from "./Calls.js"
-import { Lifecycle } from "./Lifecycle.js"
-import { addressOf, type Provided } from "./Opened.js"
-import { type Poll, polled } from "./Results.js"
-import { watched } from "./Watch.js"
 import * as Typed from "../internal/Typed.js"
+import type { Dispatcher } from "../runner/Dispatcher.js"
 import type { Drained } from "../runner/Runner.js"
 import type * as RunnerConfig from "../runner/RunnerConfig.js"
 import type { RunnerState } from "../runner/RunnerState.js"
-import type { RunStore } from "../store/RunStore.js"
 import {
   type ListRequest,
   type RetryOptions,
@@ -41,7 +34,15 @@ import {
   type RunWithStepsView,
   type TerminateRequest
 } from "../runner/Runs.js"
+import type { RunStore } from "../store/RunStore.js"
+import * as AsyncWorkflow from "./AsyncWorkflow.js"
+import { call, resultOf, submitted, type WaitOptions } from "./Calls.js"
+import { Lifecycle } from "./Lifecycle.js"
+import { addressOf, type Provided } from "./Opened.js"
+import { type Poll, polled } from "./Results.js"
+import { watched } from "./Watch.js"
 
+export { RunInterrupted, type SignalTarget, UnreadableResult } from "../internal/Typed.js"
 export type { WaitOptions } from "./Calls.js"
 export {
   ExecutorNotStarted,
@@ -53,7 +54,6 @@ export {
   StopFailed
 } from "./Errors.js"
 export type { Poll } from "./Results.js"
-export { RunInterrupted, type SignalTarget, UnreadableResult } from "../internal/Typed.js"
 
 export interface WorkflowExecutor {
   /**

@@ -12,9 +12,6 @@
  */
 
 import { webcrypto } from "node:crypto"
-import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
-import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
-import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
@@ -27,17 +24,11 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { decodeJwt, errors, type JWTPayload, jwtVerify, SignJWT } from "jose"
-import { Principal, type Scope, scopes } from "./Access.js"
+import { Principal, type Scope, scopes } from "../api/Access.js"
+import { Authorization, Unauthorized } from "../api/Authorization.js"
 import * as VerifiedTokens from "./VerifiedTokens.js"
 
-const reasons = ["token missing", "token invalid", "token expired", "token not yet valid"] as const
-
-/** The request carries no token that lets it in. The message never says more than the reason. */
-export class Unauthorized extends Schema.TaggedError<Unauthorized>()(
-  "Unauthorized",
-  { message: Schema.Literal(...reasons) },
-  HttpApiSchema.annotations({ status: 401 })
-) {}
+export { Authorization, Unauthorized } from "../api/Authorization.js"
 
 /** A secret cannot be a key. */
 export class InvalidAuthSecret extends Data.TaggedError("InvalidAuthSecret")<{
@@ -220,19 +211,6 @@ export const layerTokensRandom: Layer.Layer<Tokens> = Layer.effect(
   Tokens,
   Effect.suspend(() => makeFromBytes([webcrypto.getRandomValues(new Uint8Array(32))]))
 )
-
-/**
- * Lets requests through that carry a valid bearer token, and says whose. What they may do is for
- * `Access` to say.
- */
-export class Authorization extends HttpApiMiddleware.Tag<Authorization>()(
-  "effect-workflow-executor/Authorization",
-  {
-    failure: Unauthorized,
-    provides: Principal,
-    security: { bearer: HttpApiSecurity.bearer }
-  }
-) {}
 
 const bearer = /^bearer +\S/i
 

@@ -11,8 +11,8 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
-import { version } from "../internal/Version.js"
 import { Api } from "../api/Api.js"
+import { version } from "../internal/Version.js"
 
 /** The API's OpenAPI document, with the version of this package. */
 export const makeDocument = (): OpenApi.OpenAPISpec => {

@@ -10,9 +10,9 @@ import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as View from "../api/EventView.js"
 import type { Event, Events, Start } from "../engine/Events.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import * as View from "../api/EventView.js"
 
 /** A reader who has not read so many events is ended, and comes back for them. */
 const capacity = 1_024

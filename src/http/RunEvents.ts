@@ -4,11 +4,11 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type { Event, Events } from "../engine/Events.js"
-import { isFinal } from "../store/RunStore.js"
-import type { Runs, RunWithStepsView } from "../runner/Runs.js"
-import * as Readers from "./EventReaders.js"
 import * as View from "../api/EventView.js"
+import type { Event, Events } from "../engine/Events.js"
+import type { Runs, RunWithStepsView } from "../runner/Runs.js"
+import { isFinal } from "../store/RunStore.js"
+import * as Readers from "./EventReaders.js"
 import { ToldRun } from "./ToldRun.js"
 
 /** So often at most a snapshot is read anew, because something happened to the run meanwhile. */

@@ -3,8 +3,8 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { RunStoreError } from "../store/RunStore.js"
 import { StoreNotAvailable } from "../api/Api.js"
+import { RunStoreError } from "../store/RunStore.js"
 
 const isStoreError = (error: unknown): error is RunStoreError => error instanceof RunStoreError
 

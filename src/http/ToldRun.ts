@@ -2,9 +2,10 @@
  * What a reader of a run's events has been told of the run: by snapshots, and by the events that
  * followed them.
  */
+
+import type { RunWithStepsView, StepView } from "../api/RunView.js"
 import type * as Events from "../engine/Events.js"
 import { isFinal } from "../store/RunStore.js"
-import type { RunWithStepsView, StepView } from "../api/RunView.js"
 
 type RunEvent = Exclude<Events.Event, Events.ExecutorChanged>
 

@@ -11,8 +11,8 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
 import { exitFromJson, stringify } from "../engine/Codec.js"
-import type { Json } from "../store/RunStore.js"
 import { InvalidPayload, InvalidSignal } from "../runner/Runs.js"
+import type { Json } from "../store/RunStore.js"
 import { withNulls } from "./AnyJson.js"
 
 /** What `workflow.execute` takes: fields with defaults may be left out. */

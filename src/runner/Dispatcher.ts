@@ -12,24 +12,19 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import * as Events from "../engine/Events.js"
 import type { ActiveRun, Registration } from "../engine/ActiveRun.js"
 import * as Active from "../engine/ActiveRuns.js"
-import * as Backlogs from "./Backlog.js"
 import { blockCause } from "../engine/Codec.js"
-import * as Leases from "./Lease.js"
+import * as Events from "../engine/Events.js"
 import type { Ending } from "../engine/Pass.js"
 import * as Persist from "../engine/Persist.js"
 import * as Results from "../engine/Results.js"
-import { ofSameWorkflow, type RunIdTaken } from "./RunIdTaken.js"
 import * as SetAside from "../engine/SetAside.js"
-import * as Slots from "./Slots.js"
+import { Signals } from "../engine/Signals.js"
 import * as Steps from "../engine/Steps.js"
 import * as ValueSize from "../engine/ValueSize.js"
 import * as Elapsed from "../internal/Elapsed.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
-import * as RunnerConfig from "./RunnerConfig.js"
-import type { RunnerState } from "./RunnerState.js"
 import {
   type Change,
   type ClaimedRun,
@@ -42,10 +37,15 @@ import {
   RunStore,
   type RunStoreError
 } from "../store/RunStore.js"
-import { Signals } from "../engine/Signals.js"
-import type { StepInFlight } from "./StepInFlight.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Spans from "../telemetry/Spans.js"
+import * as Backlogs from "./Backlog.js"
+import * as Leases from "./Lease.js"
+import { ofSameWorkflow, type RunIdTaken } from "./RunIdTaken.js"
+import * as RunnerConfig from "./RunnerConfig.js"
+import type { RunnerState } from "./RunnerState.js"
+import * as Slots from "./Slots.js"
+import type { StepInFlight } from "./StepInFlight.js"
 
 /** A run as it is, and whether it was stored now. */
 export type Started = Pick<CreatedRun, "run" | "created">

@@ -13,25 +13,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { Dispatcher } from "./Dispatcher.js"
-import { interruptPoint } from "../engine/ActiveRun.js"
-import {
-  encodedPayloadToJson,
-  notReadBack,
-  readBack,
-  stringify,
-  terminatedExit
-} from "../engine/Codec.js"
-import * as RunIds from "../internal/RunIds.js"
-import { notWellFormed } from "../internal/WellFormed.js"
-import {
-  isFinal,
-  type RunStatus,
-  RunStore,
-  type RunStoreError,
-  type Trace,
-  type WithFinished
-} from "../store/RunStore.js"
 import {
   type ExecutorView,
   overlay,
@@ -49,8 +30,27 @@ import {
   viewWaits,
   type WorkflowView
 } from "../api/RunView.js"
+import { interruptPoint } from "../engine/ActiveRun.js"
+import {
+  encodedPayloadToJson,
+  notReadBack,
+  readBack,
+  stringify,
+  terminatedExit
+} from "../engine/Codec.js"
 import { Signals } from "../engine/Signals.js"
+import * as RunIds from "../internal/RunIds.js"
+import { notWellFormed } from "../internal/WellFormed.js"
+import {
+  isFinal,
+  type RunStatus,
+  RunStore,
+  type RunStoreError,
+  type Trace,
+  type WithFinished
+} from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
+import { Dispatcher } from "./Dispatcher.js"
 
 export * from "../api/RunView.js"
 

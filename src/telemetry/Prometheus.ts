@@ -5,7 +5,7 @@ import type * as MetricPair from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
 
-export const contentType = "text/plain; version=0.0.4; charset=utf-8"
+export { prometheus as contentType } from "../api/MediaTypes.js"
 
 type Label = readonly [name: string, value: string]
 

@@ -10,6 +10,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import type { RunView, RunWithStepsView, StepView } from "../../src/api/RunView.js"
 import * as Command from "../../src/cli/Command.js"
 import * as Doctor from "../../src/cli/Doctor.js"
 import * as Failures from "../../src/cli/Failures.js"
@@ -17,7 +18,6 @@ import * as RunChanges from "../../src/cli/RunChanges.js"
 import * as RunText from "../../src/cli/RunText.js"
 import * as Table from "../../src/cli/Table.js"
 import type { ExecutorInfo } from "../../src/store/RunStore.js"
-import type { RunView, RunWithStepsView, StepView } from "../../src/api/RunView.js"
 
 describe("a table", () => {
   it("has columns as wide as their widest cell, and a dash where there is nothing", () => {

@@ -21,8 +21,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Client from "../../src/client/Client.js"
 import * as Executor from "../../src/Executor.js"
-import * as Authorization from "../../src/http/Authorization.js"
 import { Signals } from "../../src/engine/Signals.js"
+import * as Authorization from "../../src/http/Authorization.js"
 
 class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {
   since: Schema.Date,

@@ -8,10 +8,10 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import ts from "typescript"
 import { Approval, Order } from "../../examples/order.js"
-import { run } from "../../src/cli/Command.js"
-import { OtlpNotInstalled } from "../../src/cli/Telemetry.js"
 import { Api } from "../../src/api/Api.js"
 import { RunWithStepsView } from "../../src/api/RunView.js"
+import { run } from "../../src/cli/Command.js"
+import { OtlpNotInstalled } from "../../src/cli/Telemetry.js"
 import { type Block, blocks, type Command, commands, pages, root } from "./Pages.js"
 
 // ---------------------------------------------------------------------------------------------

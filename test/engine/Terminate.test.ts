@@ -9,8 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "../../src/runner/Dispatcher.js"
-import { RunStore } from "../../src/store/RunStore.js"
 import * as Runs from "../../src/runner/Runs.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   exitOf,

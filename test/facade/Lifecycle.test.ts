@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { afterEach, describe, expect, it, vi } from "vitest"
-import * as Authorization from "../../src/http/Authorization.js"
 import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
+import * as Authorization from "../../src/http/Authorization.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
 describe("starting", () => {

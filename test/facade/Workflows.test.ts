@@ -1,7 +1,11 @@
 /** Workflows that are async functions, on executors in memory and on a file. */
 import * as Schema from "effect/Schema"
 import { describe, expect, expectTypeOf, it } from "vitest"
-import { defineWorkflow, RecordedError, type StandardSchema } from "../../src/facade/AsyncWorkflow.js"
+import {
+  defineWorkflow,
+  RecordedError,
+  type StandardSchema
+} from "../../src/facade/AsyncWorkflow.js"
 import type * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { type FinalStatus, RunStoreError } from "../../src/store/RunStore.js"
 import * as Runs from "../../src/runner/Runs.js"
+import { type FinalStatus, RunStoreError } from "../../src/store/RunStore.js"
 import { serve } from "./Harness.js"
 
 type Server = Effect.Effect.Success<ReturnType<typeof serve>>

@@ -59,7 +59,7 @@ const pack = async (folder: string) => {
   return { tarball: join(folder, filename), files: files.map(({ path }) => path) }
 }
 
-const install = async (folder: string, tarball: string) => {
+const install = async (folder: string, tarball: string, without: ReadonlyArray<string>) => {
   const modules = join(folder, "node_modules")
   const unpacked = join(modules, "effect-workflow-executor")
   await mkdir(unpacked, { recursive: true })
@@ -68,7 +68,8 @@ const install = async (folder: string, tarball: string) => {
   const manifest = decodeManifest(await readFile(join(unpacked, "package.json"), "utf8"))
   // those of an app in TypeScript, too
   const own = ["typescript", "@types/node"]
-  const names = [...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }), ...own]
+  const all = [...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }), ...own]
+  const names = all.filter((name) => !without.includes(name))
   for (const name of names) {
     await mkdir(dirname(join(modules, name)), { recursive: true })
     await symlink(join(root, "node_modules", name), join(modules, name), "dir")
@@ -85,10 +86,11 @@ const install = async (folder: string, tarball: string) => {
   return { manifest, unpacked }
 }
 
-export const make = Effect.gen(function* () {
+/** @param without packages that it names and the app does not have */
+export const make = Effect.fnUntraced(function* (without: ReadonlyArray<string> = []) {
   const folder = yield* Process.makeFolder
   const { files, tarball } = yield* Effect.promise(() => pack(folder))
-  const { manifest, unpacked } = yield* Effect.promise(() => install(folder, tarball))
+  const { manifest, unpacked } = yield* Effect.promise(() => install(folder, tarball, without))
   return {
     /** Of the app. */
     folder,
@@ -114,4 +116,4 @@ export const make = Effect.gen(function* () {
   }
 })
 
-export type App = Effect.Effect.Success<typeof make>
+export type App = Effect.Effect.Success<ReturnType<typeof make>>

@@ -18,7 +18,7 @@ const scope = Effect.runSync(Scope.make())
 let app: App.App
 
 beforeAll(async () => {
-  app = await Effect.runPromise(Scope.extend(App.make, scope))
+  app = await Effect.runPromise(Scope.extend(App.make(), scope))
   for (const name of ["bundled.js", "required.cjs"]) {
     const from = fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
     await copyFile(from, join(app.folder, name))

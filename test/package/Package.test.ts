@@ -12,7 +12,7 @@ const scope = Effect.runSync(Scope.make())
 let app: App.App
 
 beforeAll(async () => {
-  app = await Effect.runPromise(Scope.extend(App.make, scope))
+  app = await Effect.runPromise(Scope.extend(App.make(), scope))
 })
 
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
@@ -23,10 +23,8 @@ const modules = readdirSync(join(App.root, "src"), { recursive: true, encoding: 
   .map((path) => path.replaceAll("\\", "/").replace(/\.ts$/, ""))
   .sort()
 
-const isHidden = (module: string) =>
-  module === "bin" || /^(internal|engine|facade|client|cli)\//.test(module)
-
-const openModules = modules.filter((module) => !isHidden(module))
+/** What a program may import. */
+const entries = ["client", "command", "core", "http", "sqlite"]
 
 describe("the package", () => {
   it("holds every module's code and types, their sources, and none that is no more", () => {
@@ -154,9 +152,8 @@ describe("a program that imports the package", () => {
     )
   }
 
-  it.effect("can import every module that is not hidden, and no other", () =>
+  it.effect("can import what has a name of its own, and no other module", () =>
     Effect.gen(function* () {
-      assert.include(openModules, "http/Server")
       const program = `
         const found = {}
         for (const module of ${JSON.stringify(modules)}) {
@@ -173,10 +170,74 @@ describe("a program that imports the package", () => {
         Object.fromEntries(
           modules.map((module) => [
             module,
-            isHidden(module) ? "ERR_PACKAGE_PATH_NOT_EXPORTED" : "loaded"
+            entries.includes(module) ? "loaded" : "ERR_PACKAGE_PATH_NOT_EXPORTED"
           ])
         )
       )
+    })
+  )
+
+  it.effect("finds nothing in the types that is the package's own", () =>
+    Effect.gen(function* () {
+      const declared = app.files.filter((path) => /^dist\/.*\.d\.ts$/.test(path))
+      assert.include(declared, "dist/runner/Dispatcher.d.ts")
+      const internal = declared.filter((path) =>
+        readFileSync(join(app.unpacked, path), "utf8").includes("@internal")
+      )
+      assert.deepStrictEqual(internal, [])
+    })
+  )
+})
+
+describe("an app that has not installed what only a part of the package needs", () => {
+  const command = ["@effect/cli", "@effect/printer", "@effect/printer-ansi"]
+
+  it.scopedLive("is told by the command what to install", () =>
+    Effect.gen(function* () {
+      const { folder, run } = yield* App.make(command)
+      const bin = join(folder, "node_modules/.bin/workflow-executor")
+      const { code, stderr, stdout } = yield* run(process.execPath, bin, "--version")
+      assert.strictEqual(code, 1)
+      assert.strictEqual(stdout, "")
+      assert.match(
+        stderr,
+        /^The command needs the package @effect\/cli.*: npm install @effect\/cli@/
+      )
+      assert.strictEqual(stderr.trim().split("\n").length, 1)
+    })
+  )
+
+  it.scopedLive("executes all the same: without the command", () =>
+    Effect.gen(function* () {
+      const { folder, run } = yield* App.make(command)
+      const { code, stderr } = yield* run(process.execPath, join(folder, "plain.js"))
+      assert.strictEqual(code, 0, stderr)
+      const loaded = yield* run(
+        process.execPath,
+        "--input-type=module",
+        "--eval",
+        'await import("effect-workflow-executor")'
+      )
+      assert.deepStrictEqual(loaded, { code: 0, stdout: "", stderr: "" })
+    })
+  )
+
+  it.scopedLive("has the engine without SQLite, HTTP and the command", () =>
+    Effect.gen(function* () {
+      const { run } = yield* App.make([
+        ...command,
+        "@effect/sql-sqlite-node",
+        "@effect/platform-node",
+        "jose",
+        "jiti"
+      ])
+      const loaded = yield* run(
+        process.execPath,
+        "--input-type=module",
+        "--eval",
+        'await import("effect-workflow-executor/core"); await import("effect-workflow-executor/client")'
+      )
+      assert.deepStrictEqual(loaded, { code: 0, stdout: "", stderr: "" })
     })
   )
 })

@@ -5,7 +5,7 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
-import type { Scope } from "../../http/Access.js"
+import type { Scope } from "../../api/Access.js"
 import {
   argument,
   calling,

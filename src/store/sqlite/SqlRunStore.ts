@@ -24,6 +24,8 @@ import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import type { Change, CreatedRun, RunStoreError } from "../RunStore.js"
+import { RunStore } from "../RunStore.js"
 import * as Backup from "./Backup.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
@@ -46,8 +48,6 @@ import type { Sql } from "./Sql.js"
 import { nextTurn } from "./Sql.js"
 import { terminate } from "./Terminate.js"
 import * as WakeUps from "./WakeUps.js"
-import type { Change, CreatedRun, RunStoreError } from "../RunStore.js"
-import { RunStore } from "../RunStore.js"
 
 export interface Options {
   /**

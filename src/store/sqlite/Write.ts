@@ -2,8 +2,8 @@
 import { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Millis, RunLost, RunStoreError } from "../RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
+import type { Millis, RunLost, RunStoreError } from "../RunStore.js"
 import type { ChangeLog } from "./ChangeLog.js"
 import type { Sql } from "./Sql.js"
 

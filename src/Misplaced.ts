@@ -6,10 +6,10 @@ import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { RunAccess } from "../http/Access.js"
-import { Shutdown } from "../runner/Shutdown.js"
-import { Signals } from "../engine/Signals.js"
-import { Exposed } from "../telemetry/Exposed.js"
+import { Signals } from "./engine/Signals.js"
+import { RunAccess } from "./http/Access.js"
+import { Shutdown } from "./runner/Shutdown.js"
+import { Exposed } from "./telemetry/Exposed.js"
 
 /** A service is provided where nobody asks for it. A fault in the app's code: the start dies of it. */
 export class MisplacedService extends Data.TaggedError("MisplacedService")<{
