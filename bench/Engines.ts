@@ -5,7 +5,7 @@
 import { WorkflowEngine } from "@effect/workflow"
 import { Effect, Layer } from "effect"
 import * as Executor from "../src/Executor.js"
-import * as RunnerConfig from "../src/runner/RunnerConfig.js"
+import * as RunnerConfig from "../src/engine/RunnerConfig.js"
 import * as SqlRunStore from "../src/store/sqlite/SqlRunStore.js"
 
 export const labels = {

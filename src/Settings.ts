@@ -18,10 +18,10 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as RunnerConfig from "./engine/RunnerConfig.js"
 import * as Authorization from "./http/Authorization.js"
 import { isLoopback } from "./internal/Loopback.js"
 import * as Variable from "./internal/Variable.js"
-import * as RunnerConfig from "./runner/RunnerConfig.js"
 
 export type LogFormat = "pretty" | "json"
 

@@ -4,7 +4,7 @@
  */
 import { Effect, Layer } from "effect"
 import * as Executor from "../../src/Executor.js"
-import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
+import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import { until } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"

@@ -13,7 +13,6 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Time from "../internal/Time.js"
-import type { RunnerState } from "../runner/RunnerState.js"
 import {
   ExecutorView,
   FoundView,
@@ -40,6 +39,7 @@ import {
 import { Access, needs } from "./Access.js"
 import { Authorization } from "./Authorization.js"
 import * as MediaTypes from "./MediaTypes.js"
+import type { RunnerState } from "./RunnerState.js"
 
 export const RunnerStateSchema = Schema.Literal(
   "idle",

@@ -3,7 +3,7 @@
  * (`text/event-stream`) that carry it.
  */
 import * as Schema from "effect/Schema"
-import type * as Events from "../engine/Events.js"
+import type * as Event from "../engine/Event.js"
 import { RunnerStateSchema } from "./Api.js"
 import { RunStatusSchema, RunWithStepsView } from "./RunView.js"
 
@@ -60,7 +60,7 @@ export type EventView = typeof EventView.Type
 
 const iso = (millis: number) => new Date(millis).toISOString()
 
-export const viewEvent = (event: Events.Event): EventView => ({ ...event, at: iso(event.at) })
+export const viewEvent = (event: Event.Event): EventView => ({ ...event, at: iso(event.at) })
 
 export const viewSnapshot = (
   id: string,
@@ -77,7 +77,7 @@ export const viewReset = (id: string, now: number): EventView => ({
 export const viewState = (
   id: string,
   now: number,
-  state: Events.ExecutorChanged["state"]
+  state: Event.ExecutorChanged["state"]
 ): EventView => ({ id, type: "executor", at: iso(now), state })
 
 // ---------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@
 import * as Either from "effect/Either"
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type { StepInFlight } from "../engine/StepInFlight.js"
 import * as EncodedCause from "../internal/EncodedCause.js"
 import * as Machine from "../internal/Machine.js"
 import * as WaitedFor from "../internal/WaitedFor.js"
-import type { StepInFlight } from "../runner/StepInFlight.js"
 import type {
   ExecutorInfo,
   Json,

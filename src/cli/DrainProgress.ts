@@ -7,8 +7,8 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import type { StepInFlight } from "../engine/StepInFlight.js"
 import type { Runner } from "../runner/Runner.js"
-import type { StepInFlight } from "../runner/StepInFlight.js"
 import * as Table from "./Table.js"
 
 export const stepsLeft = (steps: number): string => `${steps} step${steps === 1 ? "" : "s"} left`

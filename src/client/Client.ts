@@ -33,8 +33,8 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Api, type DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
+import type { RunnerState } from "../api/RunnerState.js"
 import * as Typed from "../internal/Typed.js"
-import type { RunnerState } from "../runner/RunnerState.js"
 import {
   type ExecutorView,
   InvalidSignal,

@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Elapsed from "../internal/Elapsed.js"
-import type { StepInFlight } from "../runner/StepInFlight.js"
 import type {
   ClaimedRun,
   Held,
@@ -37,6 +36,7 @@ import type { Persist } from "./Persist.js"
 import type { Level } from "./Quiescence.js"
 import type { Told } from "./Results.js"
 import * as SetAside from "./SetAside.js"
+import type { StepInFlight } from "./StepInFlight.js"
 import type { Steps } from "./Steps.js"
 import { make as makeSuspend } from "./Suspend.js"
 import { turn } from "./Turn.js"

@@ -20,8 +20,6 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { AnySpan } from "effect/Tracer"
 import { notWellFormed } from "../internal/WellFormed.js"
-import { Dispatcher } from "../runner/Dispatcher.js"
-import type { RunIdTaken } from "../runner/RunIdTaken.js"
 import {
   isFinal,
   type Json,
@@ -34,8 +32,10 @@ import {
 } from "../store/RunStore.js"
 import { childKey, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import { Dispatcher } from "./Dispatcher.js"
 import { type Instance, type Link, linkOf, type Pass } from "./Pass.js"
 import { mayPass } from "./Persist.js"
+import type { RunIdTaken } from "./RunIdTaken.js"
 import type * as Waits from "./Waits.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream

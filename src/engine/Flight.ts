@@ -14,7 +14,6 @@ import * as HashMap from "effect/HashMap"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Supervisor from "effect/Supervisor"
 import type { AnySpan } from "effect/Tracer"
-import type { StepInFlight } from "../runner/StepInFlight.js"
 import type { Json } from "../store/RunStore.js"
 import { type ActiveRun, stepKey } from "./ActiveRun.js"
 import type * as Events from "./Events.js"
@@ -22,6 +21,7 @@ import * as Fibers from "./Fibers.js"
 import { LazyScope } from "./LazyScope.js"
 import { type Instance, type Link, type Pass, stepInstance, suspendedBy } from "./Pass.js"
 import { Quiescence } from "./Quiescence.js"
+import type { StepInFlight } from "./StepInFlight.js"
 
 /** What a step came to in this process. */
 export type StepResult =

@@ -17,7 +17,7 @@ import type {
   RunStoreError,
   WithFinished
 } from "../store/RunStore.js"
-import type { Publish, RunChanged } from "./Events.js"
+import type { Publish, RunChanged } from "./Event.js"
 
 type Store = RunStore["Type"]
 

@@ -20,12 +20,12 @@ import { DurableDeferred, type Workflow, type WorkflowEngine } from "@effect/wor
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { RunnerState } from "../api/RunnerState.js"
 import * as Executor from "../Executor.js"
+import type { Dispatcher } from "../engine/Dispatcher.js"
+import type * as RunnerConfig from "../engine/RunnerConfig.js"
 import * as Typed from "../internal/Typed.js"
-import type { Dispatcher } from "../runner/Dispatcher.js"
 import type { Drained } from "../runner/Runner.js"
-import type * as RunnerConfig from "../runner/RunnerConfig.js"
-import type { RunnerState } from "../runner/RunnerState.js"
 import {
   type ListRequest,
   type RetryOptions,

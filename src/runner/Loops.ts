@@ -7,13 +7,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import { Dispatcher } from "../engine/Dispatcher.js"
+import { RunnerConfig } from "../engine/RunnerConfig.js"
 import { turn } from "../engine/Turn.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import * as Machine from "../internal/Machine.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import { Dispatcher } from "./Dispatcher.js"
-import { RunnerConfig } from "./RunnerConfig.js"
 
 /** At most so many runs are woken or taken over in one transaction. */
 const batch = 200

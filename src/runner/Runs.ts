@@ -38,6 +38,7 @@ import {
   stringify,
   terminatedExit
 } from "../engine/Codec.js"
+import { Dispatcher } from "../engine/Dispatcher.js"
 import { Signals } from "../engine/Signals.js"
 import * as RunIds from "../internal/RunIds.js"
 import { notWellFormed } from "../internal/WellFormed.js"
@@ -50,7 +51,6 @@ import {
   type WithFinished
 } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import { Dispatcher } from "./Dispatcher.js"
 
 export * from "../api/RunView.js"
 

@@ -5,9 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/TestClock"
+import type { RunnerState } from "../../src/api/RunnerState.js"
 import * as DrainProgress from "../../src/cli/DrainProgress.js"
-import type { RunnerState } from "../../src/runner/RunnerState.js"
-import type { StepInFlight } from "../../src/runner/StepInFlight.js"
+import type { StepInFlight } from "../../src/engine/StepInFlight.js"
 
 const step = (name: string, startedAt: number): StepInFlight => ({
   key: `1/${name}/1`,

@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
+import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Variable from "../../src/internal/Variable.js"
-import * as RunnerConfig from "../../src/runner/RunnerConfig.js"
 import * as Settings from "../../src/Settings.js"
 
 const read = (environment: Readonly<Record<string, string>>) =>

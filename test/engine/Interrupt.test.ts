@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
-import { Dispatcher } from "../../src/runner/Dispatcher.js"
+import { Dispatcher } from "../../src/engine/Dispatcher.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import {
   copyOfFile,

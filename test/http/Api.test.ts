@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as SubscriptionRef from "effect/SubscriptionRef"
-import type { RunnerState } from "../../src/runner/RunnerState.js"
+import type { RunnerState } from "../../src/api/RunnerState.js"
 import { RunStoreError } from "../../src/store/RunStore.js"
 import { connect, held, serve } from "./Harness.js"
 
