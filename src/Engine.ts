@@ -22,6 +22,7 @@ import type { AnySpan } from "effect/Tracer"
 import { Dispatcher } from "./Dispatcher.js"
 import { childKey, stepKey } from "./engine/ActiveRun.js"
 import * as Codec from "./engine/Codec.js"
+import * as Fibers from "./engine/Fibers.js"
 import { type Instance, type Link, linkOf, type Pass } from "./engine/Pass.js"
 import { mayPass } from "./engine/Persist.js"
 import type { RunIdTaken } from "./engine/RunIdTaken.js"
@@ -37,6 +38,7 @@ import {
   type Trace,
   type WritesOfHolder
 } from "./RunStore.js"
+import * as Spans from "./telemetry/Spans.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 
@@ -190,7 +192,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
           if (link.nested) link.run.setInner(key)
           link.pass.reach(key)
           return Effect.zipRight(
-            dispatcher.spans.replayed,
+            link.run.registration.spans.replayed,
             decodeStep(link, fiber, activity, recorded)
           )
         }
@@ -464,7 +466,9 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         yield* requireWellFormed("workflow name", workflow.name)
         yield* dispatcher.register({
           workflow,
-          services: yield* Effect.context<Upstream.WorkflowEngine>(),
+          origin: Fibers.interruptible(yield* Effect.runtime()),
+          spans: yield* Spans.make,
+          draining: Effect.unsafeMakeLatch(false),
           execute: (payload, runId) =>
             // what else it needs is in the context that it was registered with
             // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off

@@ -1,13 +1,16 @@
 /** What an interrupt that is asked for does, wherever the run is, and what it undoes. */
-import { assert, describe } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { DurableClock, DurableDeferred, Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Dispatcher } from "../../src/Dispatcher.js"
-import { RunStore } from "../../src/RunStore.js"
+import * as Executor from "../../src/Executor.js"
+import { type Held, RunStore } from "../../src/RunStore.js"
+import * as SqlRunStore from "../../src/SqlRunStore.js"
 import {
   copyOfFile,
   type Env,
@@ -621,6 +624,50 @@ describe("a process", () => {
       assert.strictEqual(dispatcher.runs.size(), 0)
       assert.deepStrictEqual(yield* dispatcher.inFlight, [])
       assert.deepStrictEqual(dispatcher.runs.childrenAwaited(), [])
+    })
+  )
+
+  it.scoped("keeps no child of a run that is over, whose start it has not heard of", () =>
+    Effect.gen(function* () {
+      const Parent = textWorkflow()
+      const Child = textWorkflow()
+      let asked = false
+      // its children's starts are never answered
+      const store = Layer.effect(
+        RunStore,
+        Effect.map(RunStore, (store) => ({
+          ...store,
+          by: (held: Held) => ({
+            ...store.by(held),
+            create: () =>
+              Effect.suspend(() => {
+                asked = true
+                return Effect.never
+              })
+          })
+        }))
+      ).pipe(Layer.provide(SqlRunStore.layerMemory))
+      yield* Effect.gen(function* () {
+        yield* register(
+          Parent.toLayer(() =>
+            Effect.raceFirst(
+              Child.execute({ id: "1" }),
+              step(
+                "asked",
+                Effect.as(
+                  untilTrue("the child is asked for", () => asked),
+                  "first"
+                )
+              )
+            )
+          )
+        )
+        const runId = yield* Parent.execute({ id: "1" }, { discard: true })
+        assert.deepStrictEqual(yield* exitOf(Parent, runId), Exit.succeed("first"))
+        yield* turns()
+        const dispatcher = yield* Dispatcher
+        assert.deepStrictEqual(dispatcher.runs.childrenAwaited(), [])
+      }).pipe(Effect.provide(Executor.layerTestCore().pipe(Layer.provideMerge(store))))
     })
   )
 })
