@@ -124,15 +124,15 @@ export const interrupt = (driving: Driving): void => {
   Interrupt.atEndOfRecord(pass, origin, () => tellChildren(driving))
 }
 
-/** Passes the interrupt on to the children that are not over. */
+/** Passes the interrupt on to the children that are not over, and for which no other run waits. */
 const tellChildren = (driving: Driving): void => {
   const { options, origin, run } = driving
   const unfinished = [...run.children].filter(([, exit]) => exit === undefined)
   if (unfinished.length === 0) return
-  const { requestInterrupt } = options.store.by(run.held)
+  const { interruptChild } = options.store.by(run.held)
   driving.telling = Fibers.fork(
     origin,
-    Effect.forEach(unfinished, ([child]) => options.persist(requestInterrupt(child)), {
+    Effect.forEach(unfinished, ([child]) => options.persist(interruptChild(child)), {
       concurrency: "unbounded",
       discard: true
     }).pipe(

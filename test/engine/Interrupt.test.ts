@@ -14,6 +14,7 @@ import * as SqlRunStore from "../../src/SqlRunStore.js"
 import {
   copyOfFile,
   type Env,
+  everywhere,
   exitOf,
   inProcess,
   longSleep,
@@ -316,6 +317,34 @@ describe("an interrupt", () => {
       assertInterrupted(yield* exitOf(Parent, parent))
       assertInterrupted(yield* exitOf(Child, child))
       assert.deepStrictEqual(log, ["child", "undo child"])
+    })
+  )
+
+  everywhere("leaves a child alone for which another run waits, and ends it with the last", () =>
+    Effect.gen(function* () {
+      const Parent = textWorkflow()
+      const Child = textWorkflow()
+      yield* register(
+        Child.toLayer(() => Effect.as(DurableDeferred.await(Gate), "done")),
+        Parent.toLayer(({ id }) => Child.execute({ id: id.slice(0, 1) }))
+      )
+      const start = (id: string) =>
+        Effect.tap(Parent.execute({ id }, { discard: true }), (runId) =>
+          untilSuspended(Parent, runId)
+        )
+      // the one that stays has the child's result
+      const [cut, stays] = [yield* start("1a"), yield* start("1b")]
+      yield* Parent.interrupt(cut)
+      assertInterrupted(yield* exitOf(Parent, cut))
+      yield* turns()
+      yield* open(Child, yield* Child.executionId({ id: "1" }))
+      assert.deepStrictEqual(yield* exitOf(Parent, stays), Exit.succeed("done"))
+
+      // of two that are interrupted at once, none keeps it
+      const both = [yield* start("2a"), yield* start("2b")]
+      yield* Effect.forEach(both, (runId) => Parent.interrupt(runId), { concurrency: 2 })
+      for (const runId of both) assertInterrupted(yield* exitOf(Parent, runId))
+      assertInterrupted(yield* exitOf(Child, yield* Child.executionId({ id: "2" })))
     })
   )
 
