@@ -486,6 +486,14 @@ export interface WritesOfHolder {
   readonly requestInterrupt: (
     runId: string
   ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
+  /**
+   * As `requestInterrupt`, of a child whose parent is interrupted; unless it is the child of another
+   * run too which waits for it and is not to be interrupted itself: then nothing is written, and the
+   * answer is `none`.
+   */
+  readonly interruptChild: (
+    runId: string
+  ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
 }
 
 /** A value for a run's DurableDeferred. */

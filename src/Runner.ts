@@ -181,11 +181,10 @@ const drainRunner = (started: Started) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
     const began = yield* Elapsed.now
-    const deadline = yield* dispatcher.deadline
     const inFlight = yield* dispatcher.inFlight
 
     // no step starts from here on
-    yield* dispatcher.closeSlots
+    const deadline = yield* dispatcher.beginDrain
     yield* SubscriptionRef.set(dispatcher.state, "draining")
     yield* Effect.logInfo("drain begun").pipe(
       Effect.annotateLogs({

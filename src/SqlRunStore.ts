@@ -130,7 +130,8 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
       create: (run, claimFor) => create({ run, claimFor, by: held }),
       signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
       wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
-      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)))
+      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId))),
+      interruptChild: (runId) => write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)))
     }),
     recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
     noteStep: (step) => write(Progress.noteStep(step)),

@@ -14,7 +14,7 @@ import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
 import type { Json } from "../RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import type { PassOutcome, Spans } from "../telemetry/Spans.js"
+import type { PassOutcome } from "../telemetry/Spans.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import * as Fibers from "./Fibers.js"
@@ -31,9 +31,6 @@ export interface DriveOptions extends SettleOptions {
   readonly maxCrashes: number
   /** Runs of this process are given back rather than begun again. */
   readonly isDraining: (run: ActiveRun) => boolean
-  readonly spans: Spans
-  /** What the fibers of runs start with. */
-  readonly origin: Fibers.Origin
   /** Whether anything is under way in its pass has changed. */
   readonly onLevel: (driving: Driving, pass: Pass, level: Level) => void
   /** This process does not hold the run any more. */
@@ -51,15 +48,26 @@ export interface Driving {
   pass: Pass | undefined
   /** Its children are being told of its interrupt. */
   telling: Fiber.RuntimeFiber<void> | undefined
+  /** Children whose end it is told of, also those whose start was not heard of. */
+  awaited: Set<string> | undefined
 }
 
 export const drive = (run: ActiveRun, options: DriveOptions): Driving => {
-  const annotations = Fibers.annotationsOf(options.origin).pipe(
+  const { origin: registered } = run.registration
+  const annotations = Fibers.annotationsOf(registered).pipe(
     HashMap.set<string, unknown>("runId", run.runId),
     HashMap.set<string, unknown>("workflow", run.workflowName)
   )
-  const origin = Fibers.annotated(options.origin, annotations)
-  return { run, options, origin, passes: 0, pass: undefined, telling: undefined }
+  const origin = Fibers.annotated(registered, annotations)
+  return {
+    run,
+    options,
+    origin,
+    passes: 0,
+    pass: undefined,
+    telling: undefined,
+    awaited: undefined
+  }
 }
 
 /** Begins another pass, unless the run is not to go on here. */
@@ -116,15 +124,15 @@ export const interrupt = (driving: Driving): void => {
   Interrupt.atEndOfRecord(pass, origin, () => tellChildren(driving))
 }
 
-/** Passes the interrupt on to the children that are not over. */
+/** Passes the interrupt on to the children that are not over, and for which no other run waits. */
 const tellChildren = (driving: Driving): void => {
   const { options, origin, run } = driving
   const unfinished = [...run.children].filter(([, exit]) => exit === undefined)
   if (unfinished.length === 0) return
-  const { requestInterrupt } = options.store.by(run.held)
+  const { interruptChild } = options.store.by(run.held)
   driving.telling = Fibers.fork(
     origin,
-    Effect.forEach(unfinished, ([child]) => options.persist(requestInterrupt(child)), {
+    Effect.forEach(unfinished, ([child]) => options.persist(interruptChild(child)), {
       concurrency: "unbounded",
       discard: true
     }).pipe(
@@ -151,11 +159,10 @@ const execute = (driving: Driving, payload: object): void => {
     onLevel: (pass, level) => options.onLevel(driving, pass, level)
   })
   driving.pass = pass
-  // a workflow's services are those of its registration, not those around this executor
-  const services = Fibers.servicesOf(run.registration.services, pass.instance, pass.scope)
+  const services = Fibers.servicesOf(driving.origin.context, pass.instance, pass.scope)
   const fiber = Fibers.forkLater(
     Fibers.interruptible(Fibers.withServices(originOf(driving, pass), services)),
-    traced(pass, ++driving.passes, payload, options.spans)
+    traced(pass, ++driving.passes, payload)
   )
   pass.fiber = fiber
   if (run.interrupting) Interrupt.atEndOfRecord(pass, driving.origin, () => tellChildren(driving))
@@ -170,16 +177,12 @@ const originOf = (driving: Driving, pass: Pass): Fibers.Origin => {
 }
 
 /** The workflow, under the span of the pass. */
-const traced = (
-  pass: Pass,
-  number: number,
-  payload: object,
-  spans: Spans
-): Effect.Effect<unknown, unknown> => {
+const traced = (pass: Pass, number: number, payload: object): Effect.Effect<unknown, unknown> => {
   const { run } = pass
+  const { execute, spans } = run.registration
   // the engine that it asks for is the one it was registered with
   // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-  const workflow = run.registration.execute(payload, run.runId) as Effect.Effect<unknown, unknown>
+  const workflow = execute(payload, run.runId) as Effect.Effect<unknown, unknown>
   const span = spans.pass({
     runId: run.runId,
     workflow: run.workflowName,

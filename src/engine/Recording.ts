@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import type { Json, RunStore } from "../RunStore.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import * as Draining from "./Draining.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
 import type { Persist, PersistError } from "./Persist.js"
 import * as Programs from "./Programs.js"
@@ -116,6 +117,7 @@ export const make = (options: RecordingOptions) => {
   ): Effect.Effect<StepResult> => {
     flight.fiber = undefined
     const outcome = outcomeOf(exit)
+    if (isGivenUp(flight, outcome)) return Effect.succeed(putBack(flight))
     if (outcome === undefined || (flight.cut && Exit.isFailure(outcome))) {
       const { cause } = flight.instance
       return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
@@ -123,7 +125,8 @@ export const make = (options: RecordingOptions) => {
     return Exit.isFailure(outcome) && Programs.wereEnded(flight.instance, outcome.cause)
       ? Effect.flatMap(
           Programs.isStopping(() => options.refuses(flight.run)),
-          (stops) => (stops ? putBack(flight) : recorded(flight, outcome))
+          (stops) =>
+            stops ? Effect.as(warnOfSignal(flight), putBack(flight)) : recorded(flight, outcome)
         )
       : recorded(flight, outcome)
   }
@@ -137,18 +140,25 @@ export const make = (options: RecordingOptions) => {
         )
       : record(flight, outcome)
 
-  /** The signal that stops this process has ended a program of the step: as if it were cut. */
-  const putBack = (flight: Flight): Effect.Effect<StepResult> =>
-    Effect.logWarning(
-      "a program of a step was ended by a signal while this process stops: the step executes again"
-    ).pipe(
-      Effect.annotateLogs("step", flight.key),
-      Effect.zipRight(
-        Effect.sync(() => {
-          flight.cut = true
-          return land(flight, { _tag: "Suspended", cause: flight.instance.cause })
-        })
-      )
+  /** It has learned of the drain, and does not want to be finished in it. */
+  const isGivenUp = (flight: Flight, outcome: Exit.Exit<unknown, unknown> | undefined) =>
+    (outcome === undefined || Exit.isFailure(outcome)) &&
+    Draining.hasGivenUp(flight.instance) &&
+    options.refuses(flight.run)
+
+  /** As if it were cut. */
+  const putBack = (flight: Flight): StepResult => {
+    flight.cut = true
+    return land(flight, suspended)
+  }
+
+  const warnOfSignal = ({ key }: Flight) =>
+    Effect.annotateLogs(
+      Effect.logWarning(
+        "a program of a step was ended by a signal while this process stops: the step executes again"
+      ),
+      "step",
+      key
     )
 
   return conclude

@@ -27,6 +27,10 @@ const everything = Effect.gen(function* () {
   yield* store.create(aRun("child"))
   yield* store.wake("old")
   yield* store.requestInterrupt("old")
+  const son = { parent: { runId: "daughter", awaits: true } }
+  const daughter = yield* begin(executor, "daughter")
+  yield* begin(executor, "son", son)
+  yield* store.by(daughter.held).interruptChild("son")
   yield* store.renew(executor, { leaseMillis: 0, state: "running" })
   yield* store.releaseAll(executor, 9)
   yield* store.takeOver({ limit: 9 })
