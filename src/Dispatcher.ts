@@ -195,7 +195,7 @@ export const make: Effect.Effect<
     bounded,
     refuses: isDraining,
     onLost: (run) => runs.end(run, { _tag: "lost" }),
-    onRefused: (run, message) =>
+    onBlocked: (run, message) =>
       runs.end(run, {
         _tag: "block",
         cause: blockCause(`run ${run.runId} of workflow "${run.workflowName}": ${message}`)
