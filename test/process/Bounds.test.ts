@@ -80,11 +80,10 @@ describe("whatever is asked for, the process holds no more of it than a page", (
       Effect.gen(function* () {
         const fixture = yield* Fixture.make
         yield* largeFile(fixture.env.DATABASE_FILE)
-        const { env } = fixture.options()
         const executor = yield* Process.startReady({
           command: [process.execPath, heap, Process.bin, "start", Process.fixture("work.ts")],
           cwd: fixture.folder,
-          env
+          env: fixture.env
         })
         const healthy = { count: 0 }
         const health = yield* Effect.fork(
