@@ -208,7 +208,7 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
     bounded,
     refuses: isDraining,
     onLost: (run) => runs.end(run, { _tag: "lost" }),
-    onRefused: (run, message) =>
+    onBlocked: (run, message) =>
       runs.end(run, {
         _tag: "block",
         cause: blockCause(`run ${run.runId} of workflow "${run.workflowName}": ${message}`)

@@ -166,11 +166,20 @@ export interface Run {
   readonly runId: string
   readonly workflow: string
   readonly status: RunStatus
-  readonly payload: Json
+  /** `undefined` only where a query has left it out. */
+  readonly payload: Json | undefined
   /** Encoded `Exit`, once the run is over. */
   readonly exit: Json | undefined
   /** Encoded `Cause`: why a `suspended` run stopped where no signal or timer will wake it. */
   readonly cause: Json | undefined
+  /** Of what was asked for and is larger than a query's `maxValueBytes`: how many bytes it has. */
+  readonly leftOut?:
+    | {
+        readonly payload?: number | undefined
+        readonly exit?: number | undefined
+        readonly cause?: number | undefined
+      }
+    | undefined
   /** `Suspension.waitsFor` of a `suspended` run. */
   readonly waitsFor?: Json | undefined
   /** The executor that holds it. */
@@ -195,14 +204,44 @@ export interface Step {
   readonly completedAt: Millis | undefined
   /** Encoded `Exit`, once recorded. */
   readonly exit: Json | undefined
+  /** Of an `exit` that is larger than a query's `maxValueBytes`, and is left out: how many bytes it has. */
+  readonly leftOut?: number | undefined
 }
 
-/** A run beside another: one that has started it, or that it has started. */
-export interface Relative {
+/** Where a page of steps has ended: steps are in the order in which they started. */
+export interface StepCursor {
+  readonly startedAt: Millis
+  readonly position: number
+}
+
+/** How much of what is recorded is read at once. */
+export interface StepsQuery {
+  /** At most so many steps. Default: no bound. */
+  readonly limit?: number | undefined
+  /** No more steps once their outcomes come to more bytes than this; but one. Default: no bound. */
+  readonly maxBytes?: number | undefined
+  /** A value of more bytes is left out, and its size is told. Default: no bound. */
+  readonly maxValueBytes?: number | undefined
+  /** `StepsPage.cursor` of the page before. */
+  readonly after?: StepCursor | undefined
+}
+
+export interface StepsPage {
+  /** In the order in which they started. */
+  readonly steps: ReadonlyArray<Step>
+  /** Where the next page begins; `undefined` when this is the last. */
+  readonly cursor: StepCursor | undefined
+}
+
+/** Which run it is, and how it stands. */
+export interface RunOutline {
   readonly runId: string
   readonly workflow: string
   readonly status: RunStatus
 }
+
+/** A run beside another: one that has started it, or that it has started. */
+export type Relative = RunOutline
 
 /** How many there are, and the first 20, in the order in which they were created. */
 export interface Relatives {
@@ -211,10 +250,8 @@ export interface Relatives {
 }
 
 /** A run with what there is about it. */
-export interface RunWithSteps {
+export interface RunWithSteps extends StepsPage {
   readonly run: Run
-  /** In the order in which they started. */
-  readonly steps: ReadonlyArray<Step>
   /** Those that have started it. */
   readonly parents: Relatives
   /** Those that it has started, without those that were removed since. */
@@ -368,9 +405,15 @@ export interface RunQuery {
   readonly blocked?: boolean | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
+  /** Whether their payloads are read. Default: true. */
+  readonly payload?: boolean | undefined
+  /** Whether what the completed ones came to is read; why others failed always is. Default: true. */
+  readonly result?: boolean | undefined
+  /** A value of more bytes is left out, and its size is told. Default: no bound. */
+  readonly maxValueBytes?: number | undefined
   /**
-   * No more once their payloads and results come to more bytes than this; but one run, whatever it
-   * has. Default: no bound.
+   * No more once what is read of them comes to more bytes than this; but one run, whatever it has.
+   * Default: no bound.
    */
   readonly maxBytes?: number | undefined
   /** `Page.cursor` of the page before. */
@@ -667,10 +710,45 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, RunStoreError>
 
-    /** A run with its steps, its parents and its children. */
+    /**
+     * A run with its parents, its children and the first of its steps: by default with all of them,
+     * and all values.
+     */
     readonly findWithSteps: (
-      runId: string
+      runId: string,
+      query?: Omit<StepsQuery, "after">
     ) => Effect.Effect<Option.Option<RunWithSteps>, RunStoreError>
+
+    /** A page of a run's steps, with its status; `None` when there is no such run. */
+    readonly steps: (
+      runId: string,
+      query: StepsQuery
+    ) => Effect.Effect<Option.Option<StepsPage & { readonly status: RunStatus }>, RunStoreError>
+
+    /** One step of a run, with its whole outcome. */
+    readonly step: (step: {
+      readonly runId: string
+      readonly name: string
+      readonly attempt: number
+    }) => Effect.Effect<Option.Option<Step>, RunStoreError>
+
+    /**
+     * Of the last 100 steps of a run that failed, the last one in whose outcome this text is. Reads
+     * none of them into memory.
+     */
+    readonly stepFailedWith: (options: {
+      readonly runId: string
+      readonly text: string
+    }) => Effect.Effect<
+      Option.Option<{ readonly name: string; readonly attempt: number }>,
+      RunStoreError
+    >
+
+    /** The first runs, in the order of their ids, whose id begins so; as quick however many there are. */
+    readonly beginningWith: (options: {
+      readonly prefix: string
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<RunOutline>, RunStoreError>
 
     /** Those of these runs that are over. */
     readonly finished: (

@@ -22,6 +22,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Backup from "./internal/store/Backup.js"
@@ -44,9 +45,10 @@ import * as Queries from "./internal/store/Queries.js"
 import * as Signals from "./internal/store/Signals.js"
 import type { Sql } from "./internal/store/Sql.js"
 import { nextTurn } from "./internal/store/Sql.js"
+import * as StepPages from "./internal/store/StepPages.js"
 import { terminate } from "./internal/store/Terminate.js"
 import * as WakeUps from "./internal/store/WakeUps.js"
-import type { Change, CreatedRun, RunStoreError } from "./RunStore.js"
+import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "./RunStore.js"
 import { RunStore } from "./RunStore.js"
 
 export interface Options {
@@ -102,7 +104,7 @@ const makeNamed = (
     return RunStore.of({
       ...writes(writer),
       ...reads(database, isClosed, named),
-      claim: claiming(writer, readWith(database, isClosed, named)),
+      ...readingAfter(writer, readWith(database, isClosed, named)),
       changes: PubSub.subscribe(changes)
     })
   })
@@ -135,12 +137,10 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     }),
     recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
     noteStep: (step) => write(Progress.noteStep(step)),
-    suspend: (suspension) => write(Progress.suspend(suspension)),
     proceed: (held) => write(Progress.proceed(held)),
     evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Claims.release(runs)),
-    history: (held) => write(Claims.history(held)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
     wake: (runId) => write(WakeUps.wake(runId)),
@@ -161,17 +161,31 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
   } satisfies Partial<RunStore["Type"]>
 }
 
-/** What is claimed is read, or given back. */
-const claiming =
-  ({ write }: GroupCommit, read: Read): RunStore["Type"]["claim"] =>
-  (options) =>
-    Effect.flatMap(write(Claims.claim(options)), (taken) =>
-      taken.length === 0
-        ? Effect.succeed([])
-        : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-            Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
-          )
+/** Writes after which histories are read: when they are committed, and out of the write lock. */
+const readingAfter = ({ write }: GroupCommit, read: Read) => {
+  const historyOf = (held: Held) =>
+    Effect.flatMap(
+      read(Claims.histories([held])),
+      ([found = Option.none()]): Effect.Effect<History, RunLost> =>
+        Option.isSome(found) ? Effect.succeed(found.value) : Claims.lost(held)
     )
+  return {
+    // what is claimed is read, or given back
+    claim: (options) =>
+      Effect.flatMap(write(Claims.claim(options)), (taken) =>
+        taken.length === 0
+          ? Effect.succeed([])
+          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+              Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+            )
+      ),
+    suspend: (suspension) =>
+      Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
+        suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
+      ),
+    history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
+  } satisfies Partial<RunStore["Type"]>
+}
 
 type Read = ReturnType<typeof readWith>
 
@@ -202,7 +216,11 @@ const reads = (
   const read = readWith(database, isClosed, named)
   return {
     find: (runId) => read(Queries.find(runId)),
-    findWithSteps: (runId) => read(Queries.findWithSteps(runId)),
+    findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
+    steps: (runId, query) => read(StepPages.steps(runId, query)),
+    step: (step) => read(StepPages.step(step)),
+    stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
+    beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds) => read(Queries.finished(runIds)),
     list: (query) => guarded(Queries.list(database, query)),
     histories: (runs) => read(Claims.histories(runs)),

@@ -20,6 +20,7 @@ import * as Codec from "./Codec.js"
 import * as Fibers from "./Fibers.js"
 import * as Interrupt from "./Interrupt.js"
 import type { LazyScope } from "./LazyScope.js"
+import * as MissingService from "./MissingService.js"
 import * as Passes from "./Pass.js"
 import { type Ending, Pass, type Verdict } from "./Pass.js"
 import type { Level } from "./Quiescence.js"
@@ -275,6 +276,9 @@ const compensated = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Verdict> => {
   if (pass.ended !== undefined) return Effect.succeed(Passes.verdictOfEnding(pass.ended))
+  // a run that is to end needs no more than that
+  const missing = driving.run.interrupting ? undefined : MissingService.of(exit)
+  if (missing !== undefined) return lacking(driving, missing)
   const result = Passes.resultOf(Passes.unlessInterrupted(exit, pass), pass.instance)
   const end = Passes.endOf(result)
   if (end === undefined || !pass.compensations.isMade) {
@@ -288,6 +292,16 @@ const compensated = (
       : Effect.succeed(Passes.verdictOfEnding(pass.ended))
   )
 }
+
+/** It waits for a service that its workflow asks for; nothing of it is undone. */
+const lacking = (driving: Driving, service: string): Effect.Effect<Verdict> =>
+  Effect.map(
+    Effect.zipRight(MissingService.tell(driving.run, service), told(driving)),
+    (): Verdict => ({
+      _tag: "Suspend",
+      cause: Codec.blockCause(MissingService.explain(service))
+    })
+  )
 
 /** What its children were to be told. */
 const told = ({ telling }: Driving): Effect.Effect<unknown> =>

@@ -12,6 +12,7 @@ import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import * as Draining from "./Draining.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
+import * as MissingService from "./MissingService.js"
 import type { Persist, PersistError } from "./Persist.js"
 import * as Programs from "./Programs.js"
 import type { Bounded } from "./ValueSize.js"
@@ -23,8 +24,8 @@ export interface RecordingOptions {
   readonly clock: Clock.Clock
   /** The run was found to be held by somebody else. */
   readonly onLost: (run: ActiveRun) => void
-  /** The store will never take what it writes. */
-  readonly onRefused: (run: ActiveRun, message: string) => void
+  /** The run is to wait until somebody has mended this, and resumes it. */
+  readonly onBlocked: (run: ActiveRun, message: string) => void
   /** Goes on with a run that waits in memory, if it is to be gone on with here. */
   readonly activate: (run: ActiveRun) => Effect.Effect<void>
   /** No step of this run may start: this process drains. */
@@ -98,7 +99,7 @@ export const make = (options: RecordingOptions) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error?._tag === "RunLost") options.onLost(flight.run)
     if (error?._tag === "WriteRefused") {
-      options.onRefused(flight.run, `step "${flight.name}" cannot be recorded: ${error.message}`)
+      options.onBlocked(flight.run, `step "${flight.name}" cannot be recorded: ${error.message}`)
     }
     // what executed and was not recorded executes again, in another executor
     const result = Effect.succeed(land(flight, suspended))
@@ -122,6 +123,8 @@ export const make = (options: RecordingOptions) => {
       const { cause } = flight.instance
       return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
     }
+    const missing = MissingService.of(outcome)
+    if (missing !== undefined) return lacking(flight, missing)
     return Exit.isFailure(outcome) && Programs.wereEnded(flight.instance, outcome.cause)
       ? Effect.flatMap(
           Programs.isStopping(() => options.refuses(flight.run)),
@@ -130,6 +133,13 @@ export const make = (options: RecordingOptions) => {
         )
       : recorded(flight, outcome)
   }
+
+  /** It could not be executed to its end: it executes again once the service is there. */
+  const lacking = (flight: Flight, service: string): Effect.Effect<StepResult> =>
+    Effect.map(MissingService.tell(flight.run, service), () => {
+      options.onBlocked(flight.run, MissingService.explain(service, flight.name))
+      return land(flight, { _tag: "Suspended", cause: flight.instance.cause })
+    })
 
   /** What it has begun goes first; then what it came to is recorded. */
   const recorded = (flight: Flight, outcome: Exit.Exit<unknown, unknown>) =>

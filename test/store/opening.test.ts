@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
 import * as Connect from "../../src/internal/store/Connect.js"
 import { migrate } from "../../src/internal/store/Migrate.js"
 import { migrations } from "../../src/internal/store/Migrations.js"
@@ -207,6 +208,47 @@ describe("migrating", () => {
           expect(Option.getOrThrow(yield* store.find("waits")).waitsFor).toBeUndefined()
         }).pipe(Effect.provide(SqlRunStore.layer))
       }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect("gives signals of 0.1.0 a time of receipt, by which those without a run expire", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const older = Object.entries(migrations).filter(([name]) => name < "0003")
+      yield* migrate(Object.fromEntries(older))
+      yield* sql`INSERT INTO workflow_runs (run_id, workflow, status, claim, created_at, payload)
+        VALUES ('there', 'Order', 'pending', 0, 0, '{}')`
+      for (const [runId, name] of [
+        ["there", "paid"],
+        ["nobody", "paid"],
+        ["later", "paid"]
+      ]) {
+        yield* sql`INSERT INTO workflow_signals (run_id, name, exit) VALUES (${runId}, ${name}, '1')`
+      }
+      const signals = Effect.map(
+        sql<{ readonly run_id: string }>`SELECT run_id FROM workflow_signals ORDER BY run_id`,
+        (rows) => rows.map(({ run_id }) => run_id)
+      )
+      yield* Effect.gen(function* () {
+        const store = yield* RunStore
+        const expire = store.expire({ olderThanMillis: 1_000, limit: 9 })
+        yield* TestClock.adjust(5_000)
+        // as far as anybody knows they came now
+        expect((yield* expire).removed).toBe(0)
+        yield* TestClock.adjust(1_000)
+        expect((yield* expire).removed).toBe(0)
+        yield* store.create(aRun("later"))
+        yield* TestClock.adjust(1)
+        expect((yield* expire).removed).toBe(1)
+        expect(yield* signals).toEqual(["later", "there"])
+        yield* TestClock.adjust("30 days")
+        expect((yield* expire).removed).toBe(0)
+        const executor = yield* register
+        for (const runId of ["there", "later"]) {
+          const { held, history } = yield* claimOne(executor)
+          expect([held.runId, history.signals]).toEqual([runId, [{ name: "paid", exit: "1" }]])
+        }
+      }).pipe(Effect.provide(SqlRunStore.layer))
+    }).pipe(Effect.provide(client(":memory:")))
   )
 
   it.effect("refuses a database that a newer version wrote, and leaves it as it is", () =>

@@ -57,6 +57,10 @@ const everything = Effect.gen(function* () {
   yield* store.counts
   yield* store.oldestPending
   yield* store.findWithSteps("old")
+  yield* store.steps("old", { limit: 9, after: { startedAt: 0, position: 0 } })
+  yield* store.step({ runId: "old", name: "charge", attempt: 1 })
+  yield* store.stepFailedWith({ runId: "old", text: "charged" })
+  yield* store.beginningWith({ prefix: "many", limit: 9 })
   yield* store.finished(["old"])
   yield* store.wokenRuns(executor)
   yield* store.list({ limit: 9 })

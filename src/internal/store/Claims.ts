@@ -216,25 +216,27 @@ const claimedRun = (
     }
   })
 
-const refreshRun = `
-  UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}
-  RETURNING ${Histories.claimedColumns}`
+const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}`
 
-/** The history of a held run, whose holder from now on knows of every wake-up so far. */
-export const history =
-  (held: Held, timers: NewTimers = []): Operation<History, RunLost> =>
+/**
+ * The holder of a run is about to read its history, apart from this and out of the write lock: it
+ * then knows of every wake-up so far, and of those in between.
+ */
+export const aboutToRead =
+  (held: Held, timers: NewTimers = []): Operation<void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
-      const [row] = yield* transaction.rows<Histories.Claimed>(refreshRun, [held.key, held.claim])
-      if (row === undefined) return yield* lost(held)
+      const written = yield* transaction.changes(sawAll, [held.key, held.claim])
+      if (written === 0) return yield* lost(held)
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
-      const signals = yield* Histories.signalsOf(transaction, [row.run_id])
-      return yield* Histories.read(transaction, row, signals)
     })
 
 const selectHeld = `SELECT ${Histories.claimedColumns} FROM workflow_runs WHERE ${isHeld}`
 
-/** As `history`, but that its holder knows of it is written apart, and not while others wait. */
+/**
+ * Histories of runs that are held, as they are now. Writes nothing: what their holder knows of is
+ * written apart, before (`aboutToRead`) or after (`sawWakeups`).
+ */
 export const histories =
   (runs: ReadonlyArray<Held>) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
