@@ -177,8 +177,8 @@ export interface Run {
   readonly executor: number | undefined
   readonly interruptRequested: boolean
   /**
-   * How many executors in a row have died while it was under way, without a step of it being
-   * recorded in between. Absent where none has.
+   * How many executors in a row have died while it was under way, and from the second on at work,
+   * without a step of it being recorded in between. Absent where none has.
    */
   readonly crashes?: number | undefined
   readonly createdAt: Millis
@@ -714,13 +714,17 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * with none left is removed. Answers with how many runs that were. Never from `by`, which asks:
      * if it was frozen until its own lease had lapsed, it renews that, and goes on.
      *
-     * Counts one of its `crashes` for each of these runs, unless `countCrashes` is false. One that
-     * has 2 or more then is `suspended` first: for a second, and four times as long each time, up to 5
-     * minutes.
+     * Counts one of its `crashes` for each of these runs that has none yet, or that was at work: its
+     * code was executing, or a step of it, as far as `noteStep` and `waitsForRoom` have told since it
+     * was claimed. One that has 2 or more then is `suspended` first: for 5 seconds, and four times as
+     * long each time, up to 5 minutes; with `maxCrashes` (3 by default) for no time, for it is to be
+     * set aside. One does not come to that the first time that others were `suspended` so too. Those
+     * others that had 2, and were not tried yet, have 1 again and are `pending`. With `Infinity`
+     * nothing is counted.
      */
     readonly takeOver: (options: {
       readonly by?: number | undefined
-      readonly countCrashes?: boolean | undefined
+      readonly maxCrashes?: number | undefined
       readonly limit: number
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>
@@ -737,3 +741,9 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
   }
 >() {}
+    /**
+     * The run does nothing but wait until there is room for a step: the death of its executor is not
+     * of its doing. For runs that have `crashes`.
+     */
+    readonly waitsForRoom: (held: Held) => Effect.Effect<void, RunStoreError>
+

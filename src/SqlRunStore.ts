@@ -170,6 +170,7 @@ const claiming =
         : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
             Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
           )
+    waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     )
 
 type Read = ReturnType<typeof readWith>

@@ -96,7 +96,7 @@ export const leases = (options: {
           by: options.executor(),
           limit: batch,
           dead,
-          countCrashes: Number.isFinite(maxCrashes)
+          maxCrashes
         })
         if (taken > 0) {
           Metrics.tookOver(taken)

@@ -15,6 +15,7 @@ import type {
   Suspension
 } from "../../RunStore.js"
 import { history, isHeld, lost } from "./Claims.js"
+import * as Crashes from "./Crashes.js"
 import { nextPosition, positionBy } from "./Position.js"
 import { wholeMillis } from "./Rows.js"
 import type { Param } from "./Sql.js"
@@ -69,6 +70,7 @@ export const noteStep =
       if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
         return yield* lost(step.held)
       }
+      if (step.status === "running") yield* Crashes.begins(transaction, step.held)
     })
 
 export const recordSteps: Batch<StepOutcome, void, RunLost> = (steps) => (transaction) =>
