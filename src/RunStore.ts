@@ -447,13 +447,24 @@ export interface Change {
  * - `busy`: another process kept the database locked for longer than the store was ready to wait.
  * - `full`: the disk is full.
  * - `unavailable`: it cannot be opened, read or written.
+ * - `damaged`: it is no database, or not a whole one. A backup is to be restored.
+ * - `gone`: its file was removed, moved or replaced while it was open. Nothing is written any more,
+ *   whatever comes in its place: the executor has to end.
  * - `migration`: its schema could not be brought to this version.
  * - `closed`: the store has been closed.
  * - `refused`: the write can never be done, however often it is tried: what it would store is out of
  *   range, is too large, breaks a constraint, or is a text that would not come back as it was.
  */
 export class RunStoreError extends Data.TaggedError("RunStoreError")<{
-  readonly reason: "busy" | "full" | "unavailable" | "migration" | "closed" | "refused"
+  readonly reason:
+    | "busy"
+    | "full"
+    | "unavailable"
+    | "damaged"
+    | "gone"
+    | "migration"
+    | "closed"
+    | "refused"
   readonly message: string
   readonly cause?: unknown
 }> {}
@@ -696,7 +707,11 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
       readonly leaseMillis: number
     }) => Effect.Effect<number, RunStoreError>
 
-    /** Renews the lease; `false` when another executor has taken this one's runs over. */
+    /**
+     * Renews the lease; `false` when another executor has taken this one's runs over. Looks whether
+     * what the store has open is still there, and fails as `gone`, as everything does from then on,
+     * where it is not.
+     */
     readonly renew: (
       executor: number,
       lease: { readonly leaseMillis: number; readonly state: "running" | "draining" }
@@ -729,6 +744,12 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>
 
+    /**
+     * The run does nothing but wait until there is room for a step: the death of its executor is not
+     * of its doing. For runs that have `crashes`.
+     */
+    readonly waitsForRoom: (held: Held) => Effect.Effect<void, RunStoreError>
+
     /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
     readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>
 
@@ -741,9 +762,3 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
     readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
   }
 >() {}
-    /**
-     * The run does nothing but wait until there is room for a step: the death of its executor is not
-     * of its doing. For runs that have `crashes`.
-     */
-    readonly waitsForRoom: (held: Held) => Effect.Effect<void, RunStoreError>
-

@@ -219,6 +219,12 @@ const atWork = [
   "ALTER TABLE workflow_runs ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0"
 ]
 
+/** Which database this is: its file may be overwritten by another. A copy has the same. */
+const identity = [
+  "CREATE TABLE workflow_identity (id TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
+  "INSERT INTO workflow_identity (id) VALUES (lower(hex(randomblob(16))))"
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -227,5 +233,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0004_visible_waits": visibleWaits,
   "0005_ends_and_upkeep": endsAndUpkeep,
   "0006_crashes": crashes,
-  "0007_at_work": atWork
+  "0007_at_work": atWork,
+  "0008_identity": identity
 }
