@@ -186,8 +186,8 @@ export interface Run {
   readonly executor: number | undefined
   readonly interruptRequested: boolean
   /**
-   * How many executors in a row have died while it was under way, without a step of it being
-   * recorded in between. Absent where none has.
+   * How many executors in a row have died while it was under way, and from the second on at work,
+   * without a step of it being recorded in between. Absent where none has.
    */
   readonly crashes?: number | undefined
   readonly createdAt: Millis
@@ -490,13 +490,24 @@ export interface Change {
  * - `busy`: another process kept the database locked for longer than the store was ready to wait.
  * - `full`: the disk is full.
  * - `unavailable`: it cannot be opened, read or written.
+ * - `damaged`: it is no database, or not a whole one. A backup is to be restored.
+ * - `gone`: its file was removed, moved or replaced while it was open. Nothing is written any more,
+ *   whatever comes in its place: the executor has to end.
  * - `migration`: its schema could not be brought to this version.
  * - `closed`: the store has been closed.
  * - `refused`: the write can never be done, however often it is tried: what it would store is out of
  *   range, is too large, breaks a constraint, or is a text that would not come back as it was.
  */
 export class RunStoreError extends Data.TaggedError("RunStoreError")<{
-  readonly reason: "busy" | "full" | "unavailable" | "migration" | "closed" | "refused"
+  readonly reason:
+    | "busy"
+    | "full"
+    | "unavailable"
+    | "damaged"
+    | "gone"
+    | "migration"
+    | "closed"
+    | "refused"
   readonly message: string
   readonly cause?: unknown
 }> {}
@@ -782,7 +793,11 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
       readonly leaseMillis: number
     }) => Effect.Effect<number, RunStoreError>
 
-    /** Renews the lease; `false` when another executor has taken this one's runs over. */
+    /**
+     * Renews the lease; `false` when another executor has taken this one's runs over. Looks whether
+     * what the store has open is still there, and fails as `gone`, as everything does from then on,
+     * where it is not.
+     */
     readonly renew: (
       executor: number,
       lease: { readonly leaseMillis: number; readonly state: "running" | "draining" }
@@ -800,16 +815,26 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * with none left is removed. Answers with how many runs that were. Never from `by`, which asks:
      * if it was frozen until its own lease had lapsed, it renews that, and goes on.
      *
-     * Counts one of its `crashes` for each of these runs, unless `countCrashes` is false. One that
-     * has 2 or more then is `suspended` first: for a second, and four times as long each time, up to 5
-     * minutes.
+     * Counts one of its `crashes` for each of these runs that has none yet, or that was at work: its
+     * code was executing, or a step of it, as far as `noteStep` and `waitsForRoom` have told since it
+     * was claimed. One that has 2 or more then is `suspended` first: for 5 seconds, and four times as
+     * long each time, up to 5 minutes; with `maxCrashes` (3 by default) for no time, for it is to be
+     * set aside. One does not come to that the first time that others were `suspended` so too. Those
+     * others that had 2, and were not tried yet, have 1 again and are `pending`. With `Infinity`
+     * nothing is counted.
      */
     readonly takeOver: (options: {
       readonly by?: number | undefined
-      readonly countCrashes?: boolean | undefined
+      readonly maxCrashes?: number | undefined
       readonly limit: number
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>
+
+    /**
+     * The run does nothing but wait until there is room for a step: the death of its executor is not
+     * of its doing. For runs that have `crashes`.
+     */
+    readonly waitsForRoom: (held: Held) => Effect.Effect<void, RunStoreError>
 
     /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
     readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>

@@ -8,6 +8,8 @@
  *   the write fails as `busy`.
  * - A caller that is interrupted while its write waits does not know whether it was written.
  * - When the layer's scope closes, the writes that wait are committed first.
+ * - Whether the file is still the one that was opened is looked at with each renewal of a lease. Once
+ *   it is not, everything fails as `gone`.
  *
  * It can share a database with the app: its tables begin with `workflow_`. Then the app's client
  * gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds, because SQLite waits for a lock
@@ -26,6 +28,7 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Backup from "./internal/store/Backup.js"
+import { retryWhileBusy } from "./internal/store/Busy.js"
 import * as Claims from "./internal/store/Claims.js"
 import * as Connect from "./internal/store/Connect.js"
 import * as Crashes from "./internal/store/Crashes.js"
@@ -40,6 +43,8 @@ import type { GroupCommit } from "./internal/store/GroupCommit.js"
 import * as GroupCommits from "./internal/store/GroupCommit.js"
 import { migrate } from "./internal/store/Migrate.js"
 import { migrations } from "./internal/store/Migrations.js"
+import type { OpenFile } from "./internal/store/OpenFile.js"
+import * as OpenFiles from "./internal/store/OpenFile.js"
 import * as Progress from "./internal/store/Progress.js"
 import * as Queries from "./internal/store/Queries.js"
 import * as Signals from "./internal/store/Signals.js"
@@ -71,7 +76,8 @@ export interface Options {
 /**
  * Migrates the database and starts the writer. Fails as `migration` when the schema cannot be
  * brought to this version or is newer, as `busy` when another process holds the lock for longer
- * than 10 seconds, and as `unavailable` when the database cannot be read or written.
+ * than 10 seconds, as `damaged` when the database is none, or not whole as far as that is seen (a
+ * file of up to 16 MiB is read through), and as `unavailable` when it cannot be read or written.
  */
 export const make = (
   options: Options = {}
@@ -88,26 +94,34 @@ const makeNamed = (
       Effect.flatMap(SqlClient.SqlClient, Databases.make)
     )
     yield* Connect.configure(database)
+    yield* whileOthersOpenIt(OpenFiles.assertWhole(database))
     yield* migrate(migrations)
+    const file = yield* whileOthersOpenIt(OpenFiles.make(database))
 
     const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
+    const guarded = guardedWith(() => (isClosed() ? Failure.closed : file.gone()), named)
     const writer = yield* GroupCommits.make({
       database,
       publish,
       named,
+      gone: file.gone,
       gather: options.gather ?? gathered
     })
     const pause = betweenPolls(options.pollInterval)
     if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
     return RunStore.of({
-      ...writes(writer),
-      ...reads(database, isClosed, named),
-      ...readingAfter(writer, readWith(database, isClosed, named)),
+      ...writes(writer, file),
+      ...reads(guarded, database),
+      ...readingAfter(writer, readWith(guarded, database)),
       changes: PubSub.subscribe(changes)
     })
   })
+
+/** Reads that meet the recovery of the WAL by another process wait for it. */
+const whileOthersOpenIt = <A>(read: Effect.Effect<A, RunStoreError>) =>
+  retryWhileBusy(read, { isBusy: ({ reason }) => reason === "busy", hurry: Effect.never })
 
 /** Released after the writer, whose last writes are still to be read. */
 const closedFlag = Effect.map(
@@ -121,7 +135,7 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write, writeBatched }: GroupCommit) => {
+const writes = ({ write, writeBatched }: GroupCommit, file: OpenFile) => {
   const create = writeBatched(createAll, bytesOf)
   return {
     create: (run, claimFor) =>
@@ -152,10 +166,12 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     register: (executor) => write(Executors.register(executor)),
-    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    renew: (executor, lease) =>
+      Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
     takeOver: (options) => write(Claims.takeOver(options)),
+    waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     progressed: (held) => write(Crashes.progressed(held)),
     survived: (runs) => write(Crashes.survived(runs))
   } satisfies Partial<RunStore["Type"]>
@@ -190,30 +206,24 @@ const readingAfter = ({ write }: GroupCommit, read: Read) => {
 type Read = ReturnType<typeof readWith>
 
 const guardedWith =
-  (isClosed: () => boolean, named: (error: RunStoreError) => RunStoreError) =>
+  (refused: () => RunStoreError | undefined, named: (error: RunStoreError) => RunStoreError) =>
   <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
-    Effect.suspend(() =>
-      isClosed()
-        ? Effect.fail(Failure.closed)
-        : Effect.mapError(Failure.orRunStoreError("read")(effect), named)
-    )
+    Effect.suspend(() => {
+      const error = refused()
+      return error === undefined
+        ? Effect.mapError(Failure.orRunStoreError("read")(effect), named)
+        : Effect.fail(error)
+    })
 
-const readWith = (
-  database: Database,
-  isClosed: () => boolean,
-  named: (error: RunStoreError) => RunStoreError
-) => {
-  const guarded = guardedWith(isClosed, named)
-  return <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
-}
+type Guarded = ReturnType<typeof guardedWith>
 
-const reads = (
-  database: Database,
-  isClosed: () => boolean,
-  named: (error: RunStoreError) => RunStoreError
-) => {
-  const guarded = guardedWith(isClosed, named)
-  const read = readWith(database, isClosed, named)
+const readWith =
+  (guarded: Guarded, database: Database) =>
+  <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) =>
+    guarded(database.read(query))
+
+const reads = (guarded: Guarded, database: Database) => {
+  const read = readWith(guarded, database)
   return {
     find: (runId) => read(Queries.find(runId)),
     findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
@@ -259,8 +269,8 @@ export const layerWith = (
 
 /**
  * Over a file of its own, in WAL mode. The file and its folder are made when they are missing. A
- * file that cannot be opened, made or written, or that is not a database, fails as `unavailable`,
- * with its name and the reason.
+ * file that cannot be opened, made or written fails as `unavailable`, one that is not a database as
+ * `damaged`, with its name and the reason.
  *
  * @example
  * const Store = SqlRunStore.layerFile({ filename: "data/executor.db" })

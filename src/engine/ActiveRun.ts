@@ -122,6 +122,8 @@ export class ActiveRun {
   crashes: number
   /** The steps that were under way then, as far as that was noted. */
   readonly startedBefore: ReadonlyArray<string>
+  /** What was noted of it here because of that: that it waits for room, or has begun a step. */
+  noted: "nothing" | "waits" | "step" = "nothing"
   /** It was given back, for another executor to go on with. */
   handedOver = false
   /** What it was last told to wait for: see `WaitingFor`. */

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from "node:fs/promises"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
 import * as SqlClient from "@effect/sql/SqlClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -81,14 +81,48 @@ describe("opening a file", () => {
     })
   )
 
-  it.scoped("fails as unavailable where it is no database", () =>
+  it.scoped("fails as damaged where it is no database, and says what to do", () =>
     Effect.gen(function* () {
       const filename = `${yield* temporaryFolder}/executor.db`
       yield* Effect.promise(() => writeFile(filename, "no database ".repeat(100)))
       const error = yield* openingFails(filename)
-      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "unavailable" })
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "damaged" })
       expect(error.message).toContain(filename)
       expect(error.message).toContain("file is not a database")
+      expect(error.message).toContain("restore a backup")
+    })
+  )
+
+  it.scoped("fails as damaged where it is not whole, as a copy of a file in use may be", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      yield* Effect.flatMap(RunStore, (store) =>
+        Effect.forEach(
+          Array.from({ length: 500 }, (_, n) =>
+            aRun(`run-${n}`, { payload: `"${"x".repeat(900)}"` })
+          ),
+          (run) => store.create(run),
+          { concurrency: "unbounded", discard: true }
+        )
+      ).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+      const bytes = yield* Effect.promise(() => readFile(filename))
+      const broken = {
+        // as of a moment at which the file was shorter
+        "cut off": bytes.subarray(0, bytes.length / 2),
+        // pages of another moment in the middle of it
+        torn: Buffer.concat([
+          bytes.subarray(0, 40 * 4096),
+          bytes.subarray(80 * 4096, 120 * 4096),
+          bytes.subarray(80 * 4096)
+        ])
+      }
+      for (const [how, content] of Object.entries(broken)) {
+        yield* Effect.promise(() => writeFile(filename, content))
+        const error = yield* openingFails(filename)
+        expect(error, how).toMatchObject({ _tag: "RunStoreError", reason: "damaged" })
+        expect(error.message).toContain(filename)
+        expect(error.message).toContain("restore a backup")
+      }
     })
   )
 

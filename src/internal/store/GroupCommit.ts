@@ -52,6 +52,8 @@ export const make = (options: {
   readonly gather: Effect.Effect<void>
   /** Says in an error of which database it is. */
   readonly named: (error: RunStoreError) => RunStoreError
+  /** Why nothing is written any more. */
+  readonly gone: () => RunStoreError | undefined
 }): Effect.Effect<GroupCommit, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Mailbox.make<Write>()
@@ -142,10 +144,16 @@ const committer = (options: {
   readonly database: Database
   readonly publish: (change: Change) => void
   readonly named: (error: RunStoreError) => RunStoreError
+  readonly gone: () => RunStoreError | undefined
   readonly hurry: Effect.Effect<void>
 }) => {
   const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
-    Effect.clockWith((clock) => commitFrom(writes, clock, clock.unsafeCurrentTimeNanos()))
+    Effect.clockWith((clock) => {
+      const gone = options.gone()
+      return gone === undefined
+        ? commitFrom(writes, clock, clock.unsafeCurrentTimeNanos())
+        : Effect.sync(() => failAll(gone)(writes))
+    })
 
   const commitFrom = (
     writes: ReadonlyArray<Write>,

@@ -13,6 +13,7 @@ import type {
   Suspension
 } from "../../RunStore.js"
 import { aboutToRead, isHeld, lost } from "./Claims.js"
+import * as Crashes from "./Crashes.js"
 import { nextPosition, positionBy } from "./Position.js"
 import { wholeMillis } from "./Rows.js"
 import type { Param } from "./Sql.js"
@@ -67,6 +68,7 @@ export const noteStep =
       if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
         return yield* lost(step.held)
       }
+      if (step.status === "running") yield* Crashes.begins(transaction, step.held)
     })
 
 export const recordSteps: Batch<StepOutcome, void, RunLost> = (steps) => (transaction) =>
