@@ -21,17 +21,24 @@ import {
   InvalidQuery,
   InvalidReason,
   InvalidSignal,
+  included,
   maxPageSize,
   NotResumable,
   NotRetryable,
+  OutcomeView,
+  PayloadView,
   RunCounts,
   RunFinished,
+  RunIdsView,
   RunIdTaken,
   RunNotFinished,
   RunNotFound,
   RunStatusSchema,
   RunsPage,
   RunWithStepsView,
+  StepNotFound,
+  StepsPage,
+  StepView,
   UnknownSignal,
   UnknownWorkflow,
   WorkflowView
@@ -103,20 +110,28 @@ const RunId = Schema.Struct({ runId: Schema.String })
 
 const runId = HttpApiSchema.param("runId", Schema.String)
 
+const stepName = HttpApiSchema.param("name", Schema.String)
+
+const stepAttempt = HttpApiSchema.param(
+  "attempt",
+  Schema.NumberFromString.pipe(Schema.int(), Schema.positive())
+)
+
 /** `status=running&status=failed` or `status=running,failed`. */
-const StatusParam = Schema.transform(
-  Schema.Union(Schema.String, Schema.Array(Schema.String)),
-  Schema.Array(Schema.String),
-  {
-    strict: true,
-    decode: (param) =>
-      (typeof param === "string" ? [param] : param)
-        .flatMap((text) => text.split(","))
-        .map((text) => text.trim())
-        .filter((text) => text !== ""),
-    encode: (statuses) => statuses
-  }
-).pipe(Schema.compose(Schema.Array(RunStatusSchema), { strict: false }))
+const several = <A extends string>(one: Schema.Schema<A>) =>
+  Schema.transform(
+    Schema.Union(Schema.String, Schema.Array(Schema.String)),
+    Schema.Array(Schema.String),
+    {
+      strict: true,
+      decode: (param) =>
+        (typeof param === "string" ? [param] : param)
+          .flatMap((text) => text.split(","))
+          .map((text) => text.trim())
+          .filter((text) => text !== ""),
+      encode: (texts) => texts
+    }
+  ).pipe(Schema.compose(Schema.Array(one), { strict: false }))
 
 /** A day, or a time with its zone: `2026-11-22`, `2026-11-22T18:00:00Z`. */
 const TimeParam = Schema.transformOrFail(
@@ -141,12 +156,13 @@ const FlagParam = Schema.BooleanFromString
 const ListParams = Schema.Struct({
   workflow: Schema.optional(Schema.String),
   key: Schema.optional(Schema.String),
-  status: Schema.optional(StatusParam),
+  status: Schema.optional(several(RunStatusSchema)),
   createdAfter: Schema.optional(TimeParam),
   createdBefore: Schema.optional(TimeParam),
   roots: Schema.optional(FlagParam),
   parent: Schema.optional(Schema.String),
   mend: Schema.optional(FlagParam),
+  include: Schema.optional(several(Schema.Literal(...included))),
   limit: Schema.optional(
     Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
   ),
@@ -195,7 +211,15 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addError(InvalidCursor, { status: 400 })
       .addError(InvalidQuery, { status: 400 })
       .annotateContext(needs("runs:read"))
-      .annotate(OpenApi.Summary, "Runs, newest first")
+      .annotate(OpenApi.Summary, "Runs in short, newest first")
+  )
+  .add(
+    HttpApiEndpoint.get("ids", "/runs/ids")
+      .setUrlParams(Schema.Struct({ prefix: Schema.String }))
+      .addSuccess(RunIdsView)
+      .addError(InvalidQuery, { status: 400 })
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "The runs whose id begins so")
   )
   .add(
     HttpApiEndpoint.get("counts", "/runs/counts")
@@ -208,7 +232,38 @@ export class RunsGroup extends HttpApiGroup.make("runs")
       .addSuccess(RunWithStepsView)
       .addError(RunNotFound, { status: 404 })
       .annotateContext(needs("runs:read", "read"))
-      .annotate(OpenApi.Summary, "A run and its steps")
+      .annotate(OpenApi.Summary, "A run and its first steps")
+  )
+  .add(
+    HttpApiEndpoint.get("steps")`/runs/${runId}/steps`
+      .setUrlParams(Schema.Struct({ cursor: Schema.optional(Schema.String) }))
+      .addSuccess(StepsPage)
+      .addError(RunNotFound, { status: 404 })
+      .addError(InvalidCursor, { status: 400 })
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "A run's steps, a page at a time")
+  )
+  .add(
+    HttpApiEndpoint.get("step")`/runs/${runId}/steps/${stepName}/${stepAttempt}`
+      .addSuccess(StepView)
+      .addError(RunNotFound, { status: 404 })
+      .addError(StepNotFound, { status: 404 })
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "A step, with the whole of what it came to")
+  )
+  .add(
+    HttpApiEndpoint.get("payload")`/runs/${runId}/payload`
+      .addSuccess(PayloadView)
+      .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "The whole of what a run was started with")
+  )
+  .add(
+    HttpApiEndpoint.get("outcome")`/runs/${runId}/result`
+      .addSuccess(OutcomeView)
+      .addError(RunNotFound, { status: 404 })
+      .annotateContext(needs("runs:read", "read"))
+      .annotate(OpenApi.Summary, "The whole of what a run came to")
   )
   .add(
     HttpApiEndpoint.post("interrupt")`/runs/${runId}/interrupt`

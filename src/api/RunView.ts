@@ -15,7 +15,8 @@ import type {
   Run,
   RunStatus,
   RunWithSteps,
-  Step
+  Step,
+  StepCursor
 } from "../store/RunStore.js"
 import { runStatuses } from "../store/RunStore.js"
 
@@ -24,7 +25,8 @@ export const RunStatusSchema = Schema.Literal(...runStatuses)
 /**
  * Why a run or a step failed. A typed error keeps its own fields; `_tag` is `Failure` where it has
  * none, `Defect` for an unexpected error, `Interrupted`, with the `reason` where somebody terminated
- * the run and gave one, or `Unreadable` where what is stored is not JSON of an `Exit`.
+ * the run and gave one, `Unreadable` where what is stored is not JSON of an `Exit`, or `LeftOut` where
+ * it is too large to be told with others.
  */
 export const ErrorView = Schema.Struct(
   { _tag: Schema.String, message: Schema.String },
@@ -32,7 +34,16 @@ export const ErrorView = Schema.Struct(
 )
 export type ErrorView = typeof ErrorView.Type
 
-/** Times are ISO 8601. `result` is the encoded success, `error` is there when it failed. */
+/** What is too large to be told with others, by its field: how many bytes are stored of it. */
+const leftOut = <Field extends string>(...fields: ReadonlyArray<Field>) =>
+  Schema.optional(
+    Schema.partial(Schema.Record({ key: Schema.Literal(...fields), value: Schema.Int }))
+  )
+
+/**
+ * Times are ISO 8601. `result` is the encoded success, `error` is there when it failed. One that is
+ * `leftOut` is told of the step alone.
+ */
 export const StepView = Schema.Struct({
   name: Schema.String,
   attempt: Schema.Int,
@@ -40,26 +51,29 @@ export const StepView = Schema.Struct({
   startedAt: Schema.String,
   completedAt: Schema.optional(Schema.String),
   result: Schema.optional(Schema.Unknown),
-  error: Schema.optional(ErrorView)
+  error: Schema.optional(ErrorView),
+  leftOut: leftOut("result", "error")
 })
 export type StepView = typeof StepView.Type
 
 /**
- * Times are ISO 8601. `payload` and `result` are as the workflow's schemas encode them. `error` is
- * why the run failed, or why it is suspended where no signal and no timer will wake it.
+ * Times are ISO 8601. `payload` and `result` are as the workflow's schemas encode them; lists have
+ * them on request. `error` is why the run failed, or why it is suspended where no signal and no timer
+ * will wake it.
  */
 export const RunView = Schema.Struct({
   runId: Schema.String,
   workflow: Schema.String,
   status: RunStatusSchema,
-  payload: Schema.Unknown,
+  payload: Schema.optional(Schema.Unknown),
   createdAt: Schema.String,
   startedAt: Schema.optional(Schema.String),
   completedAt: Schema.optional(Schema.String),
   /** How many executors in a row have died while it was under way; absent where none has. */
   crashes: Schema.optional(Schema.Int),
   result: Schema.optional(Schema.Unknown),
-  error: Schema.optional(ErrorView)
+  error: Schema.optional(ErrorView),
+  leftOut: leftOut("payload", "result", "error")
 })
 export type RunView = typeof RunView.Type
 
@@ -118,9 +132,41 @@ export const RunWithStepsView = Schema.Struct({
   parents: Schema.optional(bounded(RelativeView)),
   /** The runs that it has started, if any, without those that were deleted since. Not in events. */
   children: Schema.optional(bounded(RelativeView)),
-  steps: Schema.Array(StepView)
+  /** In the order in which they started. */
+  steps: Schema.Array(StepView),
+  /** There where these are only the first steps: where the others begin. */
+  stepsCursor: Schema.optional(Schema.String)
 })
 export type RunWithStepsView = typeof RunWithStepsView.Type
+
+/** A page of a run's steps. `nextCursor` is null on the last one. */
+export const StepsPage = Schema.Struct({
+  steps: Schema.Array(StepView),
+  nextCursor: Schema.NullOr(Schema.String)
+})
+export type StepsPage = typeof StepsPage.Type
+
+/** What a run was started with, however large. */
+export const PayloadView = Schema.Struct({ runId: Schema.String, payload: Schema.Unknown })
+export type PayloadView = typeof PayloadView.Type
+
+/** What a run has come to, however large; as in `RunWithStepsView`. */
+export const OutcomeView = Schema.Struct({
+  runId: Schema.String,
+  status: RunStatusSchema,
+  result: Schema.optional(Schema.Unknown),
+  error: Schema.optional(ErrorView),
+  cause: Schema.optional(Schema.Unknown),
+  stack: Schema.optional(Schema.String)
+})
+export type OutcomeView = typeof OutcomeView.Type
+
+/** The first 10 runs whose id begins so, in the order of their ids; whether there are `more`. */
+export const RunIdsView = Schema.Struct({
+  runs: Schema.Array(RelativeView),
+  more: Schema.Boolean
+})
+export type RunIdsView = typeof RunIdsView.Type
 
 /** A run that was there already when it was started, and how it stands. */
 export const FoundView = Schema.Struct({
@@ -135,7 +181,15 @@ export type FoundView = typeof FoundView.Type
 /** What a start came to: a new run, or one that was there already. */
 export type StartedView = { readonly runId: string; readonly created: true } | FoundView
 
-/** `nextCursor` is null on the last page. */
+/** What a list tells of runs on request. */
+export const included = ["payload", "result"] as const
+
+export type Included = (typeof included)[number]
+
+/**
+ * Runs in short: their payloads and results are there where these were asked for. `nextCursor` is
+ * null on the last page.
+ */
 export const RunsPage = Schema.Struct({
   runs: Schema.Array(RunView),
   nextCursor: Schema.NullOr(Schema.String)
@@ -236,6 +290,11 @@ const outcomeView = (exit: Json): { readonly result: unknown } | { readonly erro
   return { error: unreadable("what is stored is not an Exit") }
 }
 
+const leftOutView = (bytes: number): ErrorView => ({
+  _tag: "LeftOut",
+  message: `it has ${bytes} bytes, too many to be told with others; ask for it alone`
+})
+
 const suspendedView = (cause: Json): { readonly error: ErrorView } => ({
   error: Either.match(parse(cause), { onLeft: unreadable, onRight: causeView })
 })
@@ -256,23 +315,58 @@ export const describeFailure = (exit: Json): string => {
 /** Why a run is suspended, in at most 2,000 characters. */
 export const describeCause = (cause: Json): string => describe(suspendedView(cause).error)
 
+/** What a run came to, or why it is suspended. */
+const viewEnd = ({ cause, exit, leftOut }: Run): Pick<RunView, "result" | "error"> => {
+  if (exit !== undefined) return outcomeView(exit)
+  return cause === undefined || leftOut?.exit !== undefined ? {} : suspendedView(cause)
+}
+
+/** What was asked for of a run, and is too large. */
+const viewLeftOut = ({ leftOut, status }: Run): Pick<RunView, "error" | "leftOut"> => {
+  if (leftOut === undefined) return {}
+  const { cause, exit, payload } = leftOut
+  const isResult = status === "completed"
+  const error = isResult ? undefined : (exit ?? cause)
+  return {
+    ...(error === undefined ? {} : { error: leftOutView(error) }),
+    leftOut: {
+      ...(payload === undefined ? {} : { payload }),
+      ...(isResult && exit !== undefined ? { result: exit } : {}),
+      ...(error === undefined ? {} : { error })
+    }
+  }
+}
+
+/** What a run was started with. Never fails. */
+export const viewPayload = (payload: Json): unknown =>
+  // a payload is an object, so a string here can only be this
+  Either.getOrElse(parse(payload), (problem) => `unreadable: ${problem}`)
+
 /** A stored run as clients see it. Never fails: what does not read shows as an error. */
 export const viewRun = (run: Run): RunView => ({
   runId: run.runId,
   workflow: run.workflow,
   status: run.status,
-  // a payload is an object, so a string here can only be this
-  payload: Either.getOrElse(parse(run.payload), (problem) => `unreadable: ${problem}`),
+  ...(run.payload === undefined ? {} : { payload: viewPayload(run.payload) }),
   createdAt: iso(run.createdAt),
   ...(run.startedAt === undefined ? {} : { startedAt: iso(run.startedAt) }),
   ...(run.completedAt === undefined ? {} : { completedAt: iso(run.completedAt) }),
   ...(run.crashes === undefined ? {} : { crashes: run.crashes }),
-  ...(run.exit !== undefined
-    ? outcomeView(run.exit)
-    : run.cause !== undefined
-      ? suspendedView(run.cause)
-      : {})
+  ...viewEnd(run),
+  ...viewLeftOut(run)
 })
+
+/** What a run came to, with all that is recorded of it. */
+export const viewOutcome = (run: Run, options: { readonly stacks: boolean }): OutcomeView => {
+  const { cause, stack } = viewFailure(run, undefined, options)
+  return {
+    runId: run.runId,
+    status: run.status,
+    ...viewEnd(run),
+    ...(cause === undefined ? {} : { cause }),
+    ...(stack === undefined ? {} : { stack })
+  }
+}
 
 /** What a start came to. */
 export const viewStarted = ({
@@ -298,8 +392,16 @@ export const viewStep = (step: Step): StepView => ({
   status: step.status,
   startedAt: iso(step.startedAt),
   ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
-  ...(step.exit === undefined ? {} : outcomeView(step.exit))
+  ...(step.exit === undefined ? {} : outcomeView(step.exit)),
+  ...viewStepLeftOut(step)
 })
+
+const viewStepLeftOut = ({ leftOut, status }: Step): Pick<StepView, "error" | "leftOut"> => {
+  if (leftOut === undefined) return {}
+  return status === "completed"
+    ? { leftOut: { result: leftOut } }
+    : { error: leftOutView(leftOut), leftOut: { error: leftOut } }
+}
 
 const viewWait = ({ name, since, type, until }: WaitedFor.WaitedFor): WaitView => {
   switch (type) {
@@ -367,10 +469,12 @@ export const viewExecutor = (
  * What else is told of a recorded failure where a single run is asked for: the whole encoded `Cause`,
  * for clients that know the workflow's schemas, and the step that it came from. Where its defects
  * came from is in `stack` alone, and only for those who may see it.
+ *
+ * @param step the one that it came from
  */
 export const viewFailure = (
   run: Run,
-  steps: ReadonlyArray<Step>,
+  step: Pick<Step, "name" | "attempt"> | undefined,
   { stacks }: { readonly stacks: boolean }
 ): Pick<RunWithStepsView, "cause" | "failedStep" | "stack"> => {
   const recorded = run.exit ?? run.cause
@@ -378,7 +482,6 @@ export const viewFailure = (
   const cause =
     run.exit === undefined ? Either.getOrUndefined(parse(recorded)) : EncodedCause.ofExit(recorded)
   const stack = stacks ? EncodedCause.stackOf(cause) : undefined
-  const step = EncodedCause.failedStep(run.exit, steps)
   EncodedCause.removeStacks(cause)
   return {
     ...(run.exit === undefined || cause === undefined ? {} : { cause }),
@@ -387,21 +490,38 @@ export const viewFailure = (
   }
 }
 
+/** What lies between two pages of steps: after the one's end, and up to the other's. */
+export interface Window {
+  readonly after?: StepCursor | undefined
+  readonly upTo?: StepCursor | undefined
+}
+
 /**
  * The stored steps, with those that are in flight in this process and have no recorded outcome as
  * `running`; in the order in which they started.
+ *
+ * @param window of a page: those in flight are on the one where they belong by when they started
  */
 export const overlay = (
   stored: ReadonlyArray<Step>,
-  inFlight: ReadonlyArray<StepInFlight>
+  inFlight: ReadonlyArray<StepInFlight>,
+  { after, upTo }: Window = {}
 ): ReadonlyArray<Step> => {
   if (inFlight.length === 0) return stored
   const key = (step: { readonly name: string; readonly attempt: number }) =>
     `${step.name}/${step.attempt}`
-  const steps = new Map(stored.map((step) => [key(step), step]))
-  for (const { name, attempt, startedAt } of inFlight) {
-    const recorded = steps.get(key({ name, attempt }))
-    if (recorded?.exit !== undefined) continue
+  const flying = new Set(inFlight.map(key))
+  const isRecorded = (step: Step) => step.exit !== undefined || step.leftOut !== undefined
+  const steps = new Map(
+    stored
+      .filter((step) => isRecorded(step) || !flying.has(key(step)))
+      .map((step) => [key(step), step])
+  )
+  for (const { attempt, name, startedAt } of inFlight) {
+    const isHere =
+      startedAt > (after?.startedAt ?? Number.NEGATIVE_INFINITY) &&
+      startedAt <= (upTo?.startedAt ?? Number.POSITIVE_INFINITY)
+    if (!isHere || steps.has(key({ name, attempt }))) continue
     steps.set(key({ name, attempt }), {
       name,
       attempt,

@@ -135,6 +135,9 @@ export const make = Effect.fnUntraced(function* (options: Options) {
   return { baseUrl, client, explain, explained: Effect.mapError(explain) }
 })
 
+/** The others are told page by page, and not kept. */
+const firstSteps = { steps: "first" } as const
+
 export const layer = (options: Options) =>
   Layer.effect(
     Target,
@@ -142,11 +145,16 @@ export const layer = (options: Options) =>
       const { client, explain, explained } = yield* make(options)
       return Target.of({
         list: (request) => explained(client.list(request)),
-        get: (runId) => ofRun(runId, explained(client.get(runId))),
+        get: (runId) => ofRun(runId, explained(client.get(runId, firstSteps))),
+        steps: (request) => ofRun(request.runId, explained(client.steps(request))),
+        step: (request) => ofRun(request.runId, explained(client.step(request))),
+        payload: (runId) => ofRun(runId, explained(client.payload(runId))),
+        outcome: (runId) => ofRun(runId, explained(client.outcome(runId))),
+        ids: (prefix) => explained(client.ids(prefix)),
         watch: (runId) =>
           leftOut.has(runId)
             ? Stream.fail(noRun(runId))
-            : Stream.mapError(client.watch(runId), explain),
+            : Stream.mapError(client.watch(runId, firstSteps), explain),
         start: (workflow, payload) => explained(client.startOrFind(workflowOf(workflow), payload)),
         interrupt: (runId) => ofRun(runId, explained(client.interrupt(runId))),
         terminate: ({ runId, ...options }) =>

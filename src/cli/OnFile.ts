@@ -34,6 +34,7 @@ export const layer = (file: string) =>
         ...runs,
         // who may read the file may see all that is in it
         get: (runId) => runs.get(runId, { stacks: true }),
+        outcome: (runId) => runs.outcome(runId, { stacks: true }),
         // a file says nothing by itself
         watch: (runId) =>
           Stream.repeatEffectWithSchedule(runs.get(runId), Schedule.spaced(lookEvery)).pipe(

@@ -10,10 +10,19 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Table from "./Table.js"
 
-/** One document, or one of several lines. */
-export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value))
+/** A reader that is slower than the answer comes is waited for: what it has not taken is kept. */
+const taken = Effect.async<void>((resume) => {
+  const { stdout } = process
+  if (!stdout.writableNeedDrain) return resume(Effect.void)
+  const onDrain = () => resume(Effect.void)
+  stdout.once("drain", onDrain)
+  return Effect.sync(() => stdout.off("drain", onDrain))
+})
 
-export const line = (text: string): Effect.Effect<void> => Console.log(text)
+export const line = (text: string): Effect.Effect<void> => Effect.zipRight(Console.log(text), taken)
+
+/** One document, or one of several lines. */
+export const json = (value: unknown): Effect.Effect<void> => line(JSON.stringify(value))
 
 /** For people only: programs do not read it. */
 export const aside = (text: string): Effect.Effect<void> => Console.error(text)
@@ -21,7 +30,7 @@ export const aside = (text: string): Effect.Effect<void> => Console.error(text)
 export const table = (
   headings: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string | undefined>>,
-  options: Pick<Table.Options, "lastBelow"> = {}
+  options: Pick<Table.Options, "lastBelow" | "goesOn"> = {}
 ): Effect.Effect<void> =>
   Effect.suspend(() =>
     line(

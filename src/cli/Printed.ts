@@ -37,6 +37,8 @@ const ofChoice = (text: string, argv: ReadonlyArray<string>): string | undefined
 /** Options with choices, by the first of them. */
 const choices: Readonly<Record<string, string | undefined>> = {
   status: "pending",
+  include: "payload",
+  only: "payload",
   scope: "runs:read"
 }
 

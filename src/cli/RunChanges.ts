@@ -6,28 +6,55 @@ export type RunEvent =
   | ({ readonly at: string; readonly event: "step"; readonly runId: string } & StepView)
   | ({ readonly at: string; readonly event: "run" } & Omit<RunView, "payload">)
 
-/**
- * In the order in which it must have been: a run begins before its steps do, and ends after them.
- *
- * @param now when it was looked at, ISO 8601
- */
-export const changes = (
-  before: RunWithStepsView | undefined,
-  after: RunWithStepsView,
-  now: string
-): ReadonlyArray<RunEvent> => {
-  const known = new Set(before?.steps.map(keyOf))
-  const steps = after.steps
-    .filter((step) => !known.has(keyOf(step)))
-    .map((step): RunEvent => ({ at: timeOfStep(step), event: "step", runId: after.runId, ...step }))
-    .sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
-  if (before?.status === after.status) return steps
-  const { cause: _cause, payload: _payload, steps: _steps, ...rest } = after
-  const run = (at: string): RunEvent => ({ at, event: "run", ...rest })
-  const time = timeOfRun(before, after)
-  if (after.status !== "running") return [...steps, run(time ?? now)]
-  const [first] = steps
-  return [run(time ?? (first !== undefined && first.at < now ? first.at : now)), ...steps]
+/** What happened since the look before, but for the steps that did not come with the run. */
+export interface Changes {
+  /** To be told before these. */
+  readonly before: ReadonlyArray<RunEvent>
+  /** To be told after these. */
+  readonly after: ReadonlyArray<RunEvent>
+}
+
+export interface Looks {
+  /**
+   * In the order in which it must have been: a run begins before its steps do, and ends after them.
+   *
+   * @param now when it was looked at, ISO 8601
+   */
+  readonly look: (run: RunWithStepsView, now: string) => Changes
+  /** Of the steps that did not come with the run that was looked at last. */
+  readonly steps: (steps: ReadonlyArray<StepView>) => ReadonlyArray<RunEvent>
+}
+
+type Known = Pick<RunView, "runId" | "status" | "startedAt">
+
+/** Looks at one run. Keeps of its steps what tells them apart, and nothing that they came to. */
+export const make = (): Looks => {
+  const told = new Set<string>()
+  let known: Known | undefined
+
+  const eventsOf = (runId: string, steps: ReadonlyArray<StepView>): ReadonlyArray<RunEvent> => {
+    const more = steps.filter((step) => !told.has(keyOf(step)))
+    for (const step of more) told.add(keyOf(step))
+    return more
+      .map((step): RunEvent => ({ at: timeOfStep(step), event: "step", runId, ...step }))
+      .sort((a, b) => Date.parse(a.at) - Date.parse(b.at))
+  }
+
+  const look = (run: RunWithStepsView, now: string): Changes => {
+    const steps = eventsOf(run.runId, run.steps)
+    const before = known
+    known = { runId: run.runId, status: run.status, startedAt: run.startedAt }
+    if (before?.status === run.status) return { before: steps, after: [] }
+    const { cause: _, payload: __, steps: ___, stepsCursor: ____, ...rest } = run
+    const told = (at: string): RunEvent => ({ at, event: "run", ...rest })
+    const time = timeOfRun(before, run)
+    if (run.status !== "running") return { before: steps, after: [told(time ?? now)] }
+    const [first] = steps
+    const began = time ?? (first !== undefined && first.at < now ? first.at : now)
+    return { before: [told(began), ...steps], after: [] }
+  }
+
+  return { look, steps: (steps) => (known === undefined ? [] : eventsOf(known.runId, steps)) }
 }
 
 /** One that executes again after a crash or a cut begins anew. */
@@ -37,7 +64,7 @@ const keyOf = ({ attempt, name, startedAt, status }: StepView) =>
 const timeOfStep = ({ completedAt, startedAt }: StepView) => completedAt ?? startedAt
 
 /** Of what happens to a run more than once, only the first time is recorded. */
-const timeOfRun = (before: RunWithStepsView | undefined, after: RunWithStepsView) => {
+const timeOfRun = (before: Known | undefined, after: RunWithStepsView) => {
   switch (after.status) {
     case "pending":
       return after.startedAt === undefined ? after.createdAt : undefined

@@ -25,7 +25,7 @@ export const rowOfStep = (step: StepView): ReadonlyArray<string | undefined> => 
   step.status,
   Table.time(step.startedAt),
   between(step.startedAt, step.completedAt),
-  step.error === undefined ? textOf(step.result) : describeError(step.error)
+  step.error === undefined ? valueOf(step.result, step.leftOut?.result) : describeError(step.error)
 ]
 
 export const fieldsOfRun = (
@@ -35,12 +35,12 @@ export const fieldsOfRun = (
     ["run", run.runId],
     ["workflow", run.workflow],
     ["status", run.status],
-    ["payload", textOf(run.payload)],
+    ["payload", valueOf(run.payload, run.leftOut?.payload)],
     ["created", Table.time(run.createdAt)],
     ["started", Table.time(run.startedAt)],
     ["completed", Table.time(run.completedAt)],
     ["crashes", run.crashes === undefined ? undefined : String(run.crashes)],
-    ["result", textOf(run.result)],
+    ["result", valueOf(run.result, run.leftOut?.result)],
     ["error", run.error === undefined ? undefined : describeError(run.error)],
     ["parent", relatives(run.parents)],
     ["children", relatives(run.children)],
@@ -53,7 +53,10 @@ export const describeEvent = (event: RunEvent): string => {
   const what =
     event.event === "run" ? `run ${event.status}` : `step ${nameOfStep(event)} ${event.status}`
   const took = between(event.startedAt, event.completedAt)
-  const how = event.error === undefined ? textOf(event.result) : describeError(event.error)
+  const how =
+    event.error === undefined
+      ? valueOf(event.result, event.leftOut?.result)
+      : describeError(event.error)
   return Table.plain(
     `${what}${took === undefined ? "" : ` in ${took}`}${how === undefined ? "" : `: ${how}`}`
   )
@@ -109,5 +112,8 @@ const between = (from: string | undefined, to: string | undefined): string | und
 const describeError = ({ _tag, message }: { readonly _tag: string; readonly message: string }) =>
   _tag === message ? _tag : `${_tag}: ${message}`
 
-const textOf = (value: unknown): string | undefined =>
-  value === undefined ? undefined : JSON.stringify(value)
+/** @param leftOut how many bytes a value has that is too large to be there */
+const valueOf = (value: unknown, leftOut: number | undefined): string | undefined => {
+  if (leftOut !== undefined) return `${leftOut} bytes; --only or --step shows them`
+  return value === undefined ? undefined : JSON.stringify(value)
+}

@@ -7,11 +7,23 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import type { ExecutorView, ListRequest, RetryOptions, RunWithStepsView } from "../runner/Runs.js"
+import * as StepPages from "../internal/StepPages.js"
+import type {
+  ExecutorView,
+  Included,
+  ListRequest,
+  OutcomeView,
+  PayloadView,
+  RetryOptions,
+  RunWithStepsView,
+  StepRequest,
+  StepView
+} from "../runner/Runs.js"
 import { CommandEnded, exitCodes, UsageError } from "./Failures.js"
 import * as Output from "./Output.js"
 import * as RunChanges from "./RunChanges.js"
 import * as RunText from "./RunText.js"
+import * as ShortIds from "./ShortIds.js"
 import * as Table from "./Table.js"
 import { Target, type TargetError, type TargetOptions } from "./Target.js"
 
@@ -58,7 +70,9 @@ const on =
 export const list = (options: Options, request: ListRequest) =>
   on(options)((target) =>
     Effect.gen(function* () {
-      const page = yield* target.list(request)
+      const parent =
+        request.parent === undefined ? undefined : yield* ShortIds.whole(target, request.parent)
+      const page = yield* target.list({ ...request, parent })
       if (options.json) return yield* Output.json(page)
       yield* Output.table(
         ["RUN", "WORKFLOW", "STATUS", "CREATED", "TOOK", "ERROR"],
@@ -109,29 +123,81 @@ export const executors = (options: Options) =>
     })
   )
 
+/** Calls `use` for each page of the steps that have not come with the run. */
+const otherSteps = <E>(
+  target: Target["Type"],
+  { runId, stepsCursor }: RunWithStepsView,
+  use: (steps: ReadonlyArray<StepView>) => Effect.Effect<void, E>
+): Effect.Effect<void, TargetError | E> =>
+  StepPages.forEach(stepsCursor, (cursor) => target.steps({ runId, cursor }), use)
+
+const stepTable = (steps: ReadonlyArray<StepView>, { goesOn = false } = {}) =>
+  Output.table(
+    ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
+    steps.map(RunText.rowOfStep),
+    { lastBelow: true, goesOn }
+  )
+
+/** One document, on several lines where its steps come in pages: none of these is kept. */
+const showJson = (target: Target["Type"], run: RunWithStepsView) => {
+  const { stepsCursor, steps, ...rest } = run
+  if (stepsCursor === undefined) return Output.json(run)
+  const listed = (steps: ReadonlyArray<StepView>) =>
+    steps.map((step) => JSON.stringify(step)).join(",")
+  return Effect.gen(function* () {
+    yield* Output.line(`${JSON.stringify(rest).slice(0, -1)},"steps":[${listed(steps)}`)
+    yield* otherSteps(target, run, (more) =>
+      more.length === 0 ? Effect.void : Output.line(`,${listed(more)}`)
+    )
+    yield* Output.line("]}")
+  })
+}
+
+const showStack = (stack: string) =>
+  Effect.gen(function* () {
+    yield* Output.line("")
+    for (const line of stack.split("\n")) {
+      const [indent = ""] = /^ */.exec(line) ?? []
+      yield* Output.line(indent + Table.plain(line))
+    }
+  })
+
 export const show = (options: Options, runId: string) =>
   on(options)((target) =>
     Effect.gen(function* () {
-      const run = yield* target.get(runId)
-      if (options.json) return yield* Output.json(run)
+      const run = yield* ShortIds.named(target, runId, target.get)
+      if (options.json) return yield* showJson(target, run)
       for (const [name, value] of RunText.fieldsOfRun(run)) {
         yield* Output.line(`${name.padEnd(9)}  ${Table.plain(value ?? "")}`)
       }
       if (run.steps.length > 0) {
         yield* Output.line("")
-        yield* Output.table(
-          ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
-          run.steps.map(RunText.rowOfStep),
-          { lastBelow: true }
+        yield* stepTable(run.steps)
+        yield* otherSteps(target, run, (steps) =>
+          steps.length === 0 ? Effect.void : stepTable(steps, { goesOn: true })
         )
       }
-      if (run.stack === undefined) return
-      yield* Output.line("")
-      for (const line of run.stack.split("\n")) {
-        const [indent = ""] = /^ */.exec(line) ?? []
-        yield* Output.line(indent + Table.plain(line))
-      }
+      if (run.stack !== undefined) yield* showStack(run.stack)
     })
+  )
+
+/** Of what is too large to be shown with others. */
+export const showOnly = (options: Options, runId: string, what: Included) =>
+  on(options)((target) =>
+    Effect.gen(function* () {
+      const ask = what === "payload" ? target.payload : target.outcome
+      yield* Output.json(
+        yield* ShortIds.named<PayloadView | OutcomeView, TargetError>(target, runId, ask)
+      )
+    })
+  )
+
+export const showStep = (options: Options, { runId, ...step }: StepRequest) =>
+  on(options)((target) =>
+    Effect.flatMap(
+      ShortIds.named(target, runId, (runId) => target.step({ ...step, runId })),
+      Output.json
+    )
   )
 
 // ---------------------------------------------------------------------------------------------
@@ -144,23 +210,30 @@ const follow = (
   runId: string,
   json: boolean
 ): Effect.Effect<void, TargetError | CommandEnded> => {
-  let before: RunWithStepsView | undefined
-  const tell = (run: RunWithStepsView) =>
+  const looks = RunChanges.make()
+  let status: RunWithStepsView["status"] | undefined
+  const tell = (events: ReadonlyArray<RunChanges.RunEvent>) =>
+    Effect.forEach(
+      events,
+      (event) =>
+        json
+          ? Output.json(event)
+          : Output.line(`${event.at.slice(11, 19)}  ${RunText.describeEvent(event)}`),
+      { discard: true }
+    )
+  const look = (run: RunWithStepsView) =>
     Effect.gen(function* () {
       const now = new Date(yield* Clock.currentTimeMillis).toISOString()
-      for (const event of RunChanges.changes(before, run, now)) {
-        yield* json
-          ? Output.json(event)
-          : Output.line(`${event.at.slice(11, 19)}  ${RunText.describeEvent(event)}`)
-      }
-      before = run
+      const { after, before } = looks.look(run, now)
+      yield* tell(before)
+      yield* otherSteps(target, run, (steps) => tell(looks.steps(steps)))
+      yield* tell(after)
+      status = run.status
     })
-  return Stream.runForEach(target.watch(runId), tell).pipe(
+  return Stream.runForEach(target.watch(runId), look).pipe(
     Effect.zipRight(
       Effect.suspend(() =>
-        before?.status === "completed"
-          ? Effect.void
-          : new CommandEnded({ exitCode: exitCodes.runFailed })
+        status === "completed" ? Effect.void : new CommandEnded({ exitCode: exitCodes.runFailed })
       )
     ),
     // of an interrupted fiber only defects are seen
@@ -169,7 +242,9 @@ const follow = (
 }
 
 export const watch = (options: Options, runId: string) =>
-  on(options, { patient: true })((target) => follow(target, runId, options.json))
+  on(options, { patient: true })((target) =>
+    ShortIds.named(target, runId, (runId) => follow(target, runId, options.json))
+  )
 
 // ---------------------------------------------------------------------------------------------
 // Doing
@@ -222,64 +297,76 @@ export const start = (
     )
   })
 
-const answered = (options: Options, runId: string, what: string) =>
-  options.json ? Output.json({ runId }) : Output.line(what)
+/** Does it with a run, and says so. */
+const doing = <A>(
+  options: Options,
+  runId: string,
+  act: (target: Target["Type"], runId: string) => Effect.Effect<A, TargetError>,
+  said: string | ((answer: A) => string)
+) =>
+  on(options)((target) =>
+    Effect.gen(function* () {
+      const { answer, id } = yield* ShortIds.named(target, runId, (id) =>
+        Effect.map(act(target, id), (answer) => ({ id, answer }))
+      )
+      yield* options.json
+        ? Output.json({ runId: id, ...(Predicate.isReadonlyRecord(answer) ? answer : {}) })
+        : Output.line(typeof said === "string" ? said : said(answer))
+    })
+  )
 
 export const interrupt = (options: Options, runId: string) =>
-  on(options)((target) =>
-    Effect.zipRight(
-      target.interrupt(runId),
-      answered(options, runId, "asked for the interrupt; a run that is over stays as it is")
-    )
+  doing(
+    options,
+    runId,
+    (target, runId) => target.interrupt(runId),
+    "asked for the interrupt; a run that is over stays as it is"
   )
 
 export const terminate = (
   options: Options & { readonly children: boolean; readonly reason: Option.Option<string> },
   runId: string
 ) =>
-  on(options)((target) =>
-    Effect.gen(function* () {
-      const { children } = options
-      const reason = Option.getOrUndefined(options.reason)
-      const { terminated } = yield* target.terminate({ runId, reason, children })
-      yield* options.json
-        ? Output.json({ runId, terminated })
-        : Output.line(
-            terminated === 1 ? "terminated" : `terminated: ${terminated} runs with those it started`
-          )
-    })
+  doing(
+    options,
+    runId,
+    (target, runId) =>
+      target.terminate({
+        runId,
+        reason: Option.getOrUndefined(options.reason),
+        children: options.children
+      }),
+    ({ terminated }) =>
+      terminated === 1 ? "terminated" : `terminated: ${terminated} runs with those it started`
   )
 
 export const resume = (options: Options, runId: string) =>
-  on(options)((target) =>
-    Effect.zipRight(target.resume(runId), answered(options, runId, "woken, if it was suspended"))
-  )
+  doing(options, runId, (target, runId) => target.resume(runId), "woken, if it was suspended")
 
 export const retry = (options: Options, runId: string, retry: RetryOptions) =>
-  on(options)((target) =>
-    Effect.zipRight(
-      target.retry(runId, retry),
-      answered(options, runId, "goes on from where it failed")
-    )
+  doing(
+    options,
+    runId,
+    (target, runId) => target.retry(runId, retry),
+    "goes on from where it failed"
   )
 
 export const remove = (options: Options, runId: string) =>
-  on(options)((target) =>
-    Effect.zipRight(target.remove(runId), answered(options, runId, "deleted"))
-  )
+  doing(options, runId, (target, runId) => target.remove(runId), "deleted")
 
 export const signal = (
   options: Options,
   request: { readonly runId: string; readonly name: string; readonly value: Option.Option<string> }
 ) =>
   Effect.gen(function* () {
+    const { name, runId } = request
     const value = Option.isNone(request.value)
       ? null
       : yield* parseJson("value", request.value.value)
-    yield* on(options)((target) =>
-      Effect.zipRight(
-        target.signal({ runId: request.runId, name: request.name, value }),
-        answered(options, request.runId, "signalled; the first value of a name stays")
-      )
+    yield* doing(
+      options,
+      runId,
+      (target, runId) => target.signal({ runId, name, value }),
+      "signalled; the first value of a name stays"
     )
   })

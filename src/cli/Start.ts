@@ -22,6 +22,7 @@ import * as Shutdown from "../runner/Shutdown.js"
 import * as Settings from "../Settings.js"
 import * as OtlpSettings from "../telemetry/OtlpSettings.js"
 import * as DrainProgress from "./DrainProgress.js"
+import * as ExampleFile from "./ExampleFile.js"
 import * as Failures from "./Failures.js"
 import * as Telemetry from "./Telemetry.js"
 import * as WorkflowModule from "./WorkflowModule.js"
@@ -58,7 +59,11 @@ const isLogged = (cause: Cause.Cause<unknown>) =>
 const serve = (options: Options): Effect.Effect<never, unknown> =>
   Effect.gen(function* () {
     // first all that can be wrong before anything is opened
-    const [{ log, runner }, otlp] = yield* Settings.together(Settings.read, OtlpSettings.read)
+    const [{ database, log, runner }, otlp] = yield* Settings.together(
+      Settings.read,
+      OtlpSettings.read
+    )
+    if (Option.isNone(options.module)) yield* ExampleFile.assertFree(database)
     const telemetry = yield* Telemetry.load(otlp)
     const workflows = yield* WorkflowModule.load(Option.getOrUndefined(options.module))
     yield* surviveReaders

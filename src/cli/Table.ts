@@ -17,13 +17,15 @@ export interface Options {
   readonly width?: number | undefined
   /** Where lines would be longer than that, the last column is in lines of its own. Default: no. */
   readonly lastBelow?: boolean | undefined
+  /** Whether it goes on with a table that has its headings already. Default: no. */
+  readonly goesOn?: boolean | undefined
 }
 
 /** Columns as wide as their widest cell, with two blanks between; empty cells show as `-`. */
 export const render = (
   headings: ReadonlyArray<string>,
   rows: ReadonlyArray<ReadonlyArray<string | undefined>>,
-  { lastBelow = false, width = Number.POSITIVE_INFINITY }: Options = {}
+  { goesOn = false, lastBelow = false, width = Number.POSITIVE_INFINITY }: Options = {}
 ): string => {
   const cells = [
     headings,
@@ -39,6 +41,7 @@ export const render = (
           return index === 0 || last === undefined || last === "-" ? [line] : [line, `  ${last}`]
         })
   return shown
+    .slice(goesOn ? 1 : 0)
     .map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line))
     .join("\n")
 }

@@ -10,12 +10,18 @@ import type * as Stream from "effect/Stream"
 import type {
   ExecutorView,
   ListRequest,
+  OutcomeView,
+  PayloadView,
   RetryOptions,
   RunCounts,
+  RunIdsView,
   RunsPage,
   RunWithStepsView,
   SignalRequest,
   StartedView,
+  StepRequest,
+  StepsPage,
+  StepView,
   TerminateRequest
 } from "../runner/Runs.js"
 
@@ -41,8 +47,22 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
   Target,
   {
     readonly list: (request: ListRequest) => Effect.Effect<RunsPage, TargetError>
+    /** The run with its first steps. */
     readonly get: (runId: string) => Effect.Effect<RunWithStepsView, TargetError>
-    /** The run, now and whenever it has changed, until it is over. */
+    /** A page of the other ones. */
+    readonly steps: (request: {
+      readonly runId: string
+      readonly cursor: string
+    }) => Effect.Effect<StepsPage, TargetError>
+    /** One of them, with the whole of what it came to. */
+    readonly step: (request: StepRequest) => Effect.Effect<StepView, TargetError>
+    /** The whole of what the run was started with. */
+    readonly payload: (runId: string) => Effect.Effect<PayloadView, TargetError>
+    /** The whole of what it came to. */
+    readonly outcome: (runId: string) => Effect.Effect<OutcomeView, TargetError>
+    /** The runs whose id begins so. */
+    readonly ids: (prefix: string) => Effect.Effect<RunIdsView, TargetError>
+    /** As `get`, now and whenever it has changed, until it is over. */
     readonly watch: (runId: string) => Stream.Stream<RunWithStepsView, TargetError>
     readonly start: (
       workflow: string,

@@ -34,16 +34,25 @@ import * as Stream from "effect/Stream"
 import { Api, type DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
 import type { RunnerState } from "../api/RunnerState.js"
+import * as StepPages from "../internal/StepPages.js"
 import * as Typed from "../internal/Typed.js"
 import {
   type ExecutorView,
   InvalidSignal,
   type ListRequest,
+  type OutcomeView,
+  type PayloadView,
   type RetryOptions,
   type RunCounts,
+  type RunIdsView,
   type RunsPage,
   type RunWithStepsView,
   type StartedView,
+  StepNotFound,
+  type StepRequest,
+  type StepsPage,
+  type StepsRequest,
+  type StepView,
   type TerminateRequest
 } from "../runner/Runs.js"
 import * as EventStream from "./EventStream.js"
@@ -88,6 +97,11 @@ export interface Options {
    * milliseconds, and each later by half as much again. Default: 2 seconds.
    */
   readonly pollInterval?: Duration.DurationInput | undefined
+}
+
+/** Which of a run's steps are read with it. */
+export interface StepsOption {
+  readonly steps?: "all" | "first" | undefined
 }
 
 /** How waiting for a result fails, besides with the workflow's own errors. */
@@ -145,12 +159,43 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
       Typed.PayloadContext<W> | Typed.ResultContext<W>
     >
 
-    /** A run with its steps, in the order in which they started. */
-    readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RequestError<"get">>
+    /**
+     * A run with its steps, in the order in which they started. Of a long run they come page by page,
+     * each read by itself. What has more than 1 MiB is `leftOut`: `payload`, `outcome` and `step` give
+     * it.
+     *
+     * @param options.steps whether all of them are read, or those that come with the run: where there
+     *   are more, its `stepsCursor` is where `steps` goes on. Default: `all`
+     */
+    readonly get: (
+      runId: string,
+      options?: StepsOption
+    ) => Effect.Effect<RunWithStepsView, RequestError<"get">>
+
+    /** A page of a run's steps: 1,000 at most, and 2 MiB of what they came to. */
+    readonly steps: (
+      request: Omit<StepsRequest, "values">
+    ) => Effect.Effect<StepsPage, RequestError<"steps">>
+
+    /** One attempt of a step, with the whole of what it came to. */
+    readonly step: (request: StepRequest) => Effect.Effect<StepView, RequestError<"step">>
+
+    /** The whole of what a run was started with, as its workflow's schema encodes it. */
+    readonly payload: (runId: string) => Effect.Effect<PayloadView, RequestError<"payload">>
 
     /**
-     * A page of runs, newest first.
+     * The whole of what a run came to, encoded, or why it is suspended; `result` waits for it and
+     * decodes it.
+     */
+    readonly outcome: (runId: string) => Effect.Effect<OutcomeView, RequestError<"outcome">>
+
+    /** The runs whose id begins so, of 4 characters or more: the first 10, by their ids. */
+    readonly ids: (prefix: string) => Effect.Effect<RunIdsView, RequestError<"ids">>
+
+    /**
+     * A page of runs in short, newest first.
      *
+     * @param request.include what else is told of each: `payload`, `result`. Default: neither
      * @param request.limit 1 to 200. Default: 50
      * @param request.cursor `nextCursor` of the page before
      */
@@ -217,8 +262,13 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     /**
      * A run with its steps, now and whenever it has changed, until it is over. Changes that follow
      * each other closely may come as one.
+     *
+     * @param options.steps as of `get`. Default: `all`
      */
-    readonly watch: (runId: string) => Stream.Stream<RunWithStepsView, RequestError<"get">>
+    readonly watch: (
+      runId: string,
+      options?: StepsOption
+    ) => Stream.Stream<RunWithStepsView, RequestError<"get">>
 
     /** The executors that work on the store; for tokens with the scope `admin`. */
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"counts">>
@@ -296,6 +346,23 @@ export const make = (
 
     const get = (runId: string) => ofRun(runId, (runId) => runs.get({ path: { runId } }))
 
+    const steps: Client["Type"]["steps"] = ({ cursor, runId }) =>
+      ofRun(runId, (runId) =>
+        runs.steps({ path: { runId }, urlParams: cursor === undefined ? {} : { cursor } })
+      )
+
+    const outcome = (runId: string) => ofRun(runId, (runId) => runs.outcome({ path: { runId } }))
+
+    /** With the steps that did not come with it, unless those are enough. */
+    const withSteps = (run: RunWithStepsView, { steps: which = "all" }: StepsOption = {}) =>
+      which === "first"
+        ? Effect.succeed(run)
+        : StepPages.all(run, (cursor) => steps({ runId: run.runId, cursor })).pipe(
+            Effect.catchTag("InvalidCursor", ({ message }) =>
+              Effect.fail(new ProtocolError({ message }))
+            )
+          )
+
     const events = EventStream.make({
       httpClient: authorized,
       requestTimeout,
@@ -315,7 +382,7 @@ export const make = (
     const start: Client["Type"]["start"] = (workflow, ...payload) =>
       Effect.map(startOrFind(workflow, ...payload), ({ runId }) => runId)
 
-    const result: Client["Type"]["result"] = RunResult.make(watching)
+    const result: Client["Type"]["result"] = RunResult.make({ ...watching, outcome })
 
     return Client.of({
       start,
@@ -323,7 +390,22 @@ export const make = (
       result,
       execute: (workflow, ...payload) =>
         Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
-      get,
+      get: (runId, options) => Effect.flatMap(get(runId), (run) => withSteps(run, options)),
+      steps,
+      step: (request) =>
+        hasPath(request.name)
+          ? ofRun(request.runId, (runId) =>
+              runs.step({
+                path: { runId, name: segment(request.name), attempt: request.attempt }
+              })
+            )
+          : new StepNotFound({
+              ...request,
+              message: `A step of the name ${JSON.stringify(request.name)} cannot be asked for`
+            }),
+      payload: (runId) => ofRun(runId, (runId) => runs.payload({ path: { runId } })),
+      outcome,
+      ids: (prefix) => call(runs.ids({ urlParams: { prefix } })),
       list: (request = {}) => call(runs.list({ urlParams: said(request) })),
       interrupt: (runId) =>
         Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
@@ -356,7 +438,8 @@ export const make = (
         Stream.catchTag(events(request), "NoEvents", ({ message }) =>
           Stream.fail(new ProtocolError({ message }))
         ),
-      watch: RunWatch.watch(watching),
+      watch: (runId, options) =>
+        Stream.mapEffect(RunWatch.watch(watching)(runId), (run) => withSteps(run, options)),
       counts: call(runs.counts({})),
       executors: Effect.map(call(askExecutors({})), ({ executors }) => executors),
       drain: Effect.map(callOnce(askDrain({})), ({ state }) => state),

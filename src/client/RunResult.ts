@@ -4,17 +4,24 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Typed from "../internal/Typed.js"
-import { RunNotFound, type RunView, type RunWithStepsView } from "../runner/Runs.js"
+import { type OutcomeView, RunNotFound, type RunView } from "../runner/Runs.js"
 import type { Json } from "../store/RunStore.js"
 import * as RunWatch from "./RunWatch.js"
+import type { RequestError } from "./Wire.js"
+
+export interface ResultOptions extends RunWatch.WatchOptions {
+  /** What a run came to, where that is too large to come with it. */
+  readonly outcome: (runId: string) => Effect.Effect<OutcomeView, RequestError<"get">>
+}
 
 export const make =
-  (watching: RunWatch.WatchOptions) =>
+  (options: ResultOptions) =>
   <W extends Workflow.Any>(workflow: W, runId: string) =>
     Effect.gen(function* () {
-      const run = yield* RunWatch.awaitEnd(watching, workflow.name, runId)
+      const run = yield* RunWatch.awaitEnd(options, workflow.name, runId)
       if (run.workflow !== workflow.name) return yield* notOf(workflow, run)
-      const exit = yield* Typed.decodeExit(workflow, runId, exitOf(run))
+      const outcome = run.leftOut === undefined ? run : yield* options.outcome(runId)
+      const exit = yield* Typed.decodeExit(workflow, runId, exitOf(outcome))
       // the interrupt was the run's, and is not that of whoever waits for it
       if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {
         return yield* new Typed.RunInterrupted({ runId })
@@ -29,7 +36,7 @@ const notOf = (workflow: Workflow.Any, run: RunView) =>
   })
 
 /** The recorded `Exit` of a run that is over. */
-const exitOf = ({ cause, result, status }: RunWithStepsView): Json =>
+const exitOf = ({ cause, result, status }: Omit<OutcomeView, "runId">): Json =>
   JSON.stringify(
     status === "completed" ? { _tag: "Success", value: result } : { _tag: "Failure", cause }
   )

@@ -11,17 +11,20 @@ import { isFinal } from "../store/RunStore.js"
 import { type EventsRequest, isEnd, type StreamError } from "./EventStream.js"
 import type { RequestError } from "./Wire.js"
 
+type Look = Effect.Effect<RunWithStepsView, RequestError<"get">>
+
 export interface WatchOptions {
   readonly events: (request: EventsRequest) => Stream.Stream<EventView, StreamError>
-  readonly get: (runId: string) => Effect.Effect<RunWithStepsView, RequestError<"get">>
+  /** The run with its first steps. */
+  readonly get: (runId: string) => Look
   /** When to look, where there are no events. */
   readonly looks: Schedule.Schedule<unknown>
 }
 
 /** Looks at the run for what has happened, but for a snapshot, which is a look. */
 const runOf =
-  (get: ReturnType<WatchOptions["get"]>) =>
-  (event: EventView): ReturnType<WatchOptions["get"]> =>
+  (get: Look) =>
+  (event: EventView): Look =>
     event.type === "snapshot" ? Effect.succeed(event.run) : get
 
 const isOver = ({ status }: RunWithStepsView) => isFinal(status)
@@ -29,7 +32,7 @@ const isOver = ({ status }: RunWithStepsView) => isFinal(status)
 const untilOver = ({ get, looks }: WatchOptions, runId: string) =>
   Stream.repeatEffectWithSchedule(get(runId), looks).pipe(Stream.takeUntil(isOver))
 
-/** The run, now and whenever it has changed, until it is over. */
+/** The run with its first steps, now and whenever it has changed, until it is over. */
 export const watch =
   (options: WatchOptions) =>
   (runId: string): Stream.Stream<RunWithStepsView, RequestError<"get">> =>
@@ -47,11 +50,7 @@ export const watch =
     )
 
 /** The run once it is over; at once where it is one of another workflow. */
-export const awaitEnd = (
-  options: WatchOptions,
-  workflow: string,
-  runId: string
-): ReturnType<WatchOptions["get"]> => {
+export const awaitEnd = (options: WatchOptions, workflow: string, runId: string): Look => {
   const isAnswer = (run: RunWithStepsView) => isOver(run) || run.workflow !== workflow
   return options.events({ runId }).pipe(
     Stream.filter((event) => event.type === "snapshot" || isEnd(event)),

@@ -2,9 +2,10 @@
  * A run that this process holds, in memory: what it has been through.
  */
 import type { Workflow, WorkflowEngine } from "@effect/workflow"
-import type * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { ClaimedRun, Held, History, Json, NewTimers, Trace } from "../store/RunStore.js"
+import type { Spans } from "../telemetry/Spans.js"
+import type { Origin } from "./Fibers.js"
 
 /** A workflow and its function, as registered in this process. */
 export interface Registration {
@@ -17,8 +18,15 @@ export interface Registration {
     unknown,
     WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance
   >
-  /** What else the function needs: the services around its registration. */
-  readonly services: Context.Context<WorkflowEngine.WorkflowEngine>
+  /**
+   * What its runs' fibers start with: all that the layers around its registration provide and set,
+   * such as its services, ConfigProvider, loggers and tracer.
+   */
+  readonly origin: Origin
+  /** With the tracer that is set there. */
+  readonly spans: Spans
+  /** Open once no step of it starts here any more: a drain has begun. */
+  readonly draining: Effect.Latch
 }
 
 export interface ActiveTimer {
@@ -114,6 +122,8 @@ export class ActiveRun {
   crashes: number
   /** The steps that were under way then, as far as that was noted. */
   readonly startedBefore: ReadonlyArray<string>
+  /** What was noted of it here because of that: that it waits for room, or has begun a step. */
+  noted: "nothing" | "waits" | "step" = "nothing"
   /** It was given back, for another executor to go on with. */
   handedOver = false
   /** What it was last told to wait for: see `WaitingFor`. */

@@ -19,7 +19,6 @@ import type {
   WokenRun
 } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import type { Spans } from "../telemetry/Spans.js"
 import { ActiveRun, childKey, type Registration } from "./ActiveRun.js"
 import { blockCause, causeToJson } from "./Codec.js"
 import {
@@ -30,7 +29,6 @@ import {
   interrupt as interruptPass,
   next
 } from "./Drive.js"
-import type { Origin } from "./Fibers.js"
 import type { Ending, Pass } from "./Pass.js"
 import type { Persist } from "./Persist.js"
 import type { Level } from "./Quiescence.js"
@@ -115,9 +113,7 @@ export const make = (options: {
   readonly persist: Persist["persist"]
   readonly giveUp: Effect.Effect<void>
   readonly steps: Steps
-  readonly spans: Spans
   readonly isDraining: (run: ActiveRun) => boolean
-  readonly origin: Origin
   readonly bounded: Bounded
   readonly clock: Clock.Clock
   readonly warm: WarmLimits
@@ -194,7 +190,7 @@ export const make = (options: {
 
   const remove = (driving: Driving) => {
     letGo(driving)
-    for (const child of driving.run.children.keys()) {
+    for (const child of driving.awaited ?? []) {
       const waiting = parents.get(child)
       if (waiting?.delete(driving) && waiting.size === 0) parents.delete(child)
     }
@@ -290,6 +286,8 @@ export const make = (options: {
     const waiting = parents.get(child)
     if (waiting === undefined) parents.set(child, new Set([driving]))
     else waiting.add(driving)
+    driving.awaited ??= new Set()
+    driving.awaited.add(child)
   }
 
   const childFinished = (child: string, exit: Json) => {

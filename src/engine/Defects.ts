@@ -25,6 +25,9 @@ interface Encoded {
 /** What errors were made of: they are written as they were read. */
 const known = new WeakMap<Error, Encoded>()
 
+/** Whether it was read from a record, and not thrown just now. */
+export const isRecorded = (defect: Error): boolean => known.has(defect)
+
 const plain = { encode: Schema.encodeSync(Schema.Defect), decode: Schema.decodeSync(Schema.Defect) }
 
 const short = (text: string) => (text.length > maxMessage ? `${text.slice(0, maxMessage)}…` : text)

@@ -6,15 +6,17 @@
  */
 import type { DurableDeferred, Workflow } from "@effect/workflow"
 import * as Context from "effect/Context"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { RunnerState } from "../api/RunnerState.js"
 import * as Elapsed from "../internal/Elapsed.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
+import * as ScopeAround from "../internal/ScopeAround.js"
 import {
   type Change,
   type ClaimedRun,
@@ -28,10 +30,10 @@ import {
   type RunStoreError
 } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import * as Spans from "../telemetry/Spans.js"
 import type { ActiveRun, Registration } from "./ActiveRun.js"
 import * as Active from "./ActiveRuns.js"
 import * as Backlogs from "./Backlog.js"
+import * as Besides from "./Beside.js"
 import { blockCause } from "./Codec.js"
 import * as Events from "./Events.js"
 import * as Leases from "./Lease.js"
@@ -87,18 +89,30 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunIdTaken | RunStoreError>
 
     /**
-     * Registers a workflow for as long as the scope is open. Its release waits for the steps of
-     * that workflow which are in flight, as a drain does, and gives its runs back.
+     * Registers a workflow for as long as the scope is open. Its release is a drain of that workflow
+     * alone: it waits for its steps in flight, with a deadline of its own, and gives its runs back,
+     * while those of others go on. Where the scope around the executor closes too it is the first
+     * part of the executor's own drain, and shares its deadline.
+     *
+     * Dies with `WorkflowAlreadyRegistered`.
      * @internal
      */
     readonly register: (registration: Registration) => Effect.Effect<void, never, Scope.Scope>
+
+    /**
+     * Does other work for as long as the scope is open, in a fiber of its own. Drains wait for its
+     * pieces as they do for steps, and so does its release.
+     * @internal
+     */
+    readonly beside: <R>(
+      name: string,
+      work: (beside: Besides.Beside) => Effect.Effect<unknown, never, R>
+    ) => Effect.Effect<void, never, R | Scope.Scope>
 
     /** @internal */
     readonly steps: Steps.Steps
     /** @internal */
     readonly runs: Active.ActiveRuns
-    /** @internal */
-    readonly spans: Spans.Spans
     /** The workflow has awaited this deferred. @internal */
     readonly noteDeferred: (workflow: string, deferred: DurableDeferred.Any) => void
     /** Runs of this workflow take no new work in this process. @internal */
@@ -130,29 +144,33 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
     readonly begin: (runs: ReadonlyArray<ClaimedRun>) => Effect.Effect<void>
     /** Opened whenever there may be something to claim. @internal */
     readonly wanted: Effect.Latch
-    /** Refuses every step from now on. @internal */
-    readonly closeSlots: Effect.Effect<void>
-    /** When a drain that begins now has to be over, as `Elapsed.now`. @internal */
-    readonly deadline: Effect.Effect<number>
+    /**
+     * The executor stops: refuses every step from now on. Answers with the time at which the drain has
+     * to be over, as `Elapsed.now`, which counts from when it was first called.
+     * @internal
+     */
+    readonly beginDrain: Effect.Effect<number>
     /** Ends what this process holds, as a drain does; see `ActiveRuns.retire`. @internal */
     readonly retire: (deadline: number) => Effect.Effect<Active.Retired>
   }
 >() {}
 
-export const make: Effect.Effect<
-  Dispatcher["Type"],
-  never,
-  RunStore | RunnerConfig.RunnerConfig | Scope.Scope
-> = Effect.gen(function* () {
+/** A workflow of that name is registered in this executor already. A fault in the app's code. */
+export class WorkflowAlreadyRegistered extends Data.TaggedError("WorkflowAlreadyRegistered")<{
+  readonly workflow: string
+}> {
+  override get message() {
+    return `workflow "${this.workflow}" is registered twice in one executor: two workflows have that name, or its layer is provided in two places`
+  }
+}
+
+/** @param isStopping whether the scope around the executor has begun to close */
+const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
   const store = yield* RunStore
   const config = yield* RunnerConfig.RunnerConfig
   const state = yield* SubscriptionRef.make<RunnerState>("idle")
-  const runtime = yield* Effect.runtime()
   const { giveUp, persist } = yield* Persist.make
-  const spans = yield* Spans.make
   const wanted = yield* Effect.makeLatch(false)
-  /** Released when a workflow is registered: this is not an executor that stops. */
-  const goesOn = yield* Effect.makeLatch(false)
   const scope = yield* Effect.scope
   const clock = yield* Effect.clock
   const lease = Leases.make({
@@ -169,16 +187,18 @@ export const make: Effect.Effect<
   const deferreds = new Map<string, DurableDeferred.Any>()
   /** Registrations that are being released. */
   const retiring = new Set<Registration>()
-  /** When the releases of registrations began that are under way or have just been, and ended. */
-  let releasing: { readonly began: number; ended: number } | undefined
+  /** What is done beside runs. */
+  const besides = new Set<Besides.Beside>()
   let executor: number | undefined
-  let stopping = false
+  /** When this executor began to stop. */
+  let stoppingSince: number | undefined
   /** Room kept for runs that are being stored or claimed. */
   let reserved = 0
   const backlog = Backlogs.make()
 
   const bounded = ValueSize.bounded(config.maxValueSize)
-  const isDraining = (run: ActiveRun) => stopping || run.lost || retiring.has(run.registration)
+  const isStopped = () => stoppingSince !== undefined
+  const isDraining = (run: ActiveRun) => isStopped() || run.lost || retiring.has(run.registration)
 
   const steps = yield* Steps.make({
     store,
@@ -188,7 +208,7 @@ export const make: Effect.Effect<
     bounded,
     refuses: isDraining,
     onLost: (run) => runs.end(run, { _tag: "lost" }),
-    onRefused: (run, message) =>
+    onBlocked: (run, message) =>
       runs.end(run, {
         _tag: "block",
         cause: blockCause(`run ${run.runId} of workflow "${run.workflowName}": ${message}`)
@@ -202,9 +222,7 @@ export const make: Effect.Effect<
     persist,
     giveUp,
     steps,
-    spans,
     isDraining,
-    origin: runtime,
     bounded,
     clock,
     warm: { runs: config.maxWarmRuns, bytes: config.maxWarmBytes },
@@ -307,7 +325,7 @@ export const make: Effect.Effect<
     })
   const roomInBytes = () => config.maxConcurrentBytes - runs.bytes()
   const room = () => {
-    if (stopping) return 0
+    if (isStopped()) return 0
     const under = runs.size() + reserved
     // one is begun whatever it has: it would wait for ever
     return under > 0 && roomInBytes() <= 0 ? 0 : config.maxConcurrentRuns - under
@@ -315,7 +333,7 @@ export const make: Effect.Effect<
 
   const beginOne = (run: ClaimedRun): Effect.Effect<void> => {
     const registration = registrations.get(run.workflow)
-    if (registration === undefined || stopping) {
+    if (registration === undefined || isStopped()) {
       return Effect.ignore(persist(store.release([{ held: run.held, timers: [] }])))
     }
     if (run.bytes > config.maxRunSize) {
@@ -364,38 +382,73 @@ export const make: Effect.Effect<
   const start = (run: NewRun) => Effect.flatMap(startIn(store.create, run), ofSameWorkflow(run))
 
   const budget = Duration.toMillis(config.stopTimeout)
-  /** The drain that is under way now, or one that begins. */
-  const draining = (now: number) =>
-    releasing !== undefined &&
-    (retiring.size > 0 || now < Math.max(releasing.began + budget, releasing.ended + sameDrain))
-      ? releasing
-      : { began: now, ended: now }
-  const deadline = Effect.map(Elapsed.now, (now) => draining(now).began + budget)
+  const beginDrain = Effect.map(Elapsed.now, (now) => {
+    if (stoppingSince === undefined) {
+      stoppingSince = now
+      slots.close()
+      for (const { draining } of [...registrations.values(), ...retiring]) draining.unsafeOpen()
+      for (const { close } of besides) close()
+    }
+    return stoppingSince + budget
+  })
 
-  /** Waits for the steps of one workflow, while no step of any other starts. */
+  const register = (registration: Registration) =>
+    Effect.suspend(() => {
+      const { name } = registration.workflow
+      if (registrations.has(name))
+        return Effect.die(new WorkflowAlreadyRegistered({ workflow: name }))
+      registrations.set(name, registration)
+      registrationsOf.add(registration)
+      if (isStopped()) registration.draining.unsafeOpen()
+      Metrics.registered(name)
+      backlog.grows()
+      wanted.unsafeOpen()
+      return Effect.addFinalizer(() => unregister(registration))
+    })
+
+  /** Of what is released alone it is its own. */
+  const deadlineOfRelease = Effect.gen(function* () {
+    const stops = isStopped() || (yield* isStopping)
+    return stops ? yield* beginDrain : (yield* Elapsed.now) + budget
+  })
+
+  const beside: Dispatcher["Type"]["beside"] = (name, work) =>
+    Effect.suspend(() => {
+      const one = Besides.make(name, config.stopGrace)
+      if (isStopped()) one.close()
+      besides.add(one)
+      const release = Effect.flatMap(deadlineOfRelease, one.drain).pipe(
+        Effect.ensuring(Effect.sync(() => besides.delete(one)))
+      )
+      // released before the fiber is interrupted
+      return Effect.zipRight(
+        Effect.forkScoped(work(one)),
+        Effect.addFinalizer(() => release)
+      )
+    })
+
+  const retire = (until: number) =>
+    Effect.zipLeft(
+      runs.retire(() => true, { deadline: until, final: true }),
+      Effect.forEach(besides, (one) => one.drain(until), {
+        concurrency: "unbounded",
+        discard: true
+      }),
+      { concurrent: true }
+    )
+
   const unregister = (registration: Registration) =>
     Effect.gen(function* () {
-      const { name } = registration.workflow
-      if (registrations.get(name) === registration) registrations.delete(name)
-      const drain = draining(yield* Elapsed.now)
-      releasing = drain
+      registrations.delete(registration.workflow.name)
       retiring.add(registration)
-      slots.pause()
+      registration.draining.unsafeOpen()
       slots.recheck()
       const retired = yield* runs.retire((run) => run.registration === registration, {
-        deadline: drain.began + budget,
+        deadline: yield* deadlineOfRelease,
         final: false
       })
       yield* Active.logCut(retired)
       retiring.delete(registration)
-      drain.ended = yield* Elapsed.now
-      // when the whole executor stops the next release follows: let no step start in between
-      yield* Effect.sleep(betweenReleases).pipe(
-        Effect.raceFirst(goesOn.await),
-        Effect.ensuring(Effect.sync(slots.resume)),
-        Effect.interruptible,
-        Effect.forkIn(scope)
-      )
     })
 
   return Dispatcher.of({
@@ -422,21 +475,10 @@ export const make: Effect.Effect<
         run.runId,
         Effect.map(start(run), ({ run }) => run)
       ),
-    register: (registration) =>
-      Effect.sync(() => {
-        registrations.set(registration.workflow.name, registration)
-        registrationsOf.add(registration)
-        Metrics.registered(registration.workflow.name)
-        releasing = undefined
-        backlog.grows()
-        wanted.unsafeOpen()
-      }).pipe(
-        Effect.zipRight(goesOn.release),
-        Effect.zipRight(Effect.addFinalizer(() => unregister(registration)))
-      ),
+    register,
+    beside,
     steps,
     runs,
-    spans,
     noteDeferred: (workflow, deferred) => {
       const key = `${workflow}/${deferred.name}`
       deferreds.delete(key)
@@ -461,17 +503,17 @@ export const make: Effect.Effect<
     claimable: () => [...registrations.keys()],
     begin,
     wanted,
-    closeSlots: Effect.sync(() => {
-      stopping = true
-      slots.close()
-    }),
-    deadline,
-    retire: (until) => runs.retire(() => true, { deadline: until, final: true })
+    beginDrain,
+    retire
   })
 })
 
 export const layer: Layer.Layer<Dispatcher, never, RunStore | RunnerConfig.RunnerConfig> =
-  Layer.scoped(Dispatcher, make)
+  Layer.unwrapEffect(
+    Effect.map(Effect.serviceOption(Scope.Scope), (around) =>
+      Layer.scoped(Dispatcher, Effect.flatMap(ScopeAround.isClosing(around), make))
+    )
+  )
 
 /**
  * Keeps room for up to `wanted` runs while `use` claims and begins them. Where there is none, opens
@@ -498,18 +540,6 @@ const declared = (registration: Registration | undefined, name: string) =>
 
 /** A workflow may name its deferreds after its data; the oldest are forgotten. */
 const rememberedDeferreds = 1_000
-
-/**
- * How long after the release of a workflow the others' steps still wait. Layers above the Runner
- * are released one after the other, and a drain begins with the first.
- */
-const betweenReleases = Duration.seconds(1)
-
-/**
- * Releases that follow each other within this time share the deadline of the first: so long, in
- * milliseconds, the resources may take that are released between two of them.
- */
-const sameDrain = 10_000
 
 /** Handles what commits change, in the background. */
 const watch = (

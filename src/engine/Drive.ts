@@ -14,12 +14,13 @@ import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
 import type { Json } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
-import type { PassOutcome, Spans } from "../telemetry/Spans.js"
+import type { PassOutcome } from "../telemetry/Spans.js"
 import type { ActiveRun } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import * as Fibers from "./Fibers.js"
 import * as Interrupt from "./Interrupt.js"
 import type { LazyScope } from "./LazyScope.js"
+import * as MissingService from "./MissingService.js"
 import * as Passes from "./Pass.js"
 import { type Ending, Pass, type Verdict } from "./Pass.js"
 import type { Level } from "./Quiescence.js"
@@ -31,9 +32,6 @@ export interface DriveOptions extends SettleOptions {
   readonly maxCrashes: number
   /** Runs of this process are given back rather than begun again. */
   readonly isDraining: (run: ActiveRun) => boolean
-  readonly spans: Spans
-  /** What the fibers of runs start with. */
-  readonly origin: Fibers.Origin
   /** Whether anything is under way in its pass has changed. */
   readonly onLevel: (driving: Driving, pass: Pass, level: Level) => void
   /** This process does not hold the run any more. */
@@ -51,15 +49,26 @@ export interface Driving {
   pass: Pass | undefined
   /** Its children are being told of its interrupt. */
   telling: Fiber.RuntimeFiber<void> | undefined
+  /** Children whose end it is told of, also those whose start was not heard of. */
+  awaited: Set<string> | undefined
 }
 
 export const drive = (run: ActiveRun, options: DriveOptions): Driving => {
-  const annotations = Fibers.annotationsOf(options.origin).pipe(
+  const { origin: registered } = run.registration
+  const annotations = Fibers.annotationsOf(registered).pipe(
     HashMap.set<string, unknown>("runId", run.runId),
     HashMap.set<string, unknown>("workflow", run.workflowName)
   )
-  const origin = Fibers.annotated(options.origin, annotations)
-  return { run, options, origin, passes: 0, pass: undefined, telling: undefined }
+  const origin = Fibers.annotated(registered, annotations)
+  return {
+    run,
+    options,
+    origin,
+    passes: 0,
+    pass: undefined,
+    telling: undefined,
+    awaited: undefined
+  }
 }
 
 /** Begins another pass, unless the run is not to go on here. */
@@ -116,15 +125,15 @@ export const interrupt = (driving: Driving): void => {
   Interrupt.atEndOfRecord(pass, origin, () => tellChildren(driving))
 }
 
-/** Passes the interrupt on to the children that are not over. */
+/** Passes the interrupt on to the children that are not over, and for which no other run waits. */
 const tellChildren = (driving: Driving): void => {
   const { options, origin, run } = driving
   const unfinished = [...run.children].filter(([, exit]) => exit === undefined)
   if (unfinished.length === 0) return
-  const { requestInterrupt } = options.store.by(run.held)
+  const { interruptChild } = options.store.by(run.held)
   driving.telling = Fibers.fork(
     origin,
-    Effect.forEach(unfinished, ([child]) => options.persist(requestInterrupt(child)), {
+    Effect.forEach(unfinished, ([child]) => options.persist(interruptChild(child)), {
       concurrency: "unbounded",
       discard: true
     }).pipe(
@@ -151,11 +160,10 @@ const execute = (driving: Driving, payload: object): void => {
     onLevel: (pass, level) => options.onLevel(driving, pass, level)
   })
   driving.pass = pass
-  // a workflow's services are those of its registration, not those around this executor
-  const services = Fibers.servicesOf(run.registration.services, pass.instance, pass.scope)
+  const services = Fibers.servicesOf(driving.origin.context, pass.instance, pass.scope)
   const fiber = Fibers.forkLater(
     Fibers.interruptible(Fibers.withServices(originOf(driving, pass), services)),
-    traced(pass, ++driving.passes, payload, options.spans)
+    traced(pass, ++driving.passes, payload)
   )
   pass.fiber = fiber
   if (run.interrupting) Interrupt.atEndOfRecord(pass, driving.origin, () => tellChildren(driving))
@@ -170,16 +178,12 @@ const originOf = (driving: Driving, pass: Pass): Fibers.Origin => {
 }
 
 /** The workflow, under the span of the pass. */
-const traced = (
-  pass: Pass,
-  number: number,
-  payload: object,
-  spans: Spans
-): Effect.Effect<unknown, unknown> => {
+const traced = (pass: Pass, number: number, payload: object): Effect.Effect<unknown, unknown> => {
   const { run } = pass
+  const { execute, spans } = run.registration
   // the engine that it asks for is the one it was registered with
   // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-  const workflow = run.registration.execute(payload, run.runId) as Effect.Effect<unknown, unknown>
+  const workflow = execute(payload, run.runId) as Effect.Effect<unknown, unknown>
   const span = spans.pass({
     runId: run.runId,
     workflow: run.workflowName,
@@ -272,6 +276,9 @@ const compensated = (
   exit: Exit.Exit<unknown, unknown>
 ): Effect.Effect<Verdict> => {
   if (pass.ended !== undefined) return Effect.succeed(Passes.verdictOfEnding(pass.ended))
+  // a run that is to end needs no more than that
+  const missing = driving.run.interrupting ? undefined : MissingService.of(exit)
+  if (missing !== undefined) return lacking(driving, missing)
   const result = Passes.resultOf(Passes.unlessInterrupted(exit, pass), pass.instance)
   const end = Passes.endOf(result)
   if (end === undefined || !pass.compensations.isMade) {
@@ -285,6 +292,16 @@ const compensated = (
       : Effect.succeed(Passes.verdictOfEnding(pass.ended))
   )
 }
+
+/** It waits for a service that its workflow asks for; nothing of it is undone. */
+const lacking = (driving: Driving, service: string): Effect.Effect<Verdict> =>
+  Effect.map(
+    Effect.zipRight(MissingService.tell(driving.run, service), told(driving)),
+    (): Verdict => ({
+      _tag: "Suspend",
+      cause: Codec.blockCause(MissingService.explain(service))
+    })
+  )
 
 /** What its children were to be told. */
 const told = ({ telling }: Driving): Effect.Effect<unknown> =>

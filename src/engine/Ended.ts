@@ -17,11 +17,12 @@ export interface End {
 }
 
 /** `name/attempt` of the step whose failure it is, where it is that of a step. */
-const stepOf = (run: ActiveRun, exit: Json) =>
-  EncodedCause.failedStep(
-    exit,
-    Array.from(run.steps, ([key, exit]) => ({ key, exit }))
-  )?.key
+const stepOf = (run: ActiveRun, exit: Json) => {
+  const text = EncodedCause.tellingText(exit)
+  if (text === undefined) return undefined
+  const steps = Array.from(run.steps, ([key, exit]) => ({ key, exit }))
+  return EncodedCause.failedWith(text, steps)?.key
+}
 
 /** What a run that fails can mean is a warning; an unexpected error is a fault, told with its stack. */
 export const logEnd = (run: ActiveRun, { exit, status, text }: End): Effect.Effect<void> => {

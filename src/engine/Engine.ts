@@ -18,6 +18,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import type { AnySpan } from "effect/Tracer"
 import { notWellFormed } from "../internal/WellFormed.js"
 import {
@@ -30,9 +31,11 @@ import {
   type Trace,
   type WritesOfHolder
 } from "../store/RunStore.js"
+import * as Spans from "../telemetry/Spans.js"
 import { childKey, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
 import { Dispatcher } from "./Dispatcher.js"
+import * as Fibers from "./Fibers.js"
 import { type Instance, type Link, linkOf, type Pass } from "./Pass.js"
 import { mayPass } from "./Persist.js"
 import type { RunIdTaken } from "./RunIdTaken.js"
@@ -49,6 +52,9 @@ const suspended = new Workflow.Suspended({})
 
 /** `DurableDeferred.raceAll` names its deferred so; it only looks whether the race is over. */
 const racePrefix = "raceAll/"
+
+/** What the engine keeps among a run's signals is named so. */
+const ownPrefix = "workflow-executor/"
 
 /** What a workflow is executed with. */
 interface Execution {
@@ -183,14 +189,18 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         const instance = Context.unsafeGet(fiber.currentContext, WorkflowInstance)
         const link = ownLink(instance)
         if (link === undefined) return outside(activity.name)
-        if (activity.name.startsWith(timerPrefix)) return shortSleep(link, fiber, activity)
+        if (activity.name.startsWith(timerPrefix)) {
+          return isVoid(activity)
+            ? shortSleep(link, fiber, activity)
+            : Effect.dieMessage(reservedName("an Activity", activity.name))
+        }
         const key = stepKey(activity.name, attempt)
         const recorded = link.run.steps.get(key)
         if (recorded !== undefined) {
           if (link.nested) link.run.setInner(key)
           link.pass.reach(key)
           return Effect.zipRight(
-            dispatcher.spans.replayed,
+            link.run.registration.spans.replayed,
             decodeStep(link, fiber, activity, recorded)
           )
         }
@@ -223,15 +233,16 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       fiber: AnyFiber,
       activity: Activity.Any
     ) {
-      let duration = Duration.zero
+      const asked: Array<Duration.Duration> = []
       const clock = yield* Effect.clock
       const asking: Clock.Clock = Object.assign(Object.create(clock), {
-        sleep: (asked: Duration.Duration) =>
-          Effect.sync(() => {
-            duration = asked
-          })
+        sleep: (duration: Duration.Duration) => Effect.sync(() => asked.push(duration))
       })
       yield* Effect.orDie(Effect.withClock(activity.execute as Effect.Effect<void>, asking))
+      const [duration] = asked
+      if (duration === undefined || asked.length > 1) {
+        return yield* Effect.dieMessage(reservedName("an Activity", activity.name))
+      }
       yield* setTimer(link, activity.name, duration)
       yield* inside(link, fiber, wait(link, fiber, activity.name, timerLook(link, activity.name)))
       return new Workflow.Complete({ exit: Exit.void })
@@ -262,6 +273,9 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
     const deferredResult = Effect.fnUntraced(function* (deferred: DurableDeferred.Any) {
       const link = yield* requireLink(ownLink(yield* WorkflowInstance), deferred.name)
       yield* requireWellFormed("signal name", deferred.name)
+      if (isReserved(link, deferred.name)) {
+        return yield* Effect.dieMessage(reservedName("a DurableDeferred", deferred.name))
+      }
       const fiber = yield* currentFiber
       const look = timerLook(link, deferred.name)
       let exit: Json
@@ -293,6 +307,9 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
       // `DurableDeferred.into` in a pass that was ended: not an outcome
       if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
+      if (options.deferredName.startsWith(ownPrefix)) {
+        return yield* Effect.dieMessage(reservedName("a DurableDeferred", options.deferredName))
+      }
       yield* requireWellFormed("signal name", options.deferredName)
       yield* requireWellFormed("run id", options.executionId)
       const exit = yield* Codec.exitToJson(deferred, options.exit).pipe(
@@ -464,7 +481,9 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         yield* requireWellFormed("workflow name", workflow.name)
         yield* dispatcher.register({
           workflow,
-          services: yield* Effect.context<Upstream.WorkflowEngine>(),
+          origin: Fibers.interruptible(yield* Effect.runtime()),
+          spans: yield* Spans.make,
+          draining: Effect.unsafeMakeLatch(false),
           execute: (payload, runId) =>
             // what else it needs is in the context that it was registered with
             // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
@@ -498,6 +517,17 @@ const retrySchedule = Schedule.exponential("50 millis").pipe(
 
 export const layer: Layer.Layer<Upstream.WorkflowEngine, never, RunStore | Dispatcher> =
   Layer.effect(WorkflowEngine, make)
+
+/** As `DurableClock.sleep` makes its activity. */
+const isVoid = ({ errorSchema, successSchema }: Activity.Any) =>
+  successSchema === Schema.Void && errorSchema === Schema.Never
+
+/** A deferred that is named as one of the engine's, and is none: a timer is set before it is awaited. */
+const isReserved = ({ run }: Link, name: string) =>
+  name.startsWith(ownPrefix) || (name.startsWith(timerPrefix) && !run.timers.has(name))
+
+const reservedName = (what: string, name: string) =>
+  `${what} cannot be named "${name}": the engine uses names that begin with ${timerPrefix} and ${ownPrefix} itself`
 
 /** In a pass that goes as far as the record does, where nothing new is begun. */
 const isReplayOnly = ({ nested, pass }: Link) => pass.isReplayOnly && !nested

@@ -90,7 +90,8 @@ export const observe = (store: Store, publish: Publish, clock: Clock.Clock): Sto
         create: (run, claimFor) => Effect.map(writes.create(run, claimFor), tellCreated),
         signal: writes.signal,
         wake: (runId) => Effect.tap(writes.wake(runId), tellIfWoken(runId)),
-        requestInterrupt: (runId) => Effect.tap(writes.requestInterrupt(runId), tellIfWoken(runId))
+        requestInterrupt: (runId) => Effect.tap(writes.requestInterrupt(runId), tellIfWoken(runId)),
+        interruptChild: (runId) => Effect.tap(writes.interruptChild(runId), tellIfWoken(runId))
       }
     },
     claim: (options) =>

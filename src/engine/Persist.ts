@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { RunLost, RunStoreError } from "../store/RunStore.js"
 
-/** The write was not done when the executor's time to stop was up, or its store was closed. */
+/** The write was not done when the executor's time to stop was up, or its store was closed or gone. */
 export class GivenUp extends Data.TaggedError("GivenUp")<{ readonly message: string }> {}
 
 /** The store will never take the write: its run is to be set aside, with this reason. */
@@ -39,8 +39,8 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
     write: Effect.Effect<A, RunStoreError | RunLost>
   ): Effect.Effect<A, PersistError> =>
     Effect.catchTag(write, "RunStoreError", (error) =>
-      error.reason === "refused"
-        ? Effect.fail(new WriteRefused({ message: error.message }))
+      !mayPass(error)
+        ? Effect.fail(unpassing(error))
         : Effect.logWarning("store write failed; trying again", Cause.fail(error)).pipe(
             // what has happened is to be written, whoever does not want it any more
             Effect.zipRight(
@@ -62,7 +62,10 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
 
 /** Whether trying the write again may do it. */
 export const mayPass = ({ reason }: RunStoreError): boolean =>
-  reason !== "closed" && reason !== "refused"
+  reason !== "closed" && reason !== "refused" && reason !== "gone"
+
+const unpassing = ({ message, reason }: RunStoreError) =>
+  reason === "refused" ? new WriteRefused({ message }) : new GivenUp({ message })
 
 const retrying = <A>(write: Effect.Effect<A, RunStoreError | RunLost>) =>
   write.pipe(
@@ -71,9 +74,7 @@ const retrying = <A>(write: Effect.Effect<A, RunStoreError | RunLost>) =>
       while: (error) => error._tag === "RunStoreError" && mayPass(error),
       schedule
     }),
-    Effect.catchTag("RunStoreError", ({ message, reason }) =>
-      Effect.fail<GivenUp | WriteRefused>(
-        reason === "refused" ? new WriteRefused({ message }) : new GivenUp({ message })
-      )
+    Effect.catchTag("RunStoreError", (error) =>
+      Effect.fail<GivenUp | WriteRefused>(unpassing(error))
     )
   )

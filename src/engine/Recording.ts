@@ -10,7 +10,9 @@ import * as Option from "effect/Option"
 import type { Json, RunStore } from "../store/RunStore.js"
 import { type ActiveRun, markInner, stepKey } from "./ActiveRun.js"
 import * as Codec from "./Codec.js"
+import * as Draining from "./Draining.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
+import * as MissingService from "./MissingService.js"
 import type { Persist, PersistError } from "./Persist.js"
 import * as Programs from "./Programs.js"
 import type { Bounded } from "./ValueSize.js"
@@ -22,8 +24,8 @@ export interface RecordingOptions {
   readonly clock: Clock.Clock
   /** The run was found to be held by somebody else. */
   readonly onLost: (run: ActiveRun) => void
-  /** The store will never take what it writes. */
-  readonly onRefused: (run: ActiveRun, message: string) => void
+  /** The run is to wait until somebody has mended this, and resumes it. */
+  readonly onBlocked: (run: ActiveRun, message: string) => void
   /** Goes on with a run that waits in memory, if it is to be gone on with here. */
   readonly activate: (run: ActiveRun) => Effect.Effect<void>
   /** No step of this run may start: this process drains. */
@@ -97,7 +99,7 @@ export const make = (options: RecordingOptions) => {
     const error = Option.getOrUndefined(Cause.failureOption(cause))
     if (error?._tag === "RunLost") options.onLost(flight.run)
     if (error?._tag === "WriteRefused") {
-      options.onRefused(flight.run, `step "${flight.name}" cannot be recorded: ${error.message}`)
+      options.onBlocked(flight.run, `step "${flight.name}" cannot be recorded: ${error.message}`)
     }
     // what executed and was not recorded executes again, in another executor
     const result = Effect.succeed(land(flight, suspended))
@@ -116,17 +118,28 @@ export const make = (options: RecordingOptions) => {
   ): Effect.Effect<StepResult> => {
     flight.fiber = undefined
     const outcome = outcomeOf(exit)
+    if (isGivenUp(flight, outcome)) return Effect.succeed(putBack(flight))
     if (outcome === undefined || (flight.cut && Exit.isFailure(outcome))) {
       const { cause } = flight.instance
       return Effect.succeed(land(flight, { _tag: "Suspended", cause }))
     }
+    const missing = MissingService.of(outcome)
+    if (missing !== undefined) return lacking(flight, missing)
     return Exit.isFailure(outcome) && Programs.wereEnded(flight.instance, outcome.cause)
       ? Effect.flatMap(
           Programs.isStopping(() => options.refuses(flight.run)),
-          (stops) => (stops ? putBack(flight) : recorded(flight, outcome))
+          (stops) =>
+            stops ? Effect.as(warnOfSignal(flight), putBack(flight)) : recorded(flight, outcome)
         )
       : recorded(flight, outcome)
   }
+
+  /** It could not be executed to its end: it executes again once the service is there. */
+  const lacking = (flight: Flight, service: string): Effect.Effect<StepResult> =>
+    Effect.map(MissingService.tell(flight.run, service), () => {
+      options.onBlocked(flight.run, MissingService.explain(service, flight.name))
+      return land(flight, { _tag: "Suspended", cause: flight.instance.cause })
+    })
 
   /** What it has begun goes first; then what it came to is recorded. */
   const recorded = (flight: Flight, outcome: Exit.Exit<unknown, unknown>) =>
@@ -137,18 +150,25 @@ export const make = (options: RecordingOptions) => {
         )
       : record(flight, outcome)
 
-  /** The signal that stops this process has ended a program of the step: as if it were cut. */
-  const putBack = (flight: Flight): Effect.Effect<StepResult> =>
-    Effect.logWarning(
-      "a program of a step was ended by a signal while this process stops: the step executes again"
-    ).pipe(
-      Effect.annotateLogs("step", flight.key),
-      Effect.zipRight(
-        Effect.sync(() => {
-          flight.cut = true
-          return land(flight, { _tag: "Suspended", cause: flight.instance.cause })
-        })
-      )
+  /** It has learned of the drain, and does not want to be finished in it. */
+  const isGivenUp = (flight: Flight, outcome: Exit.Exit<unknown, unknown> | undefined) =>
+    (outcome === undefined || Exit.isFailure(outcome)) &&
+    Draining.hasGivenUp(flight.instance) &&
+    options.refuses(flight.run)
+
+  /** As if it were cut. */
+  const putBack = (flight: Flight): StepResult => {
+    flight.cut = true
+    return land(flight, suspended)
+  }
+
+  const warnOfSignal = ({ key }: Flight) =>
+    Effect.annotateLogs(
+      Effect.logWarning(
+        "a program of a step was ended by a signal while this process stops: the step executes again"
+      ),
+      "step",
+      key
     )
 
   return conclude

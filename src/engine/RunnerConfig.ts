@@ -57,12 +57,11 @@ export interface RunnerOptions {
    */
   readonly maxRunSize: number
   /**
-   * How many executors in a row may die while a run is under way, without a step of it being recorded
-   * in between, before the run is set aside: suspended, with an error that names the step, until
-   * somebody resumes it. From the second on it comes back after a pause, and one run at a time. At
-   * least 3, for with fewer nothing tells it from the runs beside it. `Infinity` does none of this,
-   * and counts nothing: where executors are often killed from outside, a run that only was there may
-   * be set aside. Default: `Infinity`.
+   * How many executors in a row may die while a run is under way, from the second on in its code or
+   * in a step of it, without a step of it being recorded in between, before the run is set aside:
+   * suspended, with an error that names the step, until somebody resumes it. From the second on it
+   * comes back after a pause, and one run at a time. At least 3, for with fewer nothing tells it from
+   * the runs beside it. `Infinity` does none of this, and counts nothing. Default: 3.
    */
   readonly maxCrashes: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
@@ -123,7 +122,7 @@ export const defaults: RunnerConfig["Type"] = {
   maxWarmBytes: 64 * 1024 * 1024,
   maxConcurrentBytes: 64 * 1024 * 1024,
   maxRunSize: 64 * 1024 * 1024,
-  maxCrashes: Number.POSITIVE_INFINITY,
+  maxCrashes: 3,
   maxConcurrentSteps: 500,
   maxValueSize: 2 * 1024 * 1024,
   retention: Duration.infinity,
@@ -160,6 +159,16 @@ const atLeast = (name: string, min: number, fallback: number) =>
     allowed: `a whole number of ${min} or more`
   }).pipe(Config.withDefault(fallback))
 
+const leastCrashes = { min: 3, max: Number.MAX_SAFE_INTEGER }
+
+const maxCrashes = Variable.make("MAX_CRASHES", {
+  allowed: `a whole number of ${leastCrashes.min} or more, or "off"`,
+  parse: (text) =>
+    text.toLowerCase() === "off"
+      ? Number.POSITIVE_INFINITY
+      : Variable.wholeNumber(text, leastCrashes)
+}).pipe(Config.withDefault(defaults.maxCrashes))
+
 const atLeastOne = (name: string, fallback: number) => atLeast(name, 1, fallback)
 
 /**
@@ -186,7 +195,7 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     max: Number.MAX_SAFE_INTEGER,
     allowed: "a whole number of bytes of 1024 or more"
   }).pipe(Config.withDefault(defaults.maxRunSize)),
-  maxCrashes: atLeast("MAX_CRASHES", 3, defaults.maxCrashes),
+  maxCrashes,
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
     min: 1_024,

@@ -1,5 +1,5 @@
 /**
- * Room for steps: at most so many in flight, none while paused or while it is not known whether this
+ * Room for steps: at most so many in flight, none while it is not known whether this
  * executor still holds its runs, none any more once closed.
  */
 import * as Effect from "effect/Effect"
@@ -17,9 +17,6 @@ export interface Slots {
   readonly leave: () => void
   /** Takes room again after `leave`, also where there is none. */
   readonly takeBack: () => void
-  /** Nobody is admitted until as many `resume`s. */
-  readonly pause: () => void
-  readonly resume: () => void
   /** There may be room now. */
   readonly look: () => void
   /** Refuses those of them who wait that are not to start any more. */
@@ -40,7 +37,6 @@ interface Waiting {
  */
 export const make = (size: number, isFresh: () => boolean): Slots => {
   let taken = 0
-  let pauses = 0
   let closed = false
   const waiting = new Set<Waiting>()
 
@@ -50,7 +46,7 @@ export const make = (size: number, isFresh: () => boolean): Slots => {
     return waited
   }
 
-  const hasRoom = () => pauses === 0 && taken < size && isFresh()
+  const hasRoom = () => taken < size && isFresh()
 
   const admitWaiting = () => {
     for (const one of waiting) {
@@ -109,13 +105,6 @@ export const make = (size: number, isFresh: () => boolean): Slots => {
     leave,
     takeBack: () => {
       taken++
-    },
-    pause: () => {
-      pauses++
-    },
-    resume: () => {
-      pauses--
-      admitWaiting()
     },
     look: admitWaiting,
     recheck: () => refuse((one) => one.refuses()),

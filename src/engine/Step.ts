@@ -1,5 +1,6 @@
 /**
- * Steps that are tried again, with waits in between that outlast the process.
+ * What a step can do beside its work: be tried again, with waits in between that outlast the process,
+ * and learn early that a drain has begun.
  *
  * `Effect.retry` is no way to try an Activity again: what it executes is one step, whose failure is
  * recorded, and every attempt after the first is answered from the record.
@@ -16,6 +17,7 @@ import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as Intervals from "effect/ScheduleIntervals"
+import * as Draining from "./Draining.js"
 
 export interface RetryOptions<E, R = never> {
   /** How often it is tried again at most. Default: as often as the schedule says, or for ever. */
@@ -86,6 +88,54 @@ export const retry: {
     }
   })
 )
+
+/**
+ * Inside a step: waits until a drain has begun that the step is part of, because the executor stops or
+ * the layer of its workflow is released. The step has until the stop timeout then; what it comes to
+ * is recorded, as always. Dies where a workflow asks outside of its steps; never ends under another
+ * engine, which does not say.
+ *
+ * @example
+ * // as many pages as there is time for; the workflow goes on from what it returns
+ * Activity.make({
+ *   name: `import/${from}`,
+ *   success: Schema.Int,
+ *   execute: Effect.gen(function* () {
+ *     const drain = yield* Effect.fork(Step.draining)
+ *     let page = from
+ *     while (page < last && drain.unsafePoll() === null) yield* importPage(page++)
+ *     return page
+ *   })
+ * })
+ */
+export const draining: Effect.Effect<void, never, WorkflowInstance> = Effect.flatMap(
+  WorkflowInstance,
+  Draining.begun
+)
+
+/**
+ * For the effect of a step that may as well be executed again: interrupts it when a drain begins. The
+ * step has come to nothing then, and executes again where its run goes on, rather than hold the stop
+ * up.
+ *
+ * @example
+ * Activity.make({ name: "watch", success: Price, execute: Step.untilDrain(watchForPrice) })
+ */
+export const untilDrain = <A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R | WorkflowInstance> =>
+  Effect.flatMap(WorkflowInstance, (instance) =>
+    Effect.raceFirst(
+      effect,
+      Effect.zipRight(
+        Draining.begun(instance),
+        Effect.suspend(() => {
+          Draining.giveUp(instance)
+          return Effect.die(new Draining.DrainBegun())
+        })
+      )
+    )
+  )
 
 /**
  * The delays that a schedule gives, in whole milliseconds; `undefined` when it is done. The same

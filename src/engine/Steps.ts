@@ -174,24 +174,36 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
         request,
         nested ? Effect.as(lease.fresh, true) : slots.admit(() => refuses(link))
       )
-      return Effect.flatMap(admission, (admitted) => {
+      const { run } = link
+      const noted = run.crashes > 0 ? Effect.zipRight(noteWaiting(run), admission) : admission
+      return Effect.flatMap(noted, (admitted) => {
         if (!admitted) return refused
         const known = knownOf(request, link)
         if (link.pass.ended === undefined && known === undefined) {
-          return link.run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
+          return run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
         }
         if (!nested) slots.leave()
         return link.pass.ended === undefined && known !== undefined ? known : refused
       })
     }
 
+    /** Of a run that was under way when its executor died: it may be there the next time, and do nothing. */
+    const noteWaiting = (run: ActiveRun): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (run.noted !== "nothing") return Effect.void
+        run.noted = "waits"
+        // not written, it is suspected a little sooner
+        return Effect.ignore(store.waitsForRoom(run.held))
+      })
+
     /**
      * Of a run that was under way when its executor died: what it dies of the next time has a name.
      * It has its room; meanwhile another may ask for the same step.
      */
     const beginNoted = (request: Request, link: Link): Effect.Effect<StepResult> =>
-      Effect.suspend(() =>
-        store.noteStep({
+      Effect.suspend(() => {
+        link.run.noted = "step"
+        return store.noteStep({
           held: link.run.held,
           name: request.activity.name,
           attempt: request.attempt,
@@ -199,7 +211,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
           startedAt: clock.unsafeCurrentTimeMillis(),
           completedAt: undefined
         })
-      ).pipe(
+      }).pipe(
         Effect.catchAll((error) => {
           if (error._tag === "RunLost") options.onLost(link.run)
           return Effect.void

@@ -4,6 +4,7 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import { Events } from "../engine/Events.js"
+import * as StepPages from "../internal/StepPages.js"
 import { Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { isFinal, RunStore } from "../store/RunStore.js"
 import { call, type WaitOptions } from "./Calls.js"
@@ -61,7 +62,9 @@ const changed = (runId: string, known: string | undefined) =>
     )
     while (true) {
       latch.unsafeClose()
-      const run = yield* runs.get(runId)
+      const run = yield* StepPages.all(yield* runs.get(runId), (cursor) =>
+        runs.steps({ runId, cursor })
+      )
       const json = JSON.stringify(run)
       if (json !== known) return { run, json }
       yield* latch.await

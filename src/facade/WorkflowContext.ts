@@ -1,7 +1,6 @@
 /**
  * What a workflow that is an async function does its work with.
  */
-import { createHash } from "node:crypto"
 import * as Activity from "@effect/workflow/Activity"
 import * as DurableClock from "@effect/workflow/DurableClock"
 import * as DurableDeferred from "@effect/workflow/DurableDeferred"
@@ -13,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as Draining from "../engine/Draining.js"
 import * as Programs from "../engine/Programs.js"
 import * as Step from "../engine/Step.js"
 import { AnyJson } from "../internal/AnyJson.js"
@@ -22,6 +22,7 @@ import { canonical } from "./Canonical.js"
 import { type Ask, type Conversation, type Env, unlessSuspended } from "./Conversation.js"
 import { RecordedError, RecordedErrorSchema, recorded } from "./RecordedError.js"
 import { check, type StandardSchema } from "./StandardSchema.js"
+import { digest, StepInPromise } from "./StepInPromise.js"
 
 /** What a step's function gets. */
 export interface StepContext {
@@ -30,6 +31,12 @@ export interface StepContext {
    * timeout has come. Give it to whatever can be aborted: nobody waits for the step any more.
    */
   readonly signal: AbortSignal
+  /**
+   * Aborts early, when a drain begins: the step has until the stop timeout to end. What it returns
+   * is recorded. If it rejects with this signal's `reason`, or with an error whose `cause` that is,
+   * it has come to nothing, and executes again where its run goes on.
+   */
+  readonly draining: AbortSignal
   /** 1, 2, 3 and so on. */
   readonly attempt: number
   /** The same for all attempts of this step in this run, and for no other: 64 hexadecimal digits. */
@@ -114,8 +121,6 @@ export interface WorkflowContext {
 /** Whether runs of a workflow that are children are told apart by their payloads. */
 export const OwnKey: unique symbol = Symbol.for("effect-workflow-executor/OwnKey")
 
-const digest = (text: string) => createHash("sha256").update(text).digest("hex")
-
 /** Names that the engine uses itself. */
 const reserved = ["DurableClock/", "raceAll/", "workflow-executor/"]
 
@@ -162,15 +167,23 @@ const scheduleOf = (given: Duration.DurationInput | Backoff) => {
 const tookLonger = (what: string, timeout: Duration.DurationInput) =>
   new RecordedError("TimeoutError", `${what} took longer than ${Duration.format(timeout)}`)
 
-/**
- * What a step's function is called with. An earlier word of a stop, when the drain begins, would
- * come in here: as a signal that is the source of this one, or beside it.
- */
-const stepContext = (runId: string, name: string, attempt: number, signal: AbortSignal) => ({
-  signal,
-  attempt,
-  idempotencyKey: digest(`${runId}/${name}`)
-})
+/** Calls a step's function. */
+const called = async <A>(
+  execute: (step: StepContext) => A | PromiseLike<A>,
+  step: StepInPromise
+): Promise<A> => {
+  try {
+    return await execute(step)
+  } finally {
+    step.end()
+  }
+}
+
+/** What a step's promise rejects with is recorded, unless it says that a drain has begun. */
+const rejected = (error: unknown, instance: WorkflowInstance["Type"]): RecordedError => {
+  if (Draining.isBecauseOf(error)) Draining.giveUp(instance)
+  return recorded(error)
+}
 
 /** What was recorded of an `A`; nobody checks that it still is one. */
 const recordedOf = <A, E>(effect: Effect.Effect<unknown, E, Env>) =>
@@ -205,9 +218,11 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
         Effect.tryPromise({
           try: (signal) =>
             Programs.within(instance, () =>
-              conversation.inStep(async () => execute(stepContext(runId, name, attempt, signal)))
+              conversation.inStep(() =>
+                called(execute, new StepInPromise(instance, name, attempt, signal))
+              )
             ),
-          catch: recorded
+          catch: (error) => rejected(error, instance)
         })
     )
     const activity = Activity.make({

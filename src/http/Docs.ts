@@ -11,8 +11,10 @@ import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
+import * as Predicate from "effect/Predicate"
 import { Api } from "../api/Api.js"
 import { version } from "../internal/Version.js"
+import { Runs, type WorkflowView } from "../runner/Runs.js"
 
 /** The API's OpenAPI document, with the version of this package. */
 export const makeDocument = (): OpenApi.OpenAPISpec => {
@@ -114,8 +116,28 @@ const operation = (
   ].join("\n")
 }
 
-/** The page that tells what an OpenAPI document tells. */
-export const render = ({ components, info, paths }: OpenApi.OpenAPISpec): string => {
+/** JSON Schema without the address of its own definition. */
+const withoutDialect = (schema: unknown) => {
+  if (!Predicate.isReadonlyRecord(schema)) return schema
+  const { $schema: _, ...rest } = schema
+  return rest
+}
+
+/** A workflow that is registered here, and what a run of it is started with. */
+const workflow = ({ name, payload }: WorkflowView) =>
+  [
+    "<section>",
+    `<h3><code>${escaped(name)}</code></h3>`,
+    `<p>The <code>payload</code> of ${link("runs.start")}, as JSON Schema:</p>`,
+    json(withoutDialect(payload)),
+    "</section>"
+  ].join("\n")
+
+/** The page that tells what an OpenAPI document tells, and which workflows there are. */
+export const render = (
+  { components, info, paths }: OpenApi.OpenAPISpec,
+  workflows: ReadonlyArray<WorkflowView>
+): string => {
   const title = escaped(`${info.title} ${info.version}`)
   const operations = Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, described]) => ({ method, path, described }))
@@ -139,6 +161,9 @@ export const render = ({ components, info, paths }: OpenApi.OpenAPISpec): string
 </head>
 <body>
 <h1>${title}</h1>
+<h2>Workflows</h2>
+${workflows.length === 0 ? "<p>None is registered here.</p>" : workflows.map(workflow).join("\n")}
+<h2>Requests</h2>
 <table>${index.join("")}</table>
 ${operations.map(({ described, method, path }) => operation(method, path, described)).join("\n")}
 <h2>Schemas</h2>
@@ -193,15 +218,15 @@ export const refused = ({
 // ---------------------------------------------------------------------------------------------
 
 export const layer = HttpApiBuilder.group(Api, "docs", (handlers) =>
-  Effect.sync(() => {
+  Effect.map(Runs, (runs) => {
     const document = makeDocument()
     const openApi = HttpServerResponse.unsafeJson(document)
-    const page = HttpServerResponse.text(render(document), {
-      contentType: "text/html; charset=utf-8",
-      headers
-    })
-    return handlers
-      .handle("openapi", () => Effect.succeed(openApi))
-      .handle("docs", () => Effect.succeed(page))
+    const page = Effect.map(runs.workflows, (workflows) =>
+      HttpServerResponse.text(render(document, workflows), {
+        contentType: "text/html; charset=utf-8",
+        headers
+      })
+    )
+    return handlers.handle("openapi", () => Effect.succeed(openApi)).handle("docs", () => page)
   })
 )

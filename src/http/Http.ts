@@ -110,6 +110,22 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         )
       )
       .handle("counts", () => orNotAvailable(runs.counts))
+      .handle("ids", ({ urlParams: { prefix } }) =>
+        runs.ids(prefix).pipe(
+          Effect.flatMap((found) =>
+            Effect.map(Access.visible(found.runs), (visible) => ({ ...found, runs: visible }))
+          ),
+          orNotAvailable
+        )
+      )
+      .handle("steps", ({ path: { runId }, urlParams: { cursor } }) =>
+        orNotAvailable(runs.steps({ runId, cursor }))
+      )
+      .handle("step", ({ path }) => orNotAvailable(runs.step(path)))
+      .handle("payload", ({ path: { runId } }) => orNotAvailable(runs.payload(runId)))
+      .handle("outcome", ({ path: { runId } }) =>
+        Effect.flatMap(Stacks.shown, (stacks) => orNotAvailable(runs.outcome(runId, { stacks })))
+      )
       .handle("get", ({ path }) =>
         Effect.flatMap(Stacks.shown, (stacks) => runs.get(path.runId, { stacks })).pipe(
           Effect.flatMap(withVisibleRelatives),

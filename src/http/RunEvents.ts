@@ -6,10 +6,11 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import * as View from "../api/EventView.js"
 import type { Event, Events } from "../engine/Events.js"
+import * as StepPages from "../internal/StepPages.js"
 import type { Runs, RunWithStepsView } from "../runner/Runs.js"
 import { isFinal } from "../store/RunStore.js"
 import * as Readers from "./EventReaders.js"
-import { ToldRun } from "./ToldRun.js"
+import { type SeenRun, type StepOutline, ToldRun } from "./ToldRun.js"
 
 /** So often at most a snapshot is read anew, because something happened to the run meanwhile. */
 const tries = 10
@@ -34,8 +35,9 @@ export const stream = (
   const here = () => events.idOf(events.position())
 
   // who may see the runs around it is not asked here
-  const snapshot = ({ children: _, parents: __, ...run }: RunWithStepsView) => {
-    told.tellSnapshot(run)
+  const snapshot = (seen: SeenRun) => {
+    const { children: _, parents: __, ...run } = seen.run
+    told.tellSnapshot(seen)
     return View.encode(View.viewSnapshot(here(), now(), run))
   }
 
@@ -48,29 +50,43 @@ export const stream = (
     tell({ type: "run", id: here(), at: now(), runId, workflow, status: "deleted" })
   )
 
-  const read = runs
-    .get(runId)
-    .pipe(
-      Effect.catchTag("RunStoreError", (error) =>
-        Effect.zipRight(
-          Effect.logWarning("a run's events end: it cannot be read", error),
-          Readers.over
-        )
+  /** Of the steps that a snapshot has no room for, what their events would tell. */
+  const outlinesAfter = ({ stepsCursor }: RunWithStepsView) =>
+    Effect.gen(function* () {
+      const rest: Array<StepOutline> = []
+      const page = (cursor: string) => runs.steps({ runId, cursor, values: false })
+      yield* StepPages.forEach(stepsCursor, page, (steps) =>
+        Effect.sync(() => {
+          for (const { attempt, name, status } of steps) rest.push({ name, attempt, status })
+        })
+      )
+      return rest
+    }).pipe(Effect.catchTag("InvalidCursor", Effect.die))
+
+  const read = Effect.gen(function* () {
+    const run = yield* runs.get(runId)
+    return { run, rest: yield* outlinesAfter(run) } satisfies SeenRun
+  }).pipe(
+    Effect.catchTag("RunStoreError", (error) =>
+      Effect.zipRight(
+        Effect.logWarning("a run's events end: it cannot be read", error),
+        Readers.over
       )
     )
+  )
 
   /** The run while nothing happens to it here; what was heard until then is in it. */
   const begin: Effect.Effect<string, Option.Option<never>> = Effect.gen(function* () {
     for (let left = tries; ; left--) {
       const { heard } = reader
-      const run = yield* read
+      const seen = yield* read
       if (heard !== reader.heard && left > 1) continue
       if (heard === reader.heard) {
         yield* reader.queue.clear
         done = heard
         if (reader.looks) Readers.askToLook(reader)
       }
-      return snapshot(run)
+      return snapshot(seen)
     }
   }).pipe(Effect.catchTag("RunNotFound", () => deleted))
 
@@ -78,10 +94,10 @@ export const stream = (
   const look: Effect.Effect<string, Option.Option<never>> = Effect.gen(function* () {
     if (!reader.looks || told.isOver) return ""
     reader.looks = false
-    const run = yield* read
+    const seen = yield* read
     // first what has happened here meanwhile
     if (done !== reader.heard) reader.looks = true
-    return reader.looks || told.knows(run) ? "" : snapshot(run)
+    return reader.looks || told.knows(seen) ? "" : snapshot(seen)
   }).pipe(Effect.catchTag("RunNotFound", () => deleted))
 
   const text = (items: Iterable<Readers.Item>) =>

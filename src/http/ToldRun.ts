@@ -7,6 +7,18 @@ import type { RunWithStepsView, StepView } from "../api/RunView.js"
 import type * as Events from "../engine/Events.js"
 import { isFinal } from "../store/RunStore.js"
 
+/** A step as far as its events tell of it. */
+export type StepOutline = Pick<StepView, "name" | "attempt" | "status">
+
+/** A run as it is now: as a snapshot tells it, and what steps there are besides. */
+export interface SeenRun {
+  readonly run: RunWithStepsView
+  /** The steps after those of `run`. */
+  readonly rest: ReadonlyArray<StepOutline>
+}
+
+const stepsOf = ({ rest, run }: SeenRun): ReadonlyArray<StepOutline> => [...run.steps, ...rest]
+
 type RunEvent = Exclude<Events.Event, Events.ExecutorChanged>
 
 const stepKey = ({ attempt, name }: { readonly attempt: number; readonly name: string }) =>
@@ -29,12 +41,12 @@ export class ToldRun {
     return this.status === "deleted" || (this.status !== undefined && isFinal(this.status))
   }
 
-  tellSnapshot(run: RunWithStepsView): void {
+  tellSnapshot(seen: SeenRun): void {
     this.whole = true
-    this.status = this.statusInSnapshot = run.status
+    this.status = this.statusInSnapshot = seen.run.status
     this.steps.clear()
     this.stepsInSnapshot.clear()
-    for (const step of run.steps) {
+    for (const step of stepsOf(seen)) {
       this.steps.set(stepKey(step), step.status)
       this.stepsInSnapshot.set(stepKey(step), step.status)
     }
@@ -56,12 +68,13 @@ export class ToldRun {
   }
 
   /** Whether the run is as it was told. */
-  knows(run: RunWithStepsView): boolean {
+  knows(seen: SeenRun): boolean {
+    const steps = stepsOf(seen)
     return (
       this.whole &&
-      this.status === run.status &&
-      this.steps.size === run.steps.length &&
-      run.steps.every((step) => this.steps.get(stepKey(step)) === step.status)
+      this.status === seen.run.status &&
+      this.steps.size === steps.length &&
+      steps.every((step) => this.steps.get(stepKey(step)) === step.status)
     )
   }
 }

@@ -82,17 +82,22 @@ export const stackOf = (cause: unknown): string | undefined => {
 /** At most so many failed steps are looked at. */
 const maxSteps = 100
 
+/** What is in the outcome of the step whose failure a run ended with. */
+export const tellingText = (exit: Json | undefined): string | undefined => {
+  const told = telling(ofExit(exit))
+  return told === undefined ? undefined : JSON.stringify(told)
+}
+
 /**
  * The step whose failure a run ended with: the last one that failed with the same error. A workflow
  * that makes another error of it, or fails by itself, has none.
+ *
+ * @param text `tellingText` of the run
  */
-export const failedStep = <S extends { readonly exit: Json | undefined }>(
-  exit: Json | undefined,
+export const failedWith = <S extends { readonly exit: Json | undefined }>(
+  text: string,
   steps: ReadonlyArray<S>
 ): S | undefined => {
-  const told = telling(ofExit(exit))
-  if (told === undefined) return undefined
-  const text = JSON.stringify(told)
   let left = maxSteps
   for (let index = steps.length - 1; index >= 0 && left > 0; index--) {
     const step = steps[index]

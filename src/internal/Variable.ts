@@ -50,14 +50,16 @@ export const integer = (
     readonly allowed: string
     readonly option?: string
   }
-): Config.Config<number> =>
-  make(name, {
-    ...range,
-    parse: (text) => {
-      const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-      return value >= range.min && value <= range.max ? value : undefined
-    }
-  })
+): Config.Config<number> => make(name, { ...range, parse: (text) => wholeNumber(text, range) })
+
+/** `undefined` where it is not one in that range. */
+export const wholeNumber = (
+  text: string,
+  { max, min }: { readonly min: number; readonly max: number }
+): number | undefined => {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return value >= min && value <= max ? value : undefined
+}
 
 /** A finite duration in Effect's words, such as `30 seconds`; `0` is one too. */
 export const duration = (

@@ -70,6 +70,8 @@ export const leases = (options: {
   readonly executor: () => number
   /** What to do when this executor's lease has lapsed and another has taken over. */
   readonly reregister: Effect.Effect<void, RunStoreError>
+  /** What to do when the store is gone for good; nothing is renewed after that. */
+  readonly onGone: (error: RunStoreError) => Effect.Effect<unknown>
   readonly timers: Effect.Latch
 }) =>
   Effect.gen(function* () {
@@ -83,10 +85,16 @@ export const leases = (options: {
       const state = yield* SubscriptionRef.get(dispatcher.state)
       lease.wanted.unsafeClose()
       const asked = lease.now()
-      const held = yield* store.renew(options.executor(), {
-        leaseMillis,
-        state: state === "draining" ? "draining" : "running"
-      })
+      const held = yield* Effect.tapError(
+        store.renew(options.executor(), {
+          leaseMillis,
+          state: state === "draining" ? "draining" : "running"
+        }),
+        (error) =>
+          error.reason === "gone"
+            ? Effect.zipRight(options.onGone(error), Effect.never)
+            : Effect.void
+      )
       if (held) lease.granted(asked)
       else yield* options.reregister
       const dead = (yield* store.executors).filter(Machine.here.isDead).map(({ id }) => id)
@@ -96,7 +104,7 @@ export const leases = (options: {
           by: options.executor(),
           limit: batch,
           dead,
-          countCrashes: Number.isFinite(maxCrashes)
+          maxCrashes
         })
         if (taken > 0) {
           Metrics.tookOver(taken)

@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
@@ -28,6 +29,7 @@ import * as Machine from "../internal/Machine.js"
 import { RunStore, RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Loops from "./Loops.js"
+import { Shutdown } from "./Shutdown.js"
 
 /**
  * A Runner was started where there is one already, or where one has stopped. A stopped Runner does
@@ -79,6 +81,7 @@ export const make: Effect.Effect<
   const dispatcher = yield* Dispatcher
   const context = yield* Effect.context<RunStore | Dispatcher>()
   const drained = yield* Deferred.make<Drained>()
+  const gone = yield* Deferred.make<RunStoreError>()
   const drainOnce = (started: Started) =>
     drainRunner(started).pipe(
       Effect.intoDeferred(drained),
@@ -87,9 +90,10 @@ export const make: Effect.Effect<
       Effect.once
     )
 
-  const drain = yield* Effect.acquireRelease(Effect.flatMap(start, drainOnce), (drain) =>
+  const drain = yield* Effect.acquireRelease(Effect.flatMap(start(gone), drainOnce), (drain) =>
     Effect.zipRight(drain, Deferred.await(drained))
   )
+  yield* Effect.forkScoped(Effect.flatMap(Deferred.await(gone), stopWithout(drain)))
 
   return Runner.of({
     state: SubscriptionRef.get(dispatcher.state),
@@ -106,6 +110,17 @@ export const layer: Layer.Layer<
   RunStore | Dispatcher | RunnerConfig
 > = Layer.scoped(Runner, make)
 
+/**
+ * The store is gone: what is in flight ends, and cannot be recorded. Whoever can end the process is
+ * asked to, which drains first; where that is nobody the Runner stops by itself, and is seen to have.
+ */
+const stopWithout = (drain: Effect.Effect<void>) => (error: RunStoreError) =>
+  Effect.gen(function* () {
+    yield* Effect.logError("the database is gone; this executor stops", Cause.fail(error))
+    const shutdown = yield* Shutdown
+    yield* Option.getOrElse(shutdown, () => Effect.forkDaemon(drain))
+  })
+
 /** What a Runner has going. */
 interface Started {
   /** The id under which this Runner holds runs. */
@@ -114,78 +129,83 @@ interface Started {
   readonly background: ReadonlyArray<Fiber.RuntimeFiber<void>>
 }
 
-const start = Effect.gen(function* () {
-  const dispatcher = yield* Dispatcher
-  const store = yield* RunStore
-  const { leaseDuration } = yield* RunnerConfig
-  let executor = 0
-  const register = Effect.suspend(() => {
-    const asked = dispatcher.lease.now()
-    return store
-      .register({
-        host: Machine.here.host,
-        pid: process.pid,
-        leaseMillis: Duration.toMillis(leaseDuration)
-      })
-      .pipe(
-        Effect.flatMap((id) =>
-          Effect.sync(() => {
-            executor = id
-            dispatcher.setExecutor(id)
-            dispatcher.lease.granted(asked)
-          })
+const start = (gone: Deferred.Deferred<RunStoreError>) =>
+  Effect.gen(function* () {
+    const dispatcher = yield* Dispatcher
+    const store = yield* RunStore
+    const { leaseDuration } = yield* RunnerConfig
+    let executor = 0
+    const register = Effect.suspend(() => {
+      const asked = dispatcher.lease.now()
+      return store
+        .register({
+          host: Machine.here.host,
+          pid: process.pid,
+          leaseMillis: Duration.toMillis(leaseDuration)
+        })
+        .pipe(
+          Effect.flatMap((id) =>
+            Effect.sync(() => {
+              executor = id
+              dispatcher.setExecutor(id)
+              dispatcher.lease.granted(asked)
+            })
+          )
         )
-      )
-  })
-  yield* SubscriptionRef.updateEffect(
-    dispatcher.state,
-    (state): Effect.Effect<RunnerState, RunStoreError | RunnerAlreadyStarted> =>
-      state === "idle"
-        ? Effect.as(register, "running")
-        : Effect.fail(new RunnerAlreadyStarted({ state }))
-  )
-  yield* Effect.logInfo("runner running").pipe(Effect.annotateLogs({ executor }))
+    })
+    yield* SubscriptionRef.updateEffect(
+      dispatcher.state,
+      (state): Effect.Effect<RunnerState, RunStoreError | RunnerAlreadyStarted> =>
+        state === "idle"
+          ? Effect.as(register, "running")
+          : Effect.fail(new RunnerAlreadyStarted({ state }))
+    )
+    yield* Effect.logInfo("runner running").pipe(Effect.annotateLogs({ executor }))
 
-  const reregister = Effect.gen(function* () {
-    Metrics.leaseLost()
-    const held = dispatcher.runs.held()
-    const lost = yield* dispatcher.runs.lose
-    // whoever took over has counted this executor's death
-    yield* store.survived(held)
-    yield* Effect.logWarning("lease lost: another executor has taken over").pipe(
-      Effect.annotateLogs({ executor, runs: lost })
-    )
-    yield* register
-    yield* dispatcher.wanted.open
+    const reregister = Effect.gen(function* () {
+      Metrics.leaseLost()
+      const held = dispatcher.runs.held()
+      const lost = yield* dispatcher.runs.lose
+      // whoever took over has counted this executor's death
+      yield* store.survived(held)
+      yield* Effect.logWarning("lease lost: another executor has taken over").pipe(
+        Effect.annotateLogs({ executor, runs: lost })
+      )
+      yield* register
+      yield* dispatcher.wanted.open
+    })
+    const timers = yield* Effect.makeLatch(true)
+    const background = [
+      Loops.nudges(timers),
+      Loops.timers(timers),
+      Loops.retention,
+      Loops.expiry,
+      Loops.leases({
+        executor: () => executor,
+        reregister,
+        onGone: (error) => Deferred.succeed(gone, error),
+        timers
+      })
+    ]
+    const started: Started = {
+      executor: () => executor,
+      claiming: yield* Effect.forkDaemon(Effect.interruptible(Loops.claims(() => executor))),
+      background: yield* Effect.forEach(background, (loop) =>
+        Effect.forkDaemon(Effect.interruptible(loop))
+      )
+    }
+    return started
   })
-  const timers = yield* Effect.makeLatch(true)
-  const background = [
-    Loops.nudges(timers),
-    Loops.timers(timers),
-    Loops.retention,
-    Loops.expiry,
-    Loops.leases({ executor: () => executor, reregister, timers })
-  ]
-  const started: Started = {
-    executor: () => executor,
-    claiming: yield* Effect.forkDaemon(Effect.interruptible(Loops.claims(() => executor))),
-    background: yield* Effect.forEach(background, (loop) =>
-      Effect.forkDaemon(Effect.interruptible(loop))
-    )
-  }
-  return started
-})
 
 /** The drain, in the order in which it happens. */
 const drainRunner = (started: Started) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
     const began = yield* Elapsed.now
-    const deadline = yield* dispatcher.deadline
     const inFlight = yield* dispatcher.inFlight
 
     // no step starts from here on
-    yield* dispatcher.closeSlots
+    const deadline = yield* dispatcher.beginDrain
     yield* SubscriptionRef.set(dispatcher.state, "draining")
     yield* Effect.logInfo("drain begun").pipe(
       Effect.annotateLogs({

@@ -7,7 +7,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Encoding from "effect/Encoding"
 import * as JSONSchema from "effect/JSONSchema"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -15,14 +14,22 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import {
   type ExecutorView,
+  type Included,
+  type OutcomeView,
   overlay,
+  type PayloadView,
   type RunCounts,
+  type RunIdsView,
   RunStatusSchema,
   type RunsPage,
   type RunWithStepsView,
   type StartedView,
+  type StepsPage,
+  type StepView,
   viewExecutor,
   viewFailure,
+  viewOutcome,
+  viewPayload,
   viewRelatives,
   viewRun,
   viewStarted,
@@ -40,6 +47,9 @@ import {
 } from "../engine/Codec.js"
 import { Dispatcher } from "../engine/Dispatcher.js"
 import { Signals } from "../engine/Signals.js"
+import type { StepInFlight } from "../engine/StepInFlight.js"
+import * as Cursors from "../internal/Cursors.js"
+import * as EncodedCause from "../internal/EncodedCause.js"
 import * as RunIds from "../internal/RunIds.js"
 import { notWellFormed } from "../internal/WellFormed.js"
 import {
@@ -47,6 +57,8 @@ import {
   type RunStatus,
   RunStore,
   type RunStoreError,
+  type RunWithSteps,
+  type StepCursor,
   type Trace,
   type WithFinished
 } from "../store/RunStore.js"
@@ -84,6 +96,14 @@ export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("Invali
 /** The store has no such run. */
 export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
   runId: Schema.String,
+  message: Schema.String
+}) {}
+
+/** The run has no such step. */
+export class StepNotFound extends Schema.TaggedError<StepNotFound>()("StepNotFound", {
+  runId: Schema.String,
+  name: Schema.String,
+  attempt: Schema.Int,
   message: Schema.String
 }) {}
 
@@ -171,6 +191,14 @@ const unknownSignal = (workflow: string, name: string, declared: ReadonlyArray<s
 const runNotFound = (runId: string) =>
   new RunNotFound({ runId, message: `There is no run ${JSON.stringify(runId)}` })
 
+const stepNotFound = ({ attempt, name, runId }: StepRequest) =>
+  new StepNotFound({
+    runId,
+    name,
+    attempt,
+    message: `Run ${JSON.stringify(runId)} has no attempt ${attempt} of a step ${JSON.stringify(name)}`
+  })
+
 type Refused = Extract<WithFinished, { readonly _tag: "Refused" }>
 
 const whyNotRetried = ({ because, status }: Refused): string => {
@@ -233,8 +261,17 @@ const runNotFinished = (runId: string, { because, status }: Refused) =>
 /** The most runs that one page can have. */
 export const maxPageSize = 200
 
-/** A page ends where its payloads and results come to more bytes; it has one run at least. */
-const maxPageBytes = 4 * 1024 * 1024
+/** What is told of many runs at once: in bytes, so that a page fits wherever an executor does. */
+const listBounds = { maxBytes: 4 * 1024 * 1024, maxValueBytes: 64 * 1024 }
+
+/** The same of one run and its steps: its payload and what it came to are there besides. */
+const stepBounds = { limit: 1_000, maxBytes: 2 * 1024 * 1024, maxValueBytes: 1024 * 1024 }
+
+/** So many characters of an id name a run, where no other begins so. */
+export const minPrefix = 4
+
+/** So many of those that begin so are told. */
+const maxIds = 10
 
 export interface StartRequest {
   /** Name of a registered workflow. */
@@ -261,6 +298,11 @@ export interface ListRequest {
   readonly parent?: string | undefined
   /** Only runs that wait to be mended: they are suspended with an `error`. Default: false. */
   readonly mend?: boolean | undefined
+  /**
+   * What else is told of each: up to 64 KiB of it, and where it has more, how many bytes. Default:
+   * neither.
+   */
+  readonly include?: ReadonlyArray<Included> | undefined
   /** 1 to 200; what lies outside is brought inside. Default: 50. */
   readonly limit?: number | undefined
   /** `nextCursor` of the page before. */
@@ -284,6 +326,20 @@ export interface RetryOptions {
 
 export interface GetOptions {
   readonly stacks?: boolean | undefined
+}
+
+export interface StepsRequest {
+  readonly runId: string
+  /** `stepsCursor` of the run, or `nextCursor` of the page before. Default: from the first step on. */
+  readonly cursor?: string | undefined
+  /** Whether what they came to is read; without, all of it is left out. Default: true. */
+  readonly values?: boolean | undefined
+}
+
+export interface StepRequest {
+  readonly runId: string
+  readonly name: string
+  readonly attempt: number
 }
 
 export interface SignalRequest {
@@ -310,7 +366,10 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
     ) => Effect.Effect<StartedView, UnknownWorkflow | InvalidPayload | RunIdTaken | RunStoreError>
 
     /**
-     * A run with its steps in the order in which they started, those in flight here included.
+     * A run with its steps in the order in which they started, those in flight here included: the
+     * first 1,000 of them, or those whose outcomes come to 2 MiB; where there are more, with a
+     * `stepsCursor` for `steps`. What has more than 1 MiB is left out, and how many bytes it has is told
+     * in its place: `payload`, `outcome` and `step` give it.
      *
      * @param options.stacks also where an unexpected error came from, which tells of the code.
      *   Default: false
@@ -320,10 +379,36 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
       options?: GetOptions
     ) => Effect.Effect<RunWithStepsView, RunNotFound | RunStoreError>
 
+    /** A page of the run's steps, as in `get`. */
+    readonly steps: (
+      request: StepsRequest
+    ) => Effect.Effect<StepsPage, RunNotFound | InvalidCursor | RunStoreError>
+
+    /** One attempt of a step, with the whole of what it came to. */
+    readonly step: (
+      request: StepRequest
+    ) => Effect.Effect<StepView, RunNotFound | StepNotFound | RunStoreError>
+
+    /** The whole of what the run was started with. */
+    readonly payload: (runId: string) => Effect.Effect<PayloadView, RunNotFound | RunStoreError>
+
+    /** The whole of what the run came to, or why it is suspended. */
+    readonly outcome: (
+      runId: string,
+      options?: GetOptions
+    ) => Effect.Effect<OutcomeView, RunNotFound | RunStoreError>
+
     /**
-     * A page of runs, newest first. It may have fewer than `limit` where their payloads and results
-     * are large: up to 4 MiB of them, and one run at least. `nextCursor` says whether there are more.
-     * Fails with `InvalidQuery` for a `key` without a `workflow`.
+     * The runs whose id begins so, the first 10 of them: for ids that people have shortened. Fails with
+     * `InvalidQuery` for fewer than 4 characters.
+     */
+    readonly ids: (prefix: string) => Effect.Effect<RunIdsView, InvalidQuery | RunStoreError>
+
+    /**
+     * A page of runs in short, newest first: their payloads and results are there on request. It may
+     * have fewer than `limit` where these are large: up to 4 MiB of them, and one run at least.
+     * `nextCursor` says whether there are more. Fails with `InvalidQuery` for a `key` without a
+     * `workflow`.
      */
     readonly list: (
       request?: ListRequest
@@ -436,16 +521,14 @@ const canonicalSignal = (deferred: DurableDeferred.Any, value: unknown) => {
     : decoded
 }
 
-const cursorPattern = /^runs:(\d{1,15})$/
-
-const encodeCursor = (position: number): string => Encoding.encodeBase64Url(`runs:${position}`)
-
-const decodeCursor = (cursor: string): Effect.Effect<number, InvalidCursor> => {
-  const text = Either.getOrElse(Encoding.decodeBase64UrlString(cursor), () => "")
-  const position = cursorPattern.exec(text)?.[1]
-  return position === undefined
-    ? Effect.fail(new InvalidCursor({ message: "The cursor is not one that this API gave" }))
-    : Effect.succeed(Number(position))
+const decodeCursor = <A>(
+  decode: (cursor: string) => A | undefined,
+  cursor: string | undefined
+): Effect.Effect<A | undefined, InvalidCursor> => {
+  const decoded = cursor === undefined ? undefined : decode(cursor)
+  return cursor !== undefined && decoded === undefined
+    ? new InvalidCursor({ message: "The cursor is not one that this API gave" })
+    : Effect.succeed(decoded)
 }
 
 /** The run that a key is of: each workflow has its own. */
@@ -509,27 +592,97 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       )
     })
 
+    /** The steps of a page as they are told, with those in flight here. */
+    const viewSteps = (
+      { cursor, steps }: Pick<RunWithSteps, "cursor" | "steps">,
+      inFlight: ReadonlyArray<StepInFlight>,
+      after?: StepCursor
+    ) => overlay(steps, inFlight, { after, upTo: cursor }).map(viewStep)
+
+    /** Those of the run that have no outcome yet. Asked before the store, which then may have it. */
+    const inFlightOf = (runId: string) =>
+      Effect.map(dispatcher.inFlight, (all) => {
+        const steps = all.filter((step) => step.runId === runId)
+        return (status: RunStatus) => (isFinal(status) ? [] : steps)
+      })
+
+    /** The step whose failure the run ended with; it may be on a later page. */
+    const failedStep = ({ cursor, run, steps }: RunWithSteps) => {
+      const text = EncodedCause.tellingText(run.exit)
+      if (text === undefined) return Effect.succeed(undefined)
+      const isWhole = cursor === undefined && steps.every(({ leftOut }) => leftOut === undefined)
+      return isWhole
+        ? Effect.succeed(EncodedCause.failedWith(text, steps))
+        : Effect.map(store.stepFailedWith({ runId: run.runId, text }), Option.getOrUndefined)
+    }
+
     const get = Effect.fnUntraced(function* (runId: string, options: GetOptions = {}) {
-      // before the store: a step that ends in between then shows its outcome
-      const inFlight = yield* dispatcher.inFlight
-      const found = yield* store.findWithSteps(runId)
+      const inFlight = yield* inFlightOf(runId)
+      const found = yield* store.findWithSteps(runId, stepBounds)
       if (Option.isNone(found)) return yield* runNotFound(runId)
-      const { run, steps } = found.value
+      const { cursor, run } = found.value
       const registered = yield* dispatcher.workflows
-      const here = isFinal(run.status) ? [] : inFlight.filter((step) => step.runId === runId)
       return {
         ...viewRun(run),
-        ...viewFailure(run, steps, { stacks: options.stacks === true }),
+        ...viewFailure(run, yield* failedStep(found.value), { stacks: options.stacks === true }),
         ...viewWaits(run, {
           isRegistered: registered.some(({ name }) => name === run.workflow)
         }),
         ...viewRelatives(found.value),
-        steps: overlay(steps, here).map(viewStep)
+        steps: viewSteps(found.value, inFlight(run.status)),
+        ...(cursor === undefined ? {} : { stepsCursor: Cursors.ofSteps(cursor) })
       }
     })
 
+    const steps = Effect.fnUntraced(function* (request: StepsRequest) {
+      const { cursor, runId, values = true } = request
+      const after = yield* decodeCursor(Cursors.toSteps, cursor)
+      const inFlight = yield* inFlightOf(runId)
+      const bounds = values ? stepBounds : { ...stepBounds, maxValueBytes: 0 }
+      const found = yield* store.steps(runId, { ...bounds, after })
+      if (Option.isNone(found)) return yield* runNotFound(runId)
+      const page = found.value
+      return {
+        steps: viewSteps(page, inFlight(page.status), after),
+        nextCursor: page.cursor === undefined ? null : Cursors.ofSteps(page.cursor)
+      }
+    })
+
+    const findRun = (runId: string) =>
+      Effect.flatMap(
+        store.find(runId),
+        Option.match({ onNone: () => runNotFound(runId), onSome: Effect.succeed })
+      )
+
+    const step = Effect.fnUntraced(function* (request: StepRequest) {
+      const { attempt, name, runId } = request
+      const inFlight = yield* inFlightOf(runId)
+      const found = yield* store.step(request)
+      const { status } = yield* findRun(runId)
+      const here = inFlight(status).filter((one) => one.name === name && one.attempt === attempt)
+      const [told] = overlay(Option.toArray(found), here)
+      return told === undefined ? yield* stepNotFound(request) : viewStep(told)
+    })
+
+    const payload = (runId: string) =>
+      // `find` leaves nothing out
+      Effect.map(findRun(runId), ({ payload = "" }) => ({ runId, payload: viewPayload(payload) }))
+
+    const outcome = (runId: string, options: GetOptions = {}) =>
+      Effect.map(findRun(runId), (run) => viewOutcome(run, { stacks: options.stacks === true }))
+
+    const ids = Effect.fnUntraced(function* (prefix: string) {
+      if (prefix.length < minPrefix) {
+        return yield* new InvalidQuery({
+          message: `The beginning of an id has ${minPrefix} characters at least, and ${JSON.stringify(prefix)} has ${prefix.length}`
+        })
+      }
+      const runs = yield* store.beginningWith({ prefix, limit: maxIds + 1 })
+      return { runs: runs.slice(0, maxIds), more: runs.length > maxIds }
+    })
+
     const list = Effect.fnUntraced(function* (request: ListRequest = {}) {
-      const cursor = request.cursor === undefined ? undefined : yield* decodeCursor(request.cursor)
+      const cursor = yield* decodeCursor(Cursors.toRuns, request.cursor)
       const runId = yield* runIdOf(request)
       const page = yield* store.list({
         runId,
@@ -541,12 +694,14 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         parent: request.parent,
         blocked: request.mend,
         limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
-        maxBytes: maxPageBytes,
+        payload: request.include?.includes("payload") ?? false,
+        result: request.include?.includes("result") ?? false,
+        ...listBounds,
         cursor
       })
       return {
         runs: page.runs.map(viewRun),
-        nextCursor: page.cursor === undefined ? null : encodeCursor(page.cursor)
+        nextCursor: page.cursor === undefined ? null : Cursors.ofRuns(page.cursor)
       }
     })
 
@@ -655,6 +810,11 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       workflows,
       start,
       get,
+      steps,
+      step,
+      payload,
+      outcome,
+      ids,
       list,
       interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
       terminate,

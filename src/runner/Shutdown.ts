@@ -4,6 +4,9 @@
  * An executor is a layer, and only the app around it can end it. The command `start` and the promise
  * façade provide this themselves. Any other app decides: without it the request is refused.
  *
+ * Provided to the layer of the executor, rather than as an option of its HTTP API, it is also what the
+ * executor itself asks for once its database is gone. Without it the Runner then drains by itself.
+ *
  * @example
  * // a process of its own, which stops as at a SIGTERM
  * Executor.layerConfig({

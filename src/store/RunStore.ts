@@ -138,19 +138,28 @@ export interface Run {
   readonly runId: string
   readonly workflow: string
   readonly status: RunStatus
-  readonly payload: Json
+  /** `undefined` only where a query has left it out. */
+  readonly payload: Json | undefined
   /** Encoded `Exit`, once the run is over. */
   readonly exit: Json | undefined
   /** Encoded `Cause`: why a `suspended` run stopped where no signal or timer will wake it. */
   readonly cause: Json | undefined
+  /** Of what was asked for and is larger than a query's `maxValueBytes`: how many bytes it has. */
+  readonly leftOut?:
+    | {
+        readonly payload?: number | undefined
+        readonly exit?: number | undefined
+        readonly cause?: number | undefined
+      }
+    | undefined
   /** `Suspension.waitsFor` of a `suspended` run. */
   readonly waitsFor?: Json | undefined
   /** The executor that holds it. */
   readonly executor: number | undefined
   readonly interruptRequested: boolean
   /**
-   * How many executors in a row have died while it was under way, without a step of it being
-   * recorded in between. Absent where none has.
+   * How many executors in a row have died while it was under way, and from the second on at work,
+   * without a step of it being recorded in between. Absent where none has.
    */
   readonly crashes?: number | undefined
   readonly createdAt: Millis
@@ -167,14 +176,44 @@ export interface Step {
   readonly completedAt: Millis | undefined
   /** Encoded `Exit`, once recorded. */
   readonly exit: Json | undefined
+  /** Of an `exit` that is larger than a query's `maxValueBytes`, and is left out: how many bytes it has. */
+  readonly leftOut?: number | undefined
 }
 
-/** A run beside another: one that has started it, or that it has started. */
-export interface Relative {
+/** Where a page of steps has ended: steps are in the order in which they started. */
+export interface StepCursor {
+  readonly startedAt: Millis
+  readonly position: number
+}
+
+/** How much of what is recorded is read at once. */
+export interface StepsQuery {
+  /** At most so many steps. Default: no bound. */
+  readonly limit?: number | undefined
+  /** No more steps once their outcomes come to more bytes than this; but one. Default: no bound. */
+  readonly maxBytes?: number | undefined
+  /** A value of more bytes is left out, and its size is told. Default: no bound. */
+  readonly maxValueBytes?: number | undefined
+  /** `StepsPage.cursor` of the page before. */
+  readonly after?: StepCursor | undefined
+}
+
+export interface StepsPage {
+  /** In the order in which they started. */
+  readonly steps: ReadonlyArray<Step>
+  /** Where the next page begins; `undefined` when this is the last. */
+  readonly cursor: StepCursor | undefined
+}
+
+/** Which run it is, and how it stands. */
+export interface RunOutline {
   readonly runId: string
   readonly workflow: string
   readonly status: RunStatus
 }
+
+/** A run beside another: one that has started it, or that it has started. */
+export type Relative = RunOutline
 
 /** How many there are, and the first 20, in the order in which they were created. */
 export interface Relatives {
@@ -183,10 +222,8 @@ export interface Relatives {
 }
 
 /** A run with what there is about it. */
-export interface RunWithSteps {
+export interface RunWithSteps extends StepsPage {
   readonly run: Run
-  /** In the order in which they started. */
-  readonly steps: ReadonlyArray<Step>
   /** Those that have started it. */
   readonly parents: Relatives
   /** Those that it has started, without those that were removed since. */
@@ -340,9 +377,15 @@ export interface RunQuery {
   readonly blocked?: boolean | undefined
   /** At most this many; the caller has bounded it. */
   readonly limit: number
+  /** Whether their payloads are read. Default: true. */
+  readonly payload?: boolean | undefined
+  /** Whether what the completed ones came to is read; why others failed always is. Default: true. */
+  readonly result?: boolean | undefined
+  /** A value of more bytes is left out, and its size is told. Default: no bound. */
+  readonly maxValueBytes?: number | undefined
   /**
-   * No more once their payloads and results come to more bytes than this; but one run, whatever it
-   * has. Default: no bound.
+   * No more once what is read of them comes to more bytes than this; but one run, whatever it has.
+   * Default: no bound.
    */
   readonly maxBytes?: number | undefined
   /** `Page.cursor` of the page before. */
@@ -419,13 +462,24 @@ export interface Change {
  * - `busy`: another process kept the database locked for longer than the store was ready to wait.
  * - `full`: the disk is full.
  * - `unavailable`: it cannot be opened, read or written.
+ * - `damaged`: it is no database, or not a whole one. A backup is to be restored.
+ * - `gone`: its file was removed, moved or replaced while it was open. Nothing is written any more,
+ *   whatever comes in its place: the executor has to end.
  * - `migration`: its schema could not be brought to this version.
  * - `closed`: the store has been closed.
  * - `refused`: the write can never be done, however often it is tried: what it would store is out of
  *   range, is too large, breaks a constraint, or is a text that would not come back as it was.
  */
 export class RunStoreError extends Data.TaggedError("RunStoreError")<{
-  readonly reason: "busy" | "full" | "unavailable" | "migration" | "closed" | "refused"
+  readonly reason:
+    | "busy"
+    | "full"
+    | "unavailable"
+    | "damaged"
+    | "gone"
+    | "migration"
+    | "closed"
+    | "refused"
   readonly message: string
   readonly cause?: unknown
 }> {}
@@ -456,6 +510,14 @@ export interface WritesOfHolder {
   readonly wake: (runId: string) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
   /** As `RunStore.requestInterrupt`. */
   readonly requestInterrupt: (
+    runId: string
+  ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
+  /**
+   * As `requestInterrupt`, of a child whose parent is interrupted; unless it is the child of another
+   * run too which waits for it and is not to be interrupted itself: then nothing is written, and the
+   * answer is `none`.
+   */
+  readonly interruptChild: (
     runId: string
   ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError | RunLost>
 }
@@ -631,10 +693,45 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
 
     readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, RunStoreError>
 
-    /** A run with its steps, its parents and its children. */
+    /**
+     * A run with its parents, its children and the first of its steps: by default with all of them,
+     * and all values.
+     */
     readonly findWithSteps: (
-      runId: string
+      runId: string,
+      query?: Omit<StepsQuery, "after">
     ) => Effect.Effect<Option.Option<RunWithSteps>, RunStoreError>
+
+    /** A page of a run's steps, with its status; `None` when there is no such run. */
+    readonly steps: (
+      runId: string,
+      query: StepsQuery
+    ) => Effect.Effect<Option.Option<StepsPage & { readonly status: RunStatus }>, RunStoreError>
+
+    /** One step of a run, with its whole outcome. */
+    readonly step: (step: {
+      readonly runId: string
+      readonly name: string
+      readonly attempt: number
+    }) => Effect.Effect<Option.Option<Step>, RunStoreError>
+
+    /**
+     * Of the last 100 steps of a run that failed, the last one in whose outcome this text is. Reads
+     * none of them into memory.
+     */
+    readonly stepFailedWith: (options: {
+      readonly runId: string
+      readonly text: string
+    }) => Effect.Effect<
+      Option.Option<{ readonly name: string; readonly attempt: number }>,
+      RunStoreError
+    >
+
+    /** The first runs, in the order of their ids, whose id begins so; as quick however many there are. */
+    readonly beginningWith: (options: {
+      readonly prefix: string
+      readonly limit: number
+    }) => Effect.Effect<ReadonlyArray<RunOutline>, RunStoreError>
 
     /** Those of these runs that are over. */
     readonly finished: (
@@ -668,7 +765,11 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
       readonly leaseMillis: number
     }) => Effect.Effect<number, RunStoreError>
 
-    /** Renews the lease; `false` when another executor has taken this one's runs over. */
+    /**
+     * Renews the lease; `false` when another executor has taken this one's runs over. Looks whether
+     * what the store has open is still there, and fails as `gone`, as everything does from then on,
+     * where it is not.
+     */
     readonly renew: (
       executor: number,
       lease: { readonly leaseMillis: number; readonly state: "running" | "draining" }
@@ -686,16 +787,26 @@ export class RunStore extends Context.Tag("effect-workflow-executor/RunStore")<
      * with none left is removed. Answers with how many runs that were. Never from `by`, which asks:
      * if it was frozen until its own lease had lapsed, it renews that, and goes on.
      *
-     * Counts one of its `crashes` for each of these runs, unless `countCrashes` is false. One that
-     * has 2 or more then is `suspended` first: for a second, and four times as long each time, up to 5
-     * minutes.
+     * Counts one of its `crashes` for each of these runs that has none yet, or that was at work: its
+     * code was executing, or a step of it, as far as `noteStep` and `waitsForRoom` have told since it
+     * was claimed. One that has 2 or more then is `suspended` first: for 5 seconds, and four times as
+     * long each time, up to 5 minutes; with `maxCrashes` (3 by default) for no time, for it is to be
+     * set aside. One does not come to that the first time that others were `suspended` so too. Those
+     * others that had 2, and were not tried yet, have 1 again and are `pending`. With `Infinity`
+     * nothing is counted.
      */
     readonly takeOver: (options: {
       readonly by?: number | undefined
-      readonly countCrashes?: boolean | undefined
+      readonly maxCrashes?: number | undefined
       readonly limit: number
       readonly dead?: ReadonlyArray<number> | undefined
     }) => Effect.Effect<number, RunStoreError>
+
+    /**
+     * The run does nothing but wait until there is room for a step: the death of its executor is not
+     * of its doing. For runs that have `crashes`.
+     */
+    readonly waitsForRoom: (held: Held) => Effect.Effect<void, RunStoreError>
 
     /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
     readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>

@@ -109,13 +109,16 @@ const run = (
 
 describe("what happened to a run between two looks", () => {
   const now = "2026-01-01T00:00:30.000Z"
+  const changes = (before: RunWithStepsView | undefined, run: RunWithStepsView) => {
+    const looks = RunChanges.make()
+    if (before !== undefined) looks.look(before, now)
+    const told = looks.look(run, now)
+    return [...told.before, ...told.after]
+  }
   const told = (before: RunWithStepsView | undefined, after: RunWithStepsView) =>
-    RunChanges.changes(before, after, now).map(RunText.describeEvent)
+    changes(before, after).map(RunText.describeEvent)
   const stamped = (before: RunWithStepsView | undefined, after: RunWithStepsView) =>
-    RunChanges.changes(before, after, now).map((event) => [
-      event.at.slice(17, 19),
-      RunText.describeEvent(event)
-    ])
+    changes(before, after).map((event) => [event.at.slice(17, 19), RunText.describeEvent(event)])
 
   it("is stamped with its own time, and with that of the look where none is recorded", () => {
     const at = (seconds: string) => `2026-01-01T00:00:${seconds}.000Z`

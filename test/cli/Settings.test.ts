@@ -82,6 +82,14 @@ describe("Settings", () => {
     })
   )
 
+  it.effect("sets no run aside where MAX_CRASHES is off", () =>
+    Effect.gen(function* () {
+      expect((yield* settings({})).runner.maxCrashes).toBe(3)
+      const { runner } = yield* settings({ MAX_CRASHES: "Off" })
+      expect(runner.maxCrashes).toBe(Number.POSITIVE_INFINITY)
+    })
+  )
+
   it.effect("names the variable, the value and what is allowed", () =>
     Effect.gen(function* () {
       const refused: ReadonlyArray<readonly [name: string, values: ReadonlyArray<string>]> = [
@@ -91,7 +99,7 @@ describe("Settings", () => {
         ["LEASE_DURATION", ["0", "999 millis", "15s", "infinity"]],
         ["MAX_CONCURRENT_RUNS", ["0", "-1", "1.5", "all"]],
         ["MAX_CONCURRENT_STEPS", ["0", "-1", "1.5", "99999999999999999999"]],
-        ["MAX_CRASHES", ["0", "2", "3.5", "none"]],
+        ["MAX_CRASHES", ["0", "2", "3.5", "none", "Infinity"]],
         ["MAX_VALUE_SIZE", ["0", "1023", "1.5", "2 MiB", "536870913"]],
         ["RETENTION", ["0", "30", "999 millis", "infinity"]],
         ["RETENTION_COUNT", ["-1", "1.5", "all"]],

@@ -97,6 +97,87 @@ describe("runs show", () => {
   )
 })
 
+/** A run of 1,500 steps, one of which came to more than is shown with others. */
+const long = (executor: number) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    const { held } = yield* begin(executor, "long-1")
+    const big = JSON.stringify({ _tag: "Success", value: "x".repeat(1024 * 1024) })
+    const record = (n: number) =>
+      store.recordStep({
+        ...{ held, name: `s${n}`, attempt: 1, status: "completed", startedAt: n },
+        ...{ completedAt: n, exit: n === 7 ? big : `{"_tag":"Success","value":${n}}`, timers: [] }
+      })
+    const all = Array.from({ length: 1_500 }, (_, n) => record(n))
+    yield* Effect.all(all, { concurrency: "unbounded", discard: true })
+    yield* store.complete({ held, status: "completed", exit: big })
+    yield* store.create(aRun("long-2"))
+    yield* store.create(aRun("other"))
+  })
+
+describe("a run with a long record", () => {
+  it.scopedLive(
+    "is shown with all its steps, and what is large by itself",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* fileWith(long)
+        const { out } = yield* show(filename, "long-1")
+        const rows = out.match(/^s\d+ .*$/gm) ?? []
+        expect(rows.map((row) => row.split(" ")[0])).toEqual(
+          Array.from({ length: 1_500 }, (_, n) => `s${n}`)
+        )
+        expect(out.match(/^STEP /gm)).toHaveLength(1)
+        expect(rows[7]).toMatch(/\d{7} bytes; --only or --step shows them$/)
+        expect(out).toMatch(/^result +\d{7} bytes; --only or --step shows them$/m)
+        const json = JSON.parse((yield* show(filename, "long-1", "--json")).out)
+        expect(json.steps).toHaveLength(1_500)
+        expect(json).not.toHaveProperty("stepsCursor")
+        expect(json.steps[1_499]).toMatchObject({ name: "s1499", result: 1_499 })
+        const step = JSON.parse((yield* show(filename, "long-1", "--step", "s7")).out)
+        expect(step.result).toHaveLength(1024 * 1024)
+        const result = JSON.parse((yield* show(filename, "long-1", "--only", "result")).out)
+        expect(result.result).toHaveLength(1024 * 1024)
+        const payload = JSON.parse((yield* show(filename, "long-1", "--only", "payload")).out)
+        expect(payload).toEqual({ runId: "long-1", payload: { id: "long-1" } })
+        expect((yield* show(filename, "long-1", "--step", "s7", "--attempt", "2")).code).toBe(1)
+        const watched = yield* command(["runs", "watch", "long-1", "--database", filename])
+        expect(watched.out.match(/^[\d:]{8} {2}step s\d+ completed/gm)).toHaveLength(1_500)
+        expect(watched.out).toMatch(/step s1499 completed.*\n[\d:]{8} {2}run completed/)
+      }),
+    slow
+  )
+})
+
+describe("an id that is shortened", () => {
+  it.scopedLive(
+    "names the run of which alone it is the beginning",
+    () =>
+      Effect.gen(function* () {
+        const filename = yield* fileWith(long)
+        const runs = (...args: ReadonlyArray<string>) =>
+          command(["runs", ...args, "--database", filename])
+        expect((yield* runs("show", "othe")).out).toMatch(/^run +other$/m)
+        expect(yield* runs("interrupt", "othe", "--json")).toMatchObject({
+          code: 0,
+          out: '{"runId":"other"}\n'
+        })
+        const several = yield* runs("show", "long")
+        expect(several).toMatchObject({ code: 2, out: "" })
+        expect(several.err).toBe(
+          '"long" is the beginning of several ids: long-1 (Order), long-2 (Order); give more of it\n'
+        )
+        // a whole id is that run's, whatever else begins so
+        expect((yield* runs("signal", "long-2", "go", "1")).code).toBe(0)
+        for (const none of ["oth", "othe-", "lon"]) {
+          expect((yield* runs("show", none)).code).toBe(4)
+        }
+        expect((yield* runs("list", "--parent", "long")).code).toBe(2)
+        expect((yield* runs("list", "--parent", "othe", "--json")).out).toContain('"runs":[]')
+      }),
+    slow
+  )
+})
+
 describe("runs that wait to be mended", () => {
   it.scopedLive(
     "are listed by themselves, and a problem to the doctor",

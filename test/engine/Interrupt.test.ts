@@ -1,16 +1,20 @@
 /** What an interrupt that is asked for does, wherever the run is, and what it undoes. */
-import { assert, describe } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { DurableClock, DurableDeferred, Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as Executor from "../../src/Executor.js"
 import { Dispatcher } from "../../src/engine/Dispatcher.js"
-import { RunStore } from "../../src/store/RunStore.js"
+import { type Held, RunStore } from "../../src/store/RunStore.js"
+import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   copyOfFile,
   type Env,
+  everywhere,
   exitOf,
   inProcess,
   longSleep,
@@ -313,6 +317,34 @@ describe("an interrupt", () => {
       assertInterrupted(yield* exitOf(Parent, parent))
       assertInterrupted(yield* exitOf(Child, child))
       assert.deepStrictEqual(log, ["child", "undo child"])
+    })
+  )
+
+  everywhere("leaves a child alone for which another run waits, and ends it with the last", () =>
+    Effect.gen(function* () {
+      const Parent = textWorkflow()
+      const Child = textWorkflow()
+      yield* register(
+        Child.toLayer(() => Effect.as(DurableDeferred.await(Gate), "done")),
+        Parent.toLayer(({ id }) => Child.execute({ id: id.slice(0, 1) }))
+      )
+      const start = (id: string) =>
+        Effect.tap(Parent.execute({ id }, { discard: true }), (runId) =>
+          untilSuspended(Parent, runId)
+        )
+      // the one that stays has the child's result
+      const [cut, stays] = [yield* start("1a"), yield* start("1b")]
+      yield* Parent.interrupt(cut)
+      assertInterrupted(yield* exitOf(Parent, cut))
+      yield* turns()
+      yield* open(Child, yield* Child.executionId({ id: "1" }))
+      assert.deepStrictEqual(yield* exitOf(Parent, stays), Exit.succeed("done"))
+
+      // of two that are interrupted at once, none keeps it
+      const both = [yield* start("2a"), yield* start("2b")]
+      yield* Effect.forEach(both, (runId) => Parent.interrupt(runId), { concurrency: 2 })
+      for (const runId of both) assertInterrupted(yield* exitOf(Parent, runId))
+      assertInterrupted(yield* exitOf(Child, yield* Child.executionId({ id: "2" })))
     })
   )
 
@@ -621,6 +653,50 @@ describe("a process", () => {
       assert.strictEqual(dispatcher.runs.size(), 0)
       assert.deepStrictEqual(yield* dispatcher.inFlight, [])
       assert.deepStrictEqual(dispatcher.runs.childrenAwaited(), [])
+    })
+  )
+
+  it.scoped("keeps no child of a run that is over, whose start it has not heard of", () =>
+    Effect.gen(function* () {
+      const Parent = textWorkflow()
+      const Child = textWorkflow()
+      let asked = false
+      // its children's starts are never answered
+      const store = Layer.effect(
+        RunStore,
+        Effect.map(RunStore, (store) => ({
+          ...store,
+          by: (held: Held) => ({
+            ...store.by(held),
+            create: () =>
+              Effect.suspend(() => {
+                asked = true
+                return Effect.never
+              })
+          })
+        }))
+      ).pipe(Layer.provide(SqlRunStore.layerMemory))
+      yield* Effect.gen(function* () {
+        yield* register(
+          Parent.toLayer(() =>
+            Effect.raceFirst(
+              Child.execute({ id: "1" }),
+              step(
+                "asked",
+                Effect.as(
+                  untilTrue("the child is asked for", () => asked),
+                  "first"
+                )
+              )
+            )
+          )
+        )
+        const runId = yield* Parent.execute({ id: "1" }, { discard: true })
+        assert.deepStrictEqual(yield* exitOf(Parent, runId), Exit.succeed("first"))
+        yield* turns()
+        const dispatcher = yield* Dispatcher
+        assert.deepStrictEqual(dispatcher.runs.childrenAwaited(), [])
+      }).pipe(Effect.provide(Executor.layerTestCore().pipe(Layer.provideMerge(store))))
     })
   )
 })

@@ -118,3 +118,36 @@ for (const [name, layer] of Object.entries(layers)) {
     )
   })
 }
+
+for (const [name, layer] of Object.entries(layers)) {
+  describe(`a name that is the engine's own, ${name}`, () => {
+    const log: Array<string> = []
+    const note = Effect.sync(() => void log.push("executed"))
+    const own: Record<string, Effect.Effect<unknown, never, Env>> = {
+      "DurableClock/pause": Activity.make({
+        name: "DurableClock/pause",
+        success: Schema.String,
+        execute: Effect.as(note, "done")
+      }),
+      "DurableClock/work": Activity.make({ name: "DurableClock/work", execute: Effect.void }),
+      "DurableClock/naps": Activity.make({
+        name: "DurableClock/naps",
+        execute: Effect.zipRight(Effect.sleep(1), Effect.sleep(1))
+      }),
+      "DurableClock/signal": DurableDeferred.await(DurableDeferred.make("DurableClock/signal")),
+      "workflow-executor/interrupt-point": DurableDeferred.await(
+        DurableDeferred.make("workflow-executor/interrupt-point")
+      )
+    }
+    for (const [taken, use] of Object.entries(own)) {
+      it.effect(`fails the run that gives it to something else: ${taken}`, () =>
+        Effect.gen(function* () {
+          yield* register(W.toLayer(() => Effect.as(use, "used")))
+          const runId = yield* W.execute({ id: "1" }, { discard: true })
+          assert.include(defect(yield* exitOf(W, runId)), `cannot be named "${taken}"`)
+          assert.deepStrictEqual(log, [])
+        }).pipe(Effect.scoped, Effect.provide(layer))
+      )
+    }
+  })
+}

@@ -3,22 +3,24 @@
  * there is no other in a process of its own.
  */
 import { type ChildProcess, spawn } from "node:child_process"
+import { execPath } from "node:process"
 import { fileURLToPath } from "node:url"
 import { afterEach, expect, it } from "vitest"
 import { file } from "./support.js"
 
 const stopSignals = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const
-const fixture = fileURLToPath(new URL("fixtures/app.js", import.meta.url))
+const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
 const children: Array<ChildProcess> = []
 
 afterEach(() => {
   for (const child of children.splice(0)) child.kill("SIGKILL")
 })
 
-const app = (database: string, stepMillis: number, release = "works") => {
-  const child = spawn(process.execPath, [fixture, database, String(stepMillis), release], {
-    stdio: ["ignore", "pipe", "pipe"]
-  })
+const app = (database: string, stepMillis: number, release = "works") =>
+  process(fixture("app.js"), [database, String(stepMillis), release])
+
+const process = (script: string, args: ReadonlyArray<string>) => {
+  const child = spawn(execPath, [script, ...args], { stdio: ["ignore", "pipe", "pipe"] })
   children.push(child)
   let output = ""
   const looks = new Set<() => void>()
@@ -107,3 +109,24 @@ it("ends with exit code 1 when something could not be released", async () => {
   expect(await child.exit).toEqual({ code: 1, signal: null })
   expect(child.output()).toContain("the pool does not close")
 })
+
+for (const [what, how, given] of [
+  ["records what a step returns that has learned of the drain", "early", "early"],
+  ["executes a step again that has given up because of the drain", "again", "at once"]
+] as const) {
+  it(`${what}, at a SIGTERM`, async () => {
+    const database = file()
+    const first = process(fixture("drains.js"), [database, how])
+    await first.said("step begun")
+    first.kill("SIGTERM")
+    expect(await first.exit).toEqual({ code: 0, signal: null })
+    expect(first.output()).toContain("told, and not cut")
+    expect(first.output()).not.toContain("the workflow saw")
+
+    const next = process(fixture("drains.js"), [database, "at once"])
+    await next.said(`gave ${given}`)
+    expect(next.output().includes("step begun")).toBe(how === "again")
+    next.kill("SIGTERM")
+    expect(await next.exit).toEqual({ code: 0, signal: null })
+  })
+}

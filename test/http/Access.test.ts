@@ -80,6 +80,10 @@ const fail = (store: RunStore["Type"]) =>
     for (const { held } of runs) {
       const parent = { runId: held.runId, awaits: false }
       yield* store.create({ runId: "child", workflow: "Child", payload: "{}", parent })
+      yield* store.recordStep({
+        ...{ held, name: "Approval", attempt: 1, status: "completed", startedAt: 0 },
+        ...{ completedAt: 0, exit: `{"_tag":"Success"}`, timers: [] }
+      })
       yield* store.complete({ held, status: "failed", exit: "0" })
     }
   })
@@ -100,8 +104,12 @@ const serveRun = Effect.fnUntraced(function* (
       Effect.sync(() => new AbortController()),
       ({ signal }) =>
         Effect.promise(async () => {
-          const path = endpoint.path.replace(":runId", id).replace(/:[^/]+/g, "Approval")
-          const response = await fetch(`http://127.0.0.1:${server.port}${path}`, {
+          const path = endpoint.path
+            .replace(":runId", id)
+            .replace(":attempt", "1")
+            .replace(/:[^/]+/g, "Approval")
+          const query = endpoint.name === "ids" ? "?prefix=none" : ""
+          const response = await fetch(`http://127.0.0.1:${server.port}${path}${query}`, {
             method: endpoint.method,
             signal,
             headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },

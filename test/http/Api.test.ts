@@ -560,7 +560,7 @@ describe("the list", () => {
       const claim = yield* held(store, { runId: "worse", workflow: "Order", payload: "{}" })
       yield* store.complete({ held: claim, status: "failed", exit: "oops" })
       yield* store.create({ runId: "good", workflow: "Order", payload: "{}" })
-      const { body, status } = yield* get("/runs")
+      const { body, status } = yield* get("/runs?include=payload")
       assert.strictEqual(status, 200)
       const [good, worse, bad] = body.runs
       assert.deepStrictEqual(good.payload, {})

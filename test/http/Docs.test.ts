@@ -54,6 +54,22 @@ describe("GET /docs", () => {
     })
   )
 
+  it.scopedLive(
+    "tells which workflows are registered, and what a run of each is started with",
+    () =>
+      Effect.gen(function* () {
+        const { text } = yield* fetchPage
+        for (const name of ["Order", "Shaped"]) {
+          assert.include(text, `<h3><code>${name}</code></h3>`)
+        }
+        assert.match(
+          text,
+          /<h3><code>Order<\/code>[\s\S]*?&quot;required&quot;: \[\s*&quot;id&quot;/
+        )
+        assert.match(Docs.render(Docs.makeDocument(), []), /None is registered here/)
+      })
+  )
+
   it.scopedLive("loads nothing, executes nothing, and its policy allows neither", () =>
     Effect.gen(function* () {
       const { headers, text } = yield* fetchPage
@@ -81,7 +97,7 @@ describe("GET /docs", () => {
   it("shows what a document says as text, whatever that is", () => {
     const evil = `</pre><script>alert("1")</script>`
     const document = Docs.makeDocument()
-    const page = Docs.render({
+    const described: Parameters<typeof Docs.render>[0] = {
       ...document,
       info: { title: evil, version: evil },
       components: { ...document.components, schemas: { [evil]: { type: "string", title: evil } } },
@@ -106,7 +122,8 @@ describe("GET /docs", () => {
           }
         }
       }
-    })
+    }
+    const page = Docs.render(described, [{ name: evil, payload: { title: evil } }])
     assert.notInclude(page, "<script")
     assert.notInclude(page, `"1"`)
   })

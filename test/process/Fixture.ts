@@ -1,5 +1,5 @@
 /** Executors of the fixture workflows, over one folder. */
-import { writeFile } from "node:fs/promises"
+import { stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqliteClient } from "@effect/sql-sqlite-node"
@@ -75,4 +75,11 @@ export const atBest = <R>(
     }
     console.info(`${what}: ${measured.map(Math.round).join(", ")} ms`)
     expect(Math.min(...measured)).toBeLessThan(limit)
+  })
+
+/** Cuts the end of a file off, as of a copy that was taken while it grew. */
+export const damage = (filename: string): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    const { size } = await stat(filename)
+    await truncate(filename, Math.floor(size / 2 / 4096) * 4096)
   })

@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as ExampleFile from "../../src/cli/ExampleFile.js"
 import * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
 
@@ -44,8 +45,55 @@ describe("the module of workflows", () => {
       const said = yield* executor.log("no module was given: this is the bundled example")
       expect(said.annotations.module).toMatch(/order\.ts$/)
       const { annotations } = yield* executor.ready
-      expect(annotations.workflows).not.toEqual([])
+      expect(annotations.workflows).toEqual(ExampleFile.workflows)
       expect((yield* executor.stop()).code).toBe(0)
+    })
+  )
+
+  it.scopedLive(
+    "is needed on a file that was made for others: the example does not take it",
+    () =>
+      Effect.gen(function* () {
+        const fixture = yield* Fixture.make
+        const others = yield* fixture.start()
+        yield* others.run("Held", { id: "a" })
+        yield* others.stop("SIGKILL")
+        const refused = yield* Process.start({ ...fixture.options(), module: undefined })
+        expect((yield* refused.exited).code).toBe(1)
+        const [error] = refused.logs
+        expect(error?.logLevel).toBe("FATAL")
+        expect(error?.message).toContain(
+          `${fixture.env.DATABASE_FILE} has runs of the workflow "Held", and no module was given`
+        )
+        const app = join(fixture.folder, "app.db")
+        yield* Fixture.statement(app, "CREATE TABLE users (id INTEGER)")
+        const refusedToo = yield* Process.start({
+          ...fixture.options({ DATABASE_FILE: app }),
+          module: undefined
+        })
+        expect((yield* refusedToo.exited).code).toBe(1)
+        expect(refusedToo.logs[0]?.message).toContain('the table "users" of an app')
+        // its own file it takes again
+        const own = fixture.options({ DATABASE_FILE: join(fixture.folder, "own.db") })
+        for (const _ of [1, 2]) {
+          const example = yield* Process.startReady({ ...own, module: undefined })
+          yield* example.run("Order", { orderId: "1" })
+          expect((yield* example.stop()).code).toBe(0)
+        }
+      }),
+    120_000
+  )
+
+  it.scopedLive("whose layer lacks a service does not start, and names it", () =>
+    Effect.gen(function* () {
+      const fixture = yield* Fixture.make
+      const executor = yield* Process.start({
+        ...fixture.options(),
+        module: Process.fixture("lacking.js")
+      })
+      expect((yield* executor.exited).code).toBe(1)
+      const fatal = executor.logs.filter(({ logLevel }) => logLevel === "FATAL")
+      expect(fatal.map(({ message }) => message).join()).toContain("Service not found: Mailer")
     })
   )
 

@@ -20,7 +20,7 @@ const setUp = Effect.gen(function* () {
     Process.start({
       module: Process.fixture("poison.ts"),
       cwd: folder,
-      env: { MAX_CRASHES: "3", ...env, ...extra }
+      env: { ...env, ...extra }
     })
   return { start, said: Effect.promise(() => readFile(file, "utf8").catch(() => "")) }
 })
@@ -28,7 +28,7 @@ const setUp = Effect.gen(function* () {
 const times = (text: string, line: string) => text.split("\n").filter((one) => one === line).length
 
 describe("a run that ends its process", () => {
-  for (const kind of ["exit", "signal", "blocks"]) {
+  for (const kind of ["exit", "signal", "blocks", "code"]) {
     it.scopedLive(
       `by ${kind} is set aside by name, and the runs beside it complete`,
       () =>
@@ -71,7 +71,9 @@ describe("a run that ends its process", () => {
           assert.strictEqual(run.status, "suspended")
           assert.strictEqual(run.crashes, 3)
           assert.include(run.error?.message, "set aside: 3 executors in a row have died")
-          assert.include(run.error?.message, "step bad/1 had been started")
+          const where =
+            kind === "code" ? "no step of it was under way" : "step bad/1 had been started"
+          assert.include(run.error?.message, where)
           yield* executor.stop()
 
           const mended = yield* start({ FIXTURE_MENDED: "yes" })

@@ -86,7 +86,8 @@ const start = Effect.fnUntraced(function* (options: {
         Logger.minimumLogLevel(LogLevel.Debug)
       )
     ),
-    Layer.buildWithScope(scope),
+    Layer.build,
+    Scope.extend(scope),
     Effect.withClock(options.clock),
     Effect.orDie
   )

@@ -1,6 +1,7 @@
 /** Runs that were under way when executors died: what is noted of them, and when they are set aside. */
 import { Activity, Workflow } from "@effect/workflow"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import type { StepNote } from "../../src/store/RunStore.js"
@@ -50,6 +51,10 @@ const watched = () => {
         notes.push(`${note.name} ${note.status}`)
         return store.noteStep(note)
       },
+      waitsForRoom: (held) => {
+        notes.push(`${held.runId} waits`)
+        return store.waitsForRoom(held)
+      },
       progressed: (held) => {
         notes.push("progressed")
         return store.progressed(held)
@@ -76,12 +81,37 @@ worlds("crashes", (test, kind) => {
       expect(notes).toEqual(["a running", "progressed"])
     }))
 
+  test("a run that only waits for room for its step is not suspected for being there", (world) =>
+    Effect.gen(function* () {
+      const inStep = gate()
+      const Busy = workflow(`Busy/${kind}`, [step("busy", inStep.pass)])
+      const Waits = workflow(`Waits/${kind}`, [step("next"), step("last")])
+      const busy = { runId: "busy", workflow: Busy.name, payload: `{"id":"busy"}` }
+      yield* world.outside.create(busy)
+      yield* crashed(world.outside, "waits", Waits.name, 1)
+      const { notes, wrap } = watched()
+      const stack = yield* world.start({
+        workflows: Layer.merge(Busy.live, Waits.live),
+        wrap,
+        maxConcurrentSteps: 1
+      })
+      yield* inStep.entered
+      yield* until("it is noted", () => notes.length > 0)
+      yield* Harness.settled
+      expect(notes).toEqual(["waits waits"])
+      const executor = stack.dispatcher.executor() ?? 0
+      yield* world.outside.takeOver({ limit: 9, dead: [executor] })
+      expect((yield* found(world.outside, "waits")).crashes).toBe(1)
+      expect((yield* found(world.outside, "busy")).crashes).toBe(1)
+      yield* inStep.open
+    }))
+
   test("the third in a row sets the run aside, with its step, until it is resumed", (world) =>
     Effect.gen(function* () {
       const { lines, note } = journal()
       const W = workflow(`Aside/${kind}`, [step("bad", note("executed"))])
       yield* crashed(world.outside, "r", W.name, 3)
-      yield* world.start({ workflows: W.live, maxCrashes: 3 })
+      yield* world.start({ workflows: W.live })
       yield* untilStatus(world, "r", "suspended")
       yield* Harness.settled
       expect(lines).toEqual([])

@@ -173,7 +173,9 @@ const makeWorld = (kind: Kind) =>
           runner: Runner.layer,
           base
         })
-        const context = yield* Layer.buildWithScope(Layer.provideMerge(layer, logging), scope).pipe(
+        // as `Layer.launch` does
+        const context = yield* Layer.build(Layer.provideMerge(layer, logging)).pipe(
+          Scope.extend(scope),
           Effect.tapErrorCause((cause) => Scope.close(scope, Exit.failCause(cause))),
           Effect.orDie
         )

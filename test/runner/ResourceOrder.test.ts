@@ -214,22 +214,49 @@ worlds("a workflow released on its own", (test) => {
       yield* a.close
     }))
 
-  test("holds the others' steps up for a second at most", (world) =>
+  test("does not hold up the others' steps, those in flight and those that follow", (world) =>
     Effect.gen(function* () {
       const log = journal()
+      const [one, two] = [gate(), gate()]
       const a = yield* world.start({
-        workflows: Two.toLayer(() =>
-          Effect.as(Activity.make({ name: "step", execute: log.note("two") }), "ok")
+        workflows: Two.toLayer(({ id }) =>
+          Effect.gen(function* () {
+            yield* Activity.make({ name: "first", execute: two.pass })
+            yield* Activity.make({ name: "second", execute: log.note(`two ${id}`) })
+            return "ok"
+          })
         )
       })
       const release = yield* register(
-        One.toLayer(() => Effect.succeed("ok")),
+        One.toLayer(() =>
+          Effect.gen(function* () {
+            yield* Activity.make({
+              name: "first",
+              execute: Effect.onInterrupt(one.pass, () => log.note("one cut"))
+            })
+            yield* Activity.make({ name: "second", execute: log.note("one goes on") })
+            return "ok"
+          })
+        ),
         a.context
       )
-      yield* release
-      const two = yield* a.run(Two.execute({ id: "1" }, { discard: true }))
-      yield* TestClock.adjust("1 seconds")
-      yield* untilStatus(world, two, "completed")
+      const cut = yield* a.run(One.execute({ id: "1" }, { discard: true }))
+      const inFlight = yield* a.run(Two.execute({ id: "1" }, { discard: true }))
+      yield* Effect.zipRight(one.entered, two.entered)
+      const releasing = yield* Effect.fork(release)
+      yield* settled
+      yield* two.open
+      yield* untilStatus(world, inFlight, "completed")
+      const begun = yield* a.run(Two.execute({ id: "2" }, { discard: true }))
+      yield* untilStatus(world, begun, "completed")
+      expect(releasing.unsafePoll()).toBe(null)
+      expect(log.lines).toEqual(["two 1", "two 2"])
+
+      yield* TestClock.adjust("30 seconds")
+      yield* Fiber.join(releasing)
+      expect(log.lines).toEqual(["two 1", "two 2", "one cut"])
+      expect(yield* statusOf(world.outside, cut)).toBe("pending")
+      expect(yield* a.state).toBe("running")
       yield* a.close
     }))
 
@@ -350,7 +377,6 @@ worlds("a workflow released on its own", (test) => {
       yield* settled
       yield* TestClock.adjust("32 seconds")
       yield* Fiber.join(releasing)
-      yield* TestClock.adjust("1 seconds")
       failures = 2
       const two = yield* a.run(Two.execute({ id: "1" }, { discard: true }))
       yield* settled

@@ -228,60 +228,70 @@ worlds("the stop timeout", (test) => {
       expect(yield* statusOf(world.outside, runId)).toBe("pending")
     }))
 
-  test("cuts a step of a compensation, and the next executor goes on with the compensation", (world) =>
-    Effect.gen(function* () {
-      const log = journal()
-      const undo = gate()
-      const workflows = (who: string, hold: Effect.Effect<void>) =>
-        One.toLayer(() =>
-          Effect.gen(function* () {
-            for (const name of ["one", "two"]) {
-              yield* Activity.make({ name, execute: log.note(`${who} ${name}`) }).pipe(
-                One.withCompensation(() =>
-                  Activity.make({
-                    name: `undo ${name}`,
-                    execute: Effect.zipRight(log.note(`${who} undo ${name}`), hold)
-                  })
+  const here = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect
+  const inFiber = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(Effect.fork(effect), Fiber.join)
+  for (const [where, executed] of [
+    ["", here],
+    [" in a fiber of its own", inFiber]
+  ] as const) {
+    test(`cuts a step of a compensation${where}, and the next executor goes on with the compensation`, (world) =>
+      Effect.gen(function* () {
+        const log = journal()
+        const undo = gate()
+        const workflows = (who: string, hold: Effect.Effect<void>) =>
+          One.toLayer(() =>
+            Effect.gen(function* () {
+              for (const name of ["one", "two"]) {
+                yield* Activity.make({ name, execute: log.note(`${who} ${name}`) }).pipe(
+                  One.withCompensation(() =>
+                    executed(
+                      Activity.make({
+                        name: `undo ${name}`,
+                        execute: Effect.zipRight(log.note(`${who} undo ${name}`), hold)
+                      })
+                    )
+                  )
                 )
-              )
-            }
-            return yield* Effect.fail("refused")
-          })
-        )
-      const a = yield* world.start({ workflows: workflows("a", undo.pass) })
-      const runId = yield* a.run(start)
-      yield* undo.entered
-      const closing = yield* beginClose(a)
-      yield* TestClock.adjust("30 seconds")
-      yield* Fiber.join(closing)
-      expect(log.lines).toEqual(["a one", "a two", "a undo two"])
-      expect(yield* statusOf(world.outside, runId)).toBe("pending")
-      const b = yield* world.start({ workflows: workflows("b", Effect.void) })
-      yield* untilStatus(world, runId, "failed")
-      expect(log.lines.slice(3)).toEqual(["b undo two", "b undo one"])
-      yield* b.close
-    }))
+              }
+              return yield* Effect.fail("refused")
+            })
+          )
+        const a = yield* world.start({ workflows: workflows("a", undo.pass) })
+        const runId = yield* a.run(start)
+        yield* undo.entered
+        const closing = yield* beginClose(a)
+        yield* TestClock.adjust("30 seconds")
+        yield* Fiber.join(closing)
+        expect(log.lines).toEqual(["a one", "a two", "a undo two"])
+        expect(yield* statusOf(world.outside, runId)).toBe("pending")
+        const b = yield* world.start({ workflows: workflows("b", Effect.void) })
+        yield* untilStatus(world, runId, "failed")
+        expect(log.lines.slice(3)).toEqual(["b undo two", "b undo one"])
+        yield* b.close
+      }))
 
-  test("bounds a plain compensation that never ends, too", (world) =>
-    Effect.gen(function* () {
-      const undo = gate()
-      const a = yield* world.start({
-        workflows: One.toLayer(() =>
-          Effect.gen(function* () {
-            yield* Activity.make({ name: "one", execute: Effect.void }).pipe(
-              One.withCompensation(() => undo.pass)
-            )
-            return yield* Effect.fail("refused")
-          })
-        )
-      })
-      const runId = yield* a.run(start)
-      yield* undo.entered
-      const closing = yield* beginClose(a)
-      yield* TestClock.adjust("32 seconds")
-      expect(yield* Fiber.join(closing)).toEqual(Exit.void)
-      expect(yield* statusOf(world.outside, runId)).toBe("pending")
-    }))
+    test(`bounds a plain compensation${where} that never ends, too`, (world) =>
+      Effect.gen(function* () {
+        const undo = gate()
+        const a = yield* world.start({
+          workflows: One.toLayer(() =>
+            Effect.gen(function* () {
+              yield* Activity.make({ name: "one", execute: Effect.void }).pipe(
+                One.withCompensation(() => executed(undo.pass))
+              )
+              return yield* Effect.fail("refused")
+            })
+          )
+        })
+        const runId = yield* a.run(start)
+        yield* undo.entered
+        const closing = yield* beginClose(a)
+        yield* TestClock.adjust("32 seconds")
+        expect(yield* Fiber.join(closing)).toEqual(Exit.void)
+        expect(yield* statusOf(world.outside, runId)).toBe("pending")
+      }))
+  }
 
   test("is one for all: workflow layers above the Runner, released one after the other, share it", (world) =>
     Effect.gen(function* () {
@@ -317,11 +327,18 @@ worlds("the stop timeout", (test) => {
       expect(world.logged("stop timeout")).not.toEqual([])
     }))
 
-  test("is whole again for a drain long after another workflow was released", (world) =>
+  test("is each release's own where workflows are released by themselves, and whole for the stop after them", (world) =>
     Effect.gen(function* () {
       const flows = ["A", "B", "C"].map(named)
       const gates = flows.map(() => gate())
-      const a = yield* world.start({})
+      const last = gate()
+      const a = yield* world.start({
+        workflows: One.toLayer(() =>
+          Effect.as(Activity.make({ name: "step", execute: last.pass }), "ok")
+        )
+      })
+      yield* a.run(start)
+      yield* last.entered
       const scopes = []
       for (const [i, flow] of flows.entries()) {
         const scope = yield* Scope.make()
@@ -341,17 +358,27 @@ worlds("the stop timeout", (test) => {
         }
       }
       yield* Scope.close(scopes[0]!, Exit.void)
-      yield* TestClock.adjust("1 minute")
-      // B and then C, each with a step that never ends: 30 seconds for both
-      const closing = yield* Effect.fork(
-        Effect.zipRight(Scope.close(scopes[1]!, Exit.void), Scope.close(scopes[2]!, Exit.void))
-      )
-      yield* settled
-      yield* TestClock.adjust("29 seconds")
-      expect(closing.unsafePoll()).toBe(null)
-      yield* TestClock.adjust("1 seconds")
-      yield* Fiber.join(closing)
-      yield* a.close
+      // B, 10 seconds later C, and 10 seconds after that the stop; each has a step that never ends
+      const released: Array<Fiber.RuntimeFiber<unknown>> = []
+      for (const release of [
+        Scope.close(scopes[1]!, Exit.void),
+        Scope.close(scopes[2]!, Exit.void),
+        a.close
+      ]) {
+        released.push(yield* Effect.fork(release))
+        yield* settled
+        yield* TestClock.adjust("10 seconds")
+      }
+      const areOver = Effect.map(settled, () => released.map((one) => one.unsafePoll() !== null))
+      expect(yield* areOver).toEqual([true, false, false])
+      yield* TestClock.adjust("9999 millis")
+      expect(yield* areOver).toEqual([true, false, false])
+      yield* TestClock.adjust("1 millis")
+      expect(yield* areOver).toEqual([true, true, false])
+      yield* TestClock.adjust("9999 millis")
+      expect(yield* areOver).toEqual([true, true, false])
+      yield* TestClock.adjust("1 millis")
+      expect(yield* areOver).toEqual([true, true, true])
     }))
 
   test("starts no step of another workflow between the releases of two", (world) =>

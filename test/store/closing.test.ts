@@ -90,6 +90,36 @@ describe("closing the store", () => {
     })
   )
 
+  it.scoped(
+    "answers all that was taken to be written, also what no transaction has begun for",
+    () =>
+      Effect.gen(function* () {
+        const context = yield* Layer.build(client(":memory:"))
+        const sql = Context.get(context, SqlClient.SqlClient)
+        const scope = yield* Scope.make()
+        const store = yield* Layer.buildWithScope(SqlRunStore.layer, scope).pipe(
+          Effect.map((context) => Context.get(context, RunStore)),
+          Effect.provide(context)
+        )
+        const begun = yield* Deferred.make<void>()
+        yield* Effect.fork(
+          sql.withTransaction(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
+        )
+        yield* Deferred.await(begun)
+        // more than one transaction has room for
+        const writes = yield* Effect.forEach(Array.from({ length: 1_200 }), (_, i) =>
+          Effect.fork(Effect.flip(store.create(aRun(`${i}`))))
+        )
+        yield* Effect.yieldNow()
+        yield* whileTimePasses(yield* Effect.fork(Scope.close(scope, Exit.void)))
+        yield* Effect.repeatN(Effect.yieldNow(), 10)
+        const unanswered = writes.filter((write) => write.unsafePoll() === null)
+        expect(unanswered).toHaveLength(0)
+        const errors = yield* Effect.forEach(writes, Fiber.join)
+        expect(new Set(errors.map((error) => error.reason))).toEqual(new Set(["closed"]))
+      })
+  )
+
   it.scoped("is not needed to notice that the app has closed its client", () =>
     Effect.gen(function* () {
       const clientScope = yield* Scope.make()

@@ -10,9 +10,9 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
-import { client, whileTimePasses } from "./clients.js"
+import { client, intercepted, whileTimePasses } from "./clients.js"
 import { processes, temporaryFolder } from "./files.js"
-import { aRun, drain } from "./support.js"
+import { aRun, aStep, begin, claimOne, drain, register, suspend } from "./support.js"
 
 const open = (filename: string, options: SqlRunStore.Options = {}) =>
   Effect.map(Layer.build(SqlRunStore.layerFile({ filename, ...options })), (context) =>
@@ -32,6 +32,44 @@ const lock = (filename: string) =>
     }),
     (connection) => Effect.sync(() => connection.close())
   )
+
+describe("a history", () => {
+  it.scoped("is read while others may write, also of a run that had news when it suspends", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      const read: Array<string> = []
+      const writesMeanwhile = (statement: string) =>
+        Effect.sync(() => {
+          if (!/exit FROM workflow_steps WHERE run = \?/.test(statement)) return
+          const other = new Sqlite(filename, { timeout: 0 })
+          other.exec("BEGIN IMMEDIATE; ROLLBACK")
+          other.close()
+          read.push(statement)
+        })
+      const layer = Layer.provide(
+        SqlRunStore.layerWith(rarely),
+        intercepted(filename, writesMeanwhile)
+      )
+      yield* Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const run = yield* begin(executor, "a")
+        yield* store.recordStep(aStep(run.held))
+        yield* store.wake("a")
+        const history = Option.getOrThrow(yield* suspend(run))
+        expect(history.steps).toHaveLength(1)
+        expect(yield* store.wokenRuns(executor)).toEqual([])
+        yield* store.history(run.held)
+        yield* store.release([{ held: run.held, timers: [] }])
+        yield* claimOne(executor)
+        expect(read).toHaveLength(3)
+        // whoever has taken it meanwhile has it alone
+        expect(yield* Effect.flip(suspend(run))).toMatchObject({ _tag: "RunLost" })
+        expect(read).toHaveLength(3)
+      }).pipe(Effect.provide(layer))
+    })
+  )
+})
 
 describe("two stores on one file", () => {
   it.scoped("notice each other's commits at the next poll, and not their own", () =>

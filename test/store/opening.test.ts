@@ -1,9 +1,10 @@
-import { mkdir, writeFile } from "node:fs/promises"
+import { mkdir, readFile, writeFile } from "node:fs/promises"
 import * as SqlClient from "@effect/sql/SqlClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as Connect from "../../src/store/sqlite/Connect.js"
 import { migrate } from "../../src/store/sqlite/Migrate.js"
@@ -80,14 +81,48 @@ describe("opening a file", () => {
     })
   )
 
-  it.scoped("fails as unavailable where it is no database", () =>
+  it.scoped("fails as damaged where it is no database, and says what to do", () =>
     Effect.gen(function* () {
       const filename = `${yield* temporaryFolder}/executor.db`
       yield* Effect.promise(() => writeFile(filename, "no database ".repeat(100)))
       const error = yield* openingFails(filename)
-      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "unavailable" })
+      expect(error).toMatchObject({ _tag: "RunStoreError", reason: "damaged" })
       expect(error.message).toContain(filename)
       expect(error.message).toContain("file is not a database")
+      expect(error.message).toContain("restore a backup")
+    })
+  )
+
+  it.scoped("fails as damaged where it is not whole, as a copy of a file in use may be", () =>
+    Effect.gen(function* () {
+      const filename = `${yield* temporaryFolder}/executor.db`
+      yield* Effect.flatMap(RunStore, (store) =>
+        Effect.forEach(
+          Array.from({ length: 500 }, (_, n) =>
+            aRun(`run-${n}`, { payload: `"${"x".repeat(900)}"` })
+          ),
+          (run) => store.create(run),
+          { concurrency: "unbounded", discard: true }
+        )
+      ).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+      const bytes = yield* Effect.promise(() => readFile(filename))
+      const broken = {
+        // as of a moment at which the file was shorter
+        "cut off": bytes.subarray(0, bytes.length / 2),
+        // pages of another moment in the middle of it
+        torn: Buffer.concat([
+          bytes.subarray(0, 40 * 4096),
+          bytes.subarray(80 * 4096, 120 * 4096),
+          bytes.subarray(80 * 4096)
+        ])
+      }
+      for (const [how, content] of Object.entries(broken)) {
+        yield* Effect.promise(() => writeFile(filename, content))
+        const error = yield* openingFails(filename)
+        expect(error, how).toMatchObject({ _tag: "RunStoreError", reason: "damaged" })
+        expect(error.message).toContain(filename)
+        expect(error.message).toContain("restore a backup")
+      }
     })
   )
 
@@ -207,6 +242,47 @@ describe("migrating", () => {
           expect(Option.getOrThrow(yield* store.find("waits")).waitsFor).toBeUndefined()
         }).pipe(Effect.provide(SqlRunStore.layer))
       }).pipe(Effect.provide(client(":memory:")))
+  )
+
+  it.effect("gives signals of 0.1.0 a time of receipt, by which those without a run expire", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const older = Object.entries(migrations).filter(([name]) => name < "0003")
+      yield* migrate(Object.fromEntries(older))
+      yield* sql`INSERT INTO workflow_runs (run_id, workflow, status, claim, created_at, payload)
+        VALUES ('there', 'Order', 'pending', 0, 0, '{}')`
+      for (const [runId, name] of [
+        ["there", "paid"],
+        ["nobody", "paid"],
+        ["later", "paid"]
+      ]) {
+        yield* sql`INSERT INTO workflow_signals (run_id, name, exit) VALUES (${runId}, ${name}, '1')`
+      }
+      const signals = Effect.map(
+        sql<{ readonly run_id: string }>`SELECT run_id FROM workflow_signals ORDER BY run_id`,
+        (rows) => rows.map(({ run_id }) => run_id)
+      )
+      yield* Effect.gen(function* () {
+        const store = yield* RunStore
+        const expire = store.expire({ olderThanMillis: 1_000, limit: 9 })
+        yield* TestClock.adjust(5_000)
+        // as far as anybody knows they came now
+        expect((yield* expire).removed).toBe(0)
+        yield* TestClock.adjust(1_000)
+        expect((yield* expire).removed).toBe(0)
+        yield* store.create(aRun("later"))
+        yield* TestClock.adjust(1)
+        expect((yield* expire).removed).toBe(1)
+        expect(yield* signals).toEqual(["later", "there"])
+        yield* TestClock.adjust("30 days")
+        expect((yield* expire).removed).toBe(0)
+        const executor = yield* register
+        for (const runId of ["there", "later"]) {
+          const { held, history } = yield* claimOne(executor)
+          expect([held.runId, history.signals]).toEqual([runId, [{ name: "paid", exit: "1" }]])
+        }
+      }).pipe(Effect.provide(SqlRunStore.layer))
+    }).pipe(Effect.provide(client(":memory:")))
   )
 
   it.effect("refuses a database that a newer version wrote, and leaves it as it is", () =>

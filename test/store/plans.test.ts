@@ -15,8 +15,13 @@ const everything = Effect.gen(function* () {
   yield* store.release([{ held: (yield* claimOne(executor)).held, timers: [] }])
   const run = yield* claimOne(executor)
   const timers = [{ name: "t", wakeAt: 0 }]
+  const begun = { held: run.held, name: "begun", attempt: 1, startedAt: 1, completedAt: undefined }
+  yield* store.noteStep({ ...begun, status: "running" })
   yield* store.recordStep(aStep(run.held, { timers }))
   yield* store.recordStep(aStep(run.held))
+  yield* store.waitsForRoom(run.held)
+  yield* store.progressed(run.held)
+  yield* store.survived([run.held])
   yield* store.signal({ runId: "old", name: "paid", exit: "1" })
   const child = yield* begin(executor, "child", { parent: { runId: "old", awaits: true } })
   yield* suspend(run)
@@ -27,9 +32,19 @@ const everything = Effect.gen(function* () {
   yield* store.create(aRun("child"))
   yield* store.wake("old")
   yield* store.requestInterrupt("old")
+  const son = { parent: { runId: "daughter", awaits: true } }
+  const daughter = yield* begin(executor, "daughter")
+  yield* begin(executor, "son", son)
+  yield* store.by(daughter.held).interruptChild("son")
   yield* store.renew(executor, { leaseMillis: 0, state: "running" })
   yield* store.releaseAll(executor, 9)
   yield* store.takeOver({ limit: 9 })
+  for (let death = 0; death < 2; death++) {
+    const dies = yield* register
+    yield* store.claim({ executor: dies, workflows: ["Order"], limit: 1 })
+    yield* store.takeOver({ limit: 9, dead: [dies] })
+  }
+  yield* store.wake("old")
   yield* store.unregister(executor)
   yield* store.remove("child")
   const again = yield* begin(yield* register, "again")
@@ -53,6 +68,10 @@ const everything = Effect.gen(function* () {
   yield* store.counts
   yield* store.oldestPending
   yield* store.findWithSteps("old")
+  yield* store.steps("old", { limit: 9, after: { startedAt: 0, position: 0 } })
+  yield* store.step({ runId: "old", name: "charge", attempt: 1 })
+  yield* store.stepFailedWith({ runId: "old", text: "charged" })
+  yield* store.beginningWith({ prefix: "many", limit: 9 })
   yield* store.finished(["old"])
   yield* store.wokenRuns(executor)
   yield* store.list({ limit: 9 })

@@ -3,10 +3,11 @@ import * as Args from "@effect/cli/Args"
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
+import { included } from "../../api/RunView.js"
 import { runStatuses } from "../../store/RunStore.js"
 import { argument, integer, moment, optionalText, runsCommands, target } from "./Common.js"
 
-const runId = argument("run", "The run's id")
+const runId = argument("run", "The run's id; or 4 characters or more with which no other begins")
 
 const listCommand = Cli.make(
   "list",
@@ -31,12 +32,17 @@ const listCommand = Cli.make(
     mend: Options.boolean("mend").pipe(
       Options.withDescription("Only runs that wait to be mended and resumed")
     ),
+    include: Options.choice("include", included).pipe(
+      Options.withDescription("What else --json tells of each run; may be repeated"),
+      Options.repeated
+    ),
     cursor: optionalText("cursor", "Go on where the page before has ended")
   },
   ({
     createdAfter,
     createdBefore,
     cursor,
+    include,
     key,
     limit,
     mend,
@@ -57,14 +63,37 @@ const listCommand = Cli.make(
         parent: Option.getOrUndefined(parent),
         ...(roots ? { roots } : {}),
         ...(mend ? { mend } : {}),
+        ...(include.length === 0 ? {} : { include }),
         cursor: Option.getOrUndefined(cursor)
       })
     )
 ).pipe(Cli.withDescription("Lists runs, newest first."))
 
-const showCommand = Cli.make("show", { ...target, run: runId }, ({ run, ...options }) =>
-  runsCommands(({ show }) => show(options, run))
-).pipe(Cli.withDescription("Shows a run with its steps. Exit code 4: there is no such run."))
+const showCommand = Cli.make(
+  "show",
+  {
+    ...target,
+    only: Options.choice("only", included).pipe(
+      Options.withDescription("The whole of that alone, as JSON, however large"),
+      Options.optional
+    ),
+    step: optionalText("step", "That step alone, as JSON, with the whole of what it came to"),
+    attempt: integer("attempt", { min: 1, max: 1_000_000_000, allowed: "1 or more" }).pipe(
+      Options.withDescription("With --step: which attempt of it (1)"),
+      Options.withDefault(1)
+    ),
+    run: runId
+  },
+  ({ attempt, only, run, step, ...options }) =>
+    runsCommands(({ show, showOnly, showStep }) => {
+      if (Option.isSome(step)) return showStep(options, { runId: run, name: step.value, attempt })
+      return Option.isSome(only) ? showOnly(options, run, only.value) : show(options, run)
+    })
+).pipe(
+  Cli.withDescription(
+    "Shows a run with its steps; of what is larger than 1 MiB how large it is. Exit code 4: there is no such run."
+  )
+)
 
 const jsonArgument = (name: string, description: string) =>
   argument(name, description).pipe(Args.optional)

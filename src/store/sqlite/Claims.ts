@@ -90,7 +90,7 @@ const oldestPending = `
 const claimRun = `
   UPDATE workflow_runs SET
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
-    started_at = coalesce(started_at, ?)
+    started_at = coalesce(started_at, ?), at_work = (crashes > 0)
   WHERE id = ? AND (crashes < ${Crashes.suspicious} OR NOT EXISTS (
     SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
     WHERE crashes >= ${Crashes.suspicious} AND status = 'running'
@@ -216,25 +216,27 @@ const claimedRun = (
     }
   })
 
-const refreshRun = `
-  UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}
-  RETURNING ${Histories.claimedColumns}`
+const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}`
 
-/** The history of a held run, whose holder from now on knows of every wake-up so far. */
-export const history =
-  (held: Held, timers: NewTimers = []): Operation<History, RunLost> =>
+/**
+ * The holder of a run is about to read its history, apart from this and out of the write lock: it
+ * then knows of every wake-up so far, and of those in between.
+ */
+export const aboutToRead =
+  (held: Held, timers: NewTimers = []): Operation<void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
-      const [row] = yield* transaction.rows<Histories.Claimed>(refreshRun, [held.key, held.claim])
-      if (row === undefined) return yield* lost(held)
+      const written = yield* transaction.changes(sawAll, [held.key, held.claim])
+      if (written === 0) return yield* lost(held)
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
-      const signals = yield* Histories.signalsOf(transaction, [row.run_id])
-      return yield* Histories.read(transaction, row, signals)
     })
 
 const selectHeld = `SELECT ${Histories.claimedColumns} FROM workflow_runs WHERE ${isHeld}`
 
-/** As `history`, but that its holder knows of it is written apart, and not while others wait. */
+/**
+ * Histories of runs that are held, as they are now. Writes nothing: what their holder knows of is
+ * written apart, before (`aboutToRead`) or after (`sawWakeups`).
+ */
 export const histories =
   (runs: ReadonlyArray<Held>) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
@@ -316,11 +318,19 @@ const selectLapsed = `
       WHERE status = 'running' AND executor > names.executor ORDER BY executor LIMIT 1
     ) FROM names WHERE executor IS NOT NULL
   )
-  SELECT r.id FROM names
+  SELECT ${Crashes.leftColumns} FROM names
   LEFT JOIN workflow_executors e ON e.id = names.executor
   CROSS JOIN workflow_runs r INDEXED BY workflow_runs_held
     ON r.executor = names.executor AND r.status = 'running'
   WHERE names.executor <> ? AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
+
+/** The one that was under way, first of all: what it died beside is known now. */
+const selectLapsedSuspects = `
+  SELECT ${Crashes.leftColumns}
+  FROM workflow_runs r INDEXED BY workflow_runs_suspects
+  LEFT JOIN workflow_executors e ON e.id = r.executor
+  WHERE r.crashes >= ${Crashes.suspicious} AND r.status = 'running' AND r.executor <> ?
+    AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
 
 const markLapsed = `
   UPDATE workflow_executors SET lease_until = ${takenOver}
@@ -333,31 +343,62 @@ const removeLapsed = `
     WHERE executor = workflow_executors.id AND status = 'running'
   )`
 
-const markDead = `UPDATE workflow_executors SET lease_until = ${takenOver} WHERE id = ?`
+const markDead = `
+  UPDATE workflow_executors SET lease_until = ${takenOver} WHERE id = ? AND lease_until <> ${takenOver}`
+
+const selectNewlyLapsed = `
+  SELECT 1 FROM workflow_executors
+  WHERE id <> ? AND lease_until < ? AND lease_until <> ${takenOver} LIMIT 1`
+
+/** Whether one of them has died of which nothing has been taken over yet. */
+const hasNewDeath = (transaction: Transaction, by: number, dead: ReadonlyArray<number>) =>
+  Effect.gen(function* () {
+    const lapsed = yield* transaction.rows(selectNewlyLapsed, [by, transaction.now])
+    let count = lapsed.length
+    for (const id of dead) count += yield* transaction.changes(markDead, [id])
+    return count > 0
+  })
 
 /** No executor has this id. */
 const nobody = 0
 
+const defaultMaxCrashes = 3
+
 export const takeOver =
   ({
     by = nobody,
-    countCrashes = true,
     limit,
+    maxCrashes = defaultMaxCrashes,
     dead = []
   }: {
-    readonly countCrashes?: boolean | undefined
+    readonly maxCrashes?: number | undefined
     readonly by?: number | undefined
     readonly limit: number
     readonly dead?: ReadonlyArray<number> | undefined
   }): Operation<number> =>
   (transaction) =>
     Effect.gen(function* () {
-      for (const id of dead) yield* transaction.changes(markDead, [id])
-      const runs = yield* transaction.rows<Key>(selectLapsed, [by, transaction.now, limit])
-      for (const { id } of runs) yield* Crashes.takeOver(transaction, id, countCrashes)
+      let taken = 0
+      if ((yield* hasNewDeath(transaction, by, dead)) && Number.isFinite(maxCrashes)) {
+        const alone = !(yield* Crashes.diedWithout(transaction))
+        const suspects = yield* transaction.rows<Crashes.Left>(selectLapsedSuspects, [
+          by,
+          transaction.now,
+          limit
+        ])
+        for (const run of suspects) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone })
+        taken += suspects.length
+      }
+      const runs = yield* transaction.rows<Crashes.Left>(selectLapsed, [
+        by,
+        transaction.now,
+        limit - taken
+      ])
+      for (const run of runs) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone: true })
+      taken += runs.length
       yield* transaction.changes(removeLapsed, [by, transaction.now])
-      if (runs.length === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
-      return runs.length
+      if (taken === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
+      return taken
     })
 
 interface Key {

@@ -18,9 +18,12 @@ const rootOf = (error: unknown): Root => {
   return { code, message: error instanceof Error ? error.message : String(error) }
 }
 
+const isDamage = /^SQLITE_(CORRUPT|NOTADB)/
+
 const reasonOf = ({ code = "", message }: Root): RunStoreError["reason"] => {
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED")) return "busy"
   if (code === "SQLITE_FULL") return "full"
+  if (isDamage.test(code)) return "damaged"
   if (message.includes("database connection is not open")) return "closed"
   return "unavailable"
 }
@@ -54,14 +57,26 @@ export const describe = (error: unknown): string => {
 export const fromCause = (cause: Cause.Cause<unknown>, doing: string): RunStoreError => {
   if (Cause.isInterruptedOnly(cause)) return closed
   const error = Cause.squash(cause)
-  return error instanceof RunStoreError
-    ? error
-    : new RunStoreError({
-        reason: reasonOf(rootOf(error)),
-        message: `The run store could not ${doing}: ${describe(error)}`,
-        cause: error
-      })
+  if (error instanceof RunStoreError) return error
+  const reason = reasonOf(rootOf(error))
+  const message = `The run store could not ${doing}: ${describe(error)}`
+  return new RunStoreError({
+    reason,
+    message: reason === "damaged" ? `${message}; ${mend}` : message,
+    cause: error
+  })
 }
+
+/** What to do with a file that is not whole. */
+const mend =
+  "the file is damaged, or none of ours: stop every executor that uses it, keep it together with its -wal, and restore a backup, or what `sqlite3 FILE .recover` finds"
+
+/** @param found what is wrong, in SQLite's words */
+export const damaged = (found: string) =>
+  new RunStoreError({
+    reason: "damaged",
+    message: `The run store is not whole: ${found}; ${mend}`
+  })
 
 /**
  * Turns errors and defects alike: the client throws where it does not expect a failure, for

@@ -52,6 +52,8 @@ export const make = (options: {
   readonly gather: Effect.Effect<void>
   /** Says in an error of which database it is. */
   readonly named: (error: RunStoreError) => RunStoreError
+  /** Why nothing is written any more. */
+  readonly gone: () => RunStoreError | undefined
 }): Effect.Effect<GroupCommit, never, Scope.Scope> =>
   Effect.gen(function* () {
     const queue = yield* Mailbox.make<Write>()
@@ -101,18 +103,34 @@ const drainQueue = (
   gather: Effect.Effect<void>,
   commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    while (true) {
-      const [first, done] = yield* queue.takeAll
-      if (first.length === 0 && done) return
-      yield* gather
-      const writes = [...first, ...(yield* queue.clear)]
-      for (const [index, part] of inTransactions(writes, largest).entries()) {
-        if (index > 0) yield* nextTurn
-        yield* Effect.catchAllCause(commit(part), (cause) => giveUp(part, cause))
+  Effect.suspend(() => {
+    /** Out of the queue, and not answered. */
+    let taken: ReadonlyArray<Write> = []
+    // the queue ends before its writer is interrupted: this does not wait then
+    const take = Effect.uninterruptible(
+      Effect.map(queue.takeAll, ([first, done]) => {
+        taken = [...first]
+        return taken.length > 0 || !done
+      })
+    )
+    const join = Effect.uninterruptible(
+      Effect.map(queue.clear, (more) => {
+        taken = [...taken, ...more]
+      })
+    )
+    const failLeft = Effect.map(queue.clear, (more) => failAll(closed)([...taken, ...more]))
+    return Effect.gen(function* () {
+      while (yield* take) {
+        yield* gather
+        yield* join
+        for (const [index, part] of inTransactions(taken, largest).entries()) {
+          if (index > 0) yield* nextTurn
+          yield* Effect.catchAllCause(commit(part), (cause) => giveUp(part, cause))
+          taken = taken.slice(part.length)
+        }
       }
-    }
-  }).pipe(Effect.onInterrupt(() => Effect.map(queue.clear, failAll(closed))))
+    }).pipe(Effect.onInterrupt(() => failLeft))
+  })
 
 /** A defect of ours ends no writer: those who wait are told, as far as they were not. */
 const giveUp = (writes: ReadonlyArray<Write>, cause: Cause.Cause<never>) =>
@@ -126,10 +144,16 @@ const committer = (options: {
   readonly database: Database
   readonly publish: (change: Change) => void
   readonly named: (error: RunStoreError) => RunStoreError
+  readonly gone: () => RunStoreError | undefined
   readonly hurry: Effect.Effect<void>
 }) => {
   const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
-    Effect.clockWith((clock) => commitFrom(writes, clock, clock.unsafeCurrentTimeNanos()))
+    Effect.clockWith((clock) => {
+      const gone = options.gone()
+      return gone === undefined
+        ? commitFrom(writes, clock, clock.unsafeCurrentTimeNanos())
+        : Effect.sync(() => failAll(gone)(writes))
+    })
 
   const commitFrom = (
     writes: ReadonlyArray<Write>,
@@ -156,8 +180,7 @@ const committer = (options: {
                 failAll(options.named(error))(writes)
               })
         }
-      }),
-      Effect.onInterrupt(() => Effect.sync(() => failAll(closed)(writes)))
+      })
     )
 
   /** So that the write which cannot be done fails alone. */

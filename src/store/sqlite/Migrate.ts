@@ -116,6 +116,8 @@ const notRecorded = new RunStoreError({
 const migrationError = (cause: Cause.Cause<unknown>): RunStoreError => {
   const error = Cause.squash(cause)
   if (error instanceof RunStoreError) return error
+  const failure = Failure.fromCause(cause, "migrate its schema")
+  if (failure.reason === "damaged") return failure
   const message = error instanceof Migrator.MigrationError ? `${error.message}: ` : ""
   return new RunStoreError({
     reason: "migration",

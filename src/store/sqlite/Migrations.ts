@@ -211,6 +211,20 @@ const crashes = [
     WHERE crashes >= 2`
 ]
 
+/** What a run is at whose executors have died, so that those are not suspected that only were there. */
+const atWork = [
+  // 1: since it was claimed its code or a step of it has been executing; of one with `crashes`.
+  "ALTER TABLE workflow_runs ADD COLUMN at_work INTEGER NOT NULL DEFAULT 0",
+  // 1: an executor died while it was tried, and others were suspected too; of one with `crashes`.
+  "ALTER TABLE workflow_runs ADD COLUMN doubted INTEGER NOT NULL DEFAULT 0"
+]
+
+/** Which database this is: its file may be overwritten by another. A copy has the same. */
+const identity = [
+  "CREATE TABLE workflow_identity (id TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
+  "INSERT INTO workflow_identity (id) VALUES (lower(hex(randomblob(16))))"
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -218,5 +232,7 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0003_waits_in_memory": waitsInMemory,
   "0004_visible_waits": visibleWaits,
   "0005_ends_and_upkeep": endsAndUpkeep,
-  "0006_crashes": crashes
+  "0006_crashes": crashes,
+  "0007_at_work": atWork,
+  "0008_identity": identity
 }

@@ -1,11 +1,9 @@
 /** What the holder of a run writes on the way: steps, the suspension, the end. */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import type {
   Completion,
   Held,
-  History,
   Json,
   NewTimers,
   RunLost,
@@ -14,7 +12,8 @@ import type {
   StepStatus,
   Suspension
 } from "../RunStore.js"
-import { history, isHeld, lost } from "./Claims.js"
+import { aboutToRead, isHeld, lost } from "./Claims.js"
+import * as Crashes from "./Crashes.js"
 import { nextPosition, positionBy } from "./Position.js"
 import { wholeMillis } from "./Rows.js"
 import type { Param } from "./Sql.js"
@@ -69,6 +68,7 @@ export const noteStep =
       if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
         return yield* lost(step.held)
       }
+      if (step.status === "running") yield* Crashes.begins(transaction, step.held)
     })
 
 export const recordSteps: Batch<StepOutcome, void, RunLost> = (steps) => (transaction) =>
@@ -111,8 +111,9 @@ const suspendRun = `
     waits_for = ?, seen_wakeups = wakeups, crashes = iif(?, crashes, 0)
   WHERE ${isHeld} AND wakeups = ?`
 
+/** Answers whether it did; if not, its holder is to read the history, out of the write lock. */
 export const suspend =
-  (suspension: Suspension): Operation<Option.Option<History>, RunLost> =>
+  (suspension: Suspension): Operation<boolean, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
       const { held, timers, cause } = suspension
@@ -127,10 +128,13 @@ export const suspend =
         held.claim,
         suspension.wakeups
       ])
-      if (suspended === 0) return Option.some(yield* history(held, timers)(transaction))
+      if (suspended === 0) {
+        yield* aboutToRead(held, timers)(transaction)
+        return false
+      }
       yield* insertTimers(transaction, held, timers)
       if (wakeAt !== null) transaction.log.timer(wakeAt)
-      return Option.none()
+      return true
     })
 
 const proceedRun = `

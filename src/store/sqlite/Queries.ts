@@ -7,17 +7,28 @@ import type {
   Page,
   Relatives,
   Run,
+  RunOutline,
   RunQuery,
   RunStatus,
-  Step,
-  StepStatus,
+  RunWithSteps,
+  StepsQuery,
   WokenRun
 } from "../RunStore.js"
 import type { Database } from "./Database.js"
-import type { RunRow } from "./Rows.js"
-import { runColumns, toRun, wholeMillis } from "./Rows.js"
+import type { Reading, ReadRow, RunRow, Sizes } from "./Rows.js"
+import {
+  bytesRead,
+  readColumns,
+  readingParams,
+  runColumns,
+  sizeColumns,
+  toReadRun,
+  toRun,
+  wholeMillis
+} from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot, nextTurn } from "./Sql.js"
+import { stepsOf } from "./StepPages.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -27,50 +38,31 @@ const findRow = (sql: Sql, runId: string) =>
 export const find = (runId: string) => (sql: Sql) =>
   Effect.map(findRow(sql, runId), Option.map(toRun))
 
-const selectSteps = `
-  SELECT name, attempt, status, started_at, completed_at, exit FROM workflow_steps
-  WHERE run = ? ORDER BY started_at, position`
+const selectReadRun = `SELECT ${readColumns("r")} FROM workflow_runs r WHERE r.run_id = ?`
 
-export const findWithSteps = (runId: string) => (sql: Sql) =>
-  inSnapshot(
-    sql,
-    Effect.flatMap(
-      findRow(sql, runId),
-      Option.match({
-        onNone: () => Effect.succeedNone,
-        onSome: (row) =>
-          Effect.gen(function* () {
-            return Option.some({
-              run: toRun(row),
-              steps: yield* stepsOf(sql, row.id),
-              parents: yield* relatives(sql, parentsOf, row.id),
-              children: yield* relatives(sql, childrenOf, row.id)
-            })
-          })
+/** A run as far as it is asked for, with its key. */
+const readRun = (sql: Sql, runId: string, reading: Reading) =>
+  Effect.map(
+    sql.rows<ReadRow>(selectReadRun, [...readingParams(reading), runId]),
+    ([row]) => row && { key: row.id, run: toReadRun(row, reading) }
+  )
+
+export const findWithSteps =
+  (runId: string, query: Omit<StepsQuery, "after"> = {}) =>
+  (sql: Sql): Effect.Effect<Option.Option<RunWithSteps>, SqlError> =>
+    inSnapshot(
+      sql,
+      Effect.gen(function* () {
+        const found = yield* readRun(sql, runId, query)
+        if (found === undefined) return Option.none()
+        return Option.some({
+          run: found.run,
+          ...(yield* stepsOf(sql, found.key, query)),
+          parents: yield* relatives(sql, parentsOf, found.key),
+          children: yield* relatives(sql, childrenOf, found.key)
+        })
       })
     )
-  )
-
-const stepsOf = (sql: Sql, key: number) =>
-  Effect.map(
-    sql.rows<{
-      readonly name: string
-      readonly attempt: number
-      readonly status: StepStatus
-      readonly started_at: Millis
-      readonly completed_at: Millis | null
-      readonly exit: Json | null
-    }>(selectSteps, [key]),
-    (rows): ReadonlyArray<Step> =>
-      rows.map((row) => ({
-        name: row.name,
-        attempt: row.attempt,
-        status: row.status,
-        startedAt: row.started_at,
-        completedAt: row.completed_at ?? undefined,
-        exit: row.exit ?? undefined
-      }))
-  )
 
 const maxRelatives = 20
 
@@ -91,11 +83,7 @@ const childrenOf = relativesBy("parent", "child", "")
 
 const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
   Effect.gen(function* () {
-    const first = yield* sql.rows<{
-      readonly run_id: string
-      readonly workflow: string
-      readonly status: RunStatus
-    }>(statements.first, [key])
+    const first = yield* sql.rows<OutlineRow>(statements.first, [key])
     // counted only where there are more than are shown
     const [counted] =
       first.length < maxRelatives
@@ -103,9 +91,37 @@ const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
         : yield* sql.rows<{ readonly total: number }>(statements.total, [key])
     return {
       total: counted?.total ?? first.length,
-      first: first.map(({ run_id, status, workflow }) => ({ runId: run_id, workflow, status }))
+      first: first.map(toOutline)
     } satisfies Relatives
   })
+
+interface OutlineRow {
+  readonly run_id: string
+  readonly workflow: string
+  readonly status: RunStatus
+}
+
+const toOutline = ({ run_id, status, workflow }: OutlineRow): RunOutline => ({
+  runId: run_id,
+  workflow,
+  status
+})
+
+/** A range of the index on `run_id`: texts are ordered by their bytes. */
+const selectBeginningWith = `
+  SELECT run_id, workflow, status FROM workflow_runs
+  WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT ?`
+
+/** No id goes on with this character, which is the last that there is. */
+const last = "\u{10ffff}"
+
+export const beginningWith =
+  ({ limit, prefix }: { readonly prefix: string; readonly limit: number }) =>
+  (sql: Sql) =>
+    Effect.map(
+      sql.rows<OutlineRow>(selectBeginningWith, [prefix, prefix + last, limit]),
+      (rows): ReadonlyArray<RunOutline> => rows.map(toOutline)
+    )
 
 /** A subquery for each, and not a join, which could become a scan of all runs. */
 const selectFinished = `
@@ -232,14 +248,9 @@ export const blocked = (sql: Sql) =>
  */
 const listWindow = 10_000
 
-/**
- * How large their values are says the head of a row: the values are not read.
- *
- * @param id the column of `from` that has the run's id
- */
+/** @param id the column of `from` that has the run's id */
 const selectPage = (from: string, where: string, id = "id") => `
-  SELECT id, octet_length(payload) + ifnull(octet_length(exit), 0) + ifnull(octet_length(cause), 0)
-    AS bytes
+  SELECT id, status, ${sizeColumns("workflow_runs")}
   FROM ${from}
   WHERE ${id} < ? AND ${id} >= ?
     AND (? IS NULL OR workflow = ?)
@@ -291,7 +302,7 @@ const onlyOne = (database: Database, query: RunQuery, runId: string) =>
         found === undefined || (query.cursor ?? Infinity) <= found.id
           ? []
           : yield* page(query, found.id + 1, query.limit, 1)(sql)
-      return { runs: yield* runsOf(fitting)(sql), cursor: undefined }
+      return { runs: yield* runsOf(fitting, query)(sql), cursor: undefined }
     })
   )
 
@@ -308,39 +319,36 @@ export const list = (database: Database, query: RunQuery): Effect.Effect<Page, S
       before -= listWindow
       found.push(...(yield* database.read(page(query, before, query.limit + 1 - found.length))))
     }
-    const fitting = fittingOf(found.slice(0, query.limit), query.maxBytes)
+    const fitting = fittingOf(found.slice(0, query.limit), query)
     return {
-      runs: yield* database.read(runsOf(fitting)),
+      runs: yield* database.read(runsOf(fitting, query)),
       cursor: found.length > fitting.length ? fitting.at(-1)?.id : undefined
     }
   })
 
 const selectRuns = `
-  SELECT ${runColumns
-    .split(",")
-    .map((column) => `r.${column.trim()}`)
-    .join()}
+  SELECT ${readColumns("r")}
   FROM json_each(?) v CROSS JOIN workflow_runs r ON r.id = v.value ORDER BY r.id DESC`
 
-interface Found {
+interface Found extends Sizes {
   readonly id: number
-  readonly bytes: number
 }
 
-const runsOf = (found: ReadonlyArray<Found>) => (sql: Sql) =>
+const runsOf = (found: ReadonlyArray<Found>, reading: Reading) => (sql: Sql) =>
   Effect.map(
-    sql.rows<RunRow>(selectRuns, [JSON.stringify(found.map(({ id }) => id))]),
-    (rows): ReadonlyArray<Run> => rows.map(toRun)
+    sql.rows<ReadRow>(selectRuns, [
+      ...readingParams(reading),
+      JSON.stringify(found.map(({ id }) => id))
+    ]),
+    (rows): ReadonlyArray<Run> => rows.map((row) => toReadRun(row, reading))
   )
 
 /** The first of them that fit, and one at least. */
-const fittingOf = (
-  found: ReadonlyArray<Found>,
-  maxBytes = Number.POSITIVE_INFINITY
-): ReadonlyArray<Found> => {
+const fittingOf = (found: ReadonlyArray<Found>, query: RunQuery): ReadonlyArray<Found> => {
+  const { maxBytes = Number.POSITIVE_INFINITY } = query
   let bytes = 0
   const tooMany = found.findIndex((run) => {
-    bytes += run.bytes
+    bytes += bytesRead(run, query)
     return bytes > maxBytes
   })
   return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))

@@ -20,6 +20,81 @@ export interface RunRow {
 export const runColumns = `id, run_id, workflow, status, payload, exit, cause, waits_for, executor,
   interrupt_requested, crashes, created_at, started_at, completed_at`
 
+/** Which of a run's values a query reads. */
+export interface Reading {
+  readonly payload?: boolean | undefined
+  readonly result?: boolean | undefined
+  readonly maxValueBytes?: number | undefined
+}
+
+/** How large the values of a run are says the head of its row: they are not read. */
+export const sizeColumns = (r: string): string =>
+  `octet_length(${r}.payload) AS payload_bytes, octet_length(${r}.exit) AS exit_bytes,
+  octet_length(${r}.cause) AS cause_bytes`
+
+/** Of a run, how large its values are. */
+export interface Sizes {
+  readonly status: RunStatus
+  readonly payload_bytes: number
+  readonly exit_bytes: number | null
+  readonly cause_bytes: number | null
+}
+
+export interface ReadRow extends Omit<RunRow, "payload">, Sizes {
+  readonly payload: Json | null
+}
+
+/** The columns of a run of which only some values are read; their parameters are `readingParams`. */
+export const readColumns = (r: string): string => `
+  ${runColumns
+    .split(",")
+    .map((column) => column.trim())
+    .filter((column) => !values.has(column))
+    .map((column) => `${r}.${column}`)
+    .join()},
+  CASE WHEN ? AND octet_length(${r}.payload) <= ? THEN ${r}.payload END AS payload,
+  CASE WHEN (? OR ${r}.status <> 'completed') AND octet_length(${r}.exit) <= ? THEN ${r}.exit END
+    AS exit,
+  CASE WHEN octet_length(${r}.cause) <= ? THEN ${r}.cause END AS cause,
+  ${sizeColumns(r)}`
+
+const values: ReadonlySet<string> = new Set(["payload", "exit", "cause"])
+
+export const readingParams = ({
+  maxValueBytes = Number.MAX_SAFE_INTEGER,
+  payload = true,
+  result = true
+}: Reading): ReadonlyArray<number> => {
+  const max = wholeMillis(maxValueBytes)
+  return [payload ? 1 : 0, max, result ? 1 : 0, max, max]
+}
+
+/** The sizes of those values of a run that are asked for; of one that it does not have 0. */
+const asked = (row: Sizes, { payload = true, result = true }: Reading) => ({
+  payload: payload ? row.payload_bytes : 0,
+  exit: result || row.status !== "completed" ? (row.exit_bytes ?? 0) : 0,
+  cause: row.cause_bytes ?? 0
+})
+
+/** How many bytes of values are read of a run. */
+export const bytesRead = (row: Sizes, reading: Reading): number => {
+  const { maxValueBytes = Number.POSITIVE_INFINITY } = reading
+  return Object.values(asked(row, reading))
+    .filter((bytes) => bytes <= maxValueBytes)
+    .reduce((sum, bytes) => sum + bytes, 0)
+}
+
+/** A run of which only some values were read. */
+export const toReadRun = (row: ReadRow, reading: Reading): Run => {
+  const { maxValueBytes = Number.POSITIVE_INFINITY } = reading
+  const large = Object.entries(asked(row, reading)).filter(([, bytes]) => bytes > maxValueBytes)
+  return {
+    ...toRun({ ...row, payload: "" }),
+    payload: row.payload ?? undefined,
+    ...(large.length === 0 ? {} : { leftOut: Object.fromEntries(large) })
+  }
+}
+
 export const toRun = (row: RunRow): Run => ({
   runId: row.run_id,
   workflow: row.workflow,

@@ -8,6 +8,8 @@
  *   the write fails as `busy`.
  * - A caller that is interrupted while its write waits does not know whether it was written.
  * - When the layer's scope closes, the writes that wait are committed first.
+ * - Whether the file is still the one that was opened is looked at with each renewal of a lease. Once
+ *   it is not, everything fails as `gone`.
  *
  * It can share a database with the app: its tables begin with `workflow_`. Then the app's client
  * gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds, because SQLite waits for a lock
@@ -22,11 +24,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
-import type { Change, CreatedRun, RunStoreError } from "../RunStore.js"
+import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
 import * as Backup from "./Backup.js"
+import { retryWhileBusy } from "./Busy.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as Crashes from "./Crashes.js"
@@ -41,11 +45,14 @@ import type { GroupCommit } from "./GroupCommit.js"
 import * as GroupCommits from "./GroupCommit.js"
 import { migrate } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
+import type { OpenFile } from "./OpenFile.js"
+import * as OpenFiles from "./OpenFile.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
 import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
 import { nextTurn } from "./Sql.js"
+import * as StepPages from "./StepPages.js"
 import { terminate } from "./Terminate.js"
 import * as WakeUps from "./WakeUps.js"
 
@@ -69,7 +76,8 @@ export interface Options {
 /**
  * Migrates the database and starts the writer. Fails as `migration` when the schema cannot be
  * brought to this version or is newer, as `busy` when another process holds the lock for longer
- * than 10 seconds, and as `unavailable` when the database cannot be read or written.
+ * than 10 seconds, as `damaged` when the database is none, or not whole as far as that is seen (a
+ * file of up to 16 MiB is read through), and as `unavailable` when it cannot be read or written.
  */
 export const make = (
   options: Options = {}
@@ -86,26 +94,34 @@ const makeNamed = (
       Effect.flatMap(SqlClient.SqlClient, Databases.make)
     )
     yield* Connect.configure(database)
+    yield* whileOthersOpenIt(OpenFiles.assertWhole(database))
     yield* migrate(migrations)
+    const file = yield* whileOthersOpenIt(OpenFiles.make(database))
 
     const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
+    const guarded = guardedWith(() => (isClosed() ? Failure.closed : file.gone()), named)
     const writer = yield* GroupCommits.make({
       database,
       publish,
       named,
+      gone: file.gone,
       gather: options.gather ?? gathered
     })
     const pause = betweenPolls(options.pollInterval)
     if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
     return RunStore.of({
-      ...writes(writer),
-      ...reads(database, isClosed, named),
-      claim: claiming(writer, readWith(database, isClosed, named)),
+      ...writes(writer, file),
+      ...reads(guarded, database),
+      ...readingAfter(writer, readWith(guarded, database)),
       changes: PubSub.subscribe(changes)
     })
   })
+
+/** Reads that meet the recovery of the WAL by another process wait for it. */
+const whileOthersOpenIt = <A>(read: Effect.Effect<A, RunStoreError>) =>
+  retryWhileBusy(read, { isBusy: ({ reason }) => reason === "busy", hurry: Effect.never })
 
 /** Released after the writer, whose last writes are still to be read. */
 const closedFlag = Effect.map(
@@ -119,7 +135,7 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write, writeBatched }: GroupCommit) => {
+const writes = ({ write, writeBatched }: GroupCommit, file: OpenFile) => {
   const create = writeBatched(createAll, bytesOf)
   return {
     create: (run, claimFor) =>
@@ -130,16 +146,15 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
       create: (run, claimFor) => create({ run, claimFor, by: held }),
       signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
       wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
-      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)))
+      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId))),
+      interruptChild: (runId) => write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)))
     }),
     recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
     noteStep: (step) => write(Progress.noteStep(step)),
-    suspend: (suspension) => write(Progress.suspend(suspension)),
     proceed: (held) => write(Progress.proceed(held)),
     evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Claims.release(runs)),
-    history: (held) => write(Claims.history(held)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
     wake: (runId) => write(WakeUps.wake(runId)),
@@ -151,57 +166,71 @@ const writes = ({ write, writeBatched }: GroupCommit) => {
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     register: (executor) => write(Executors.register(executor)),
-    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    renew: (executor, lease) =>
+      Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
     takeOver: (options) => write(Claims.takeOver(options)),
+    waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     progressed: (held) => write(Crashes.progressed(held)),
     survived: (runs) => write(Crashes.survived(runs))
   } satisfies Partial<RunStore["Type"]>
 }
 
-/** What is claimed is read, or given back. */
-const claiming =
-  ({ write }: GroupCommit, read: Read): RunStore["Type"]["claim"] =>
-  (options) =>
-    Effect.flatMap(write(Claims.claim(options)), (taken) =>
-      taken.length === 0
-        ? Effect.succeed([])
-        : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-            Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
-          )
+/** Writes after which histories are read: when they are committed, and out of the write lock. */
+const readingAfter = ({ write }: GroupCommit, read: Read) => {
+  const historyOf = (held: Held) =>
+    Effect.flatMap(
+      read(Claims.histories([held])),
+      ([found = Option.none()]): Effect.Effect<History, RunLost> =>
+        Option.isSome(found) ? Effect.succeed(found.value) : Claims.lost(held)
     )
+  return {
+    // what is claimed is read, or given back
+    claim: (options) =>
+      Effect.flatMap(write(Claims.claim(options)), (taken) =>
+        taken.length === 0
+          ? Effect.succeed([])
+          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+              Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+            )
+      ),
+    suspend: (suspension) =>
+      Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
+        suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
+      ),
+    history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
+  } satisfies Partial<RunStore["Type"]>
+}
 
 type Read = ReturnType<typeof readWith>
 
 const guardedWith =
-  (isClosed: () => boolean, named: (error: RunStoreError) => RunStoreError) =>
+  (refused: () => RunStoreError | undefined, named: (error: RunStoreError) => RunStoreError) =>
   <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
-    Effect.suspend(() =>
-      isClosed()
-        ? Effect.fail(Failure.closed)
-        : Effect.mapError(Failure.orRunStoreError("read")(effect), named)
-    )
+    Effect.suspend(() => {
+      const error = refused()
+      return error === undefined
+        ? Effect.mapError(Failure.orRunStoreError("read")(effect), named)
+        : Effect.fail(error)
+    })
 
-const readWith = (
-  database: Database,
-  isClosed: () => boolean,
-  named: (error: RunStoreError) => RunStoreError
-) => {
-  const guarded = guardedWith(isClosed, named)
-  return <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) => guarded(database.read(query))
-}
+type Guarded = ReturnType<typeof guardedWith>
 
-const reads = (
-  database: Database,
-  isClosed: () => boolean,
-  named: (error: RunStoreError) => RunStoreError
-) => {
-  const guarded = guardedWith(isClosed, named)
-  const read = readWith(database, isClosed, named)
+const readWith =
+  (guarded: Guarded, database: Database) =>
+  <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) =>
+    guarded(database.read(query))
+
+const reads = (guarded: Guarded, database: Database) => {
+  const read = readWith(guarded, database)
   return {
     find: (runId) => read(Queries.find(runId)),
-    findWithSteps: (runId) => read(Queries.findWithSteps(runId)),
+    findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
+    steps: (runId, query) => read(StepPages.steps(runId, query)),
+    step: (step) => read(StepPages.step(step)),
+    stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
+    beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds) => read(Queries.finished(runIds)),
     list: (query) => guarded(Queries.list(database, query)),
     histories: (runs) => read(Claims.histories(runs)),
@@ -240,8 +269,8 @@ export const layerWith = (
 
 /**
  * Over a file of its own, in WAL mode. The file and its folder are made when they are missing. A
- * file that cannot be opened, made or written, or that is not a database, fails as `unavailable`,
- * with its name and the reason.
+ * file that cannot be opened, made or written fails as `unavailable`, one that is not a database as
+ * `damaged`, with its name and the reason.
  *
  * @example
  * const Store = SqlRunStore.layerFile({ filename: "data/executor.db" })

@@ -6,7 +6,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type { RunStatus, Signal } from "../RunStore.js"
+import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import { nextPosition, positionBy } from "./Position.js"
 import type { Param } from "./Sql.js"
@@ -127,6 +127,24 @@ export const requestInterrupt =
         if (Option.isSome(before) && !isFinal(before.value)) transaction.log.interrupt(runId)
         return Effect.void
       }
+    )
+
+/** Whether a run waits for it that is neither this one nor to be interrupted itself. */
+const isAwaitedByOthers = `
+  SELECT EXISTS (
+    SELECT 1 FROM workflow_children c INDEXED BY workflow_children_awaited
+    JOIN workflow_runs p ON p.id = c.parent
+    WHERE c.child = (SELECT id FROM workflow_runs WHERE run_id = ?) AND c.awaits = 1
+      AND c.parent <> ? AND p.interrupt_requested = 0 AND p.${isUnfinished}
+  ) AS others`
+
+/** With its parent, unless another run waits for it. */
+export const interruptChild =
+  (parent: Held, child: string): Operation<Option.Option<RunStatus>> =>
+  (transaction) =>
+    Effect.flatMap(
+      transaction.rows<{ readonly others: number }>(isAwaitedByOthers, [child, parent.key]),
+      ([row]) => (row?.others === 1 ? Effect.succeedNone : requestInterrupt(child)(transaction))
     )
 
 const parentsToWake = `

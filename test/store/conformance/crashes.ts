@@ -3,9 +3,18 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { RunStoreError } from "../../../src/store/RunStore.js"
+import type { Held, RunStoreError } from "../../../src/store/RunStore.js"
 import { RunStore } from "../../../src/store/RunStore.js"
-import { aStep, begin, claimOne, orMissing, register, statusOf, suspend } from "../support.js"
+import {
+  aStep,
+  begin,
+  claimOne,
+  leaseMillis,
+  orMissing,
+  register,
+  statusOf,
+  suspend
+} from "../support.js"
 
 const crashesOf = (runId: string) =>
   Effect.flatMap(RunStore, (store) =>
@@ -19,12 +28,25 @@ const ids = (runs: ReadonlyArray<{ readonly held: { readonly runId: string } }>)
   runs.map(({ held }) => held.runId)
 
 /** This executor dies, and the next one is there. */
-const dies = (executor: number) =>
+const dies = (executor: number, maxCrashes = 99) =>
   Effect.gen(function* () {
     const store = yield* RunStore
-    yield* store.takeOver({ limit: 99, dead: [executor] })
+    yield* store.takeOver({ limit: 99, dead: [executor], maxCrashes })
     return yield* register
   })
+
+/** The step of that name begins. */
+const begins = (held: Held, name = "bad") =>
+  Effect.flatMap(RunStore, (store) =>
+    store.noteStep({
+      held,
+      name,
+      attempt: 1,
+      status: "running",
+      startedAt: 1,
+      completedAt: undefined
+    })
+  )
 
 /** Lets a pause be over. */
 const paused = (millis: number) =>
@@ -75,9 +97,9 @@ export const crashes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* begin(third, "healthy")
         yield* store.release([{ held: (yield* begin(third, "pending")).held, timers: [] }])
         expect(yield* statusOf("a")).toBe("suspended")
-        expect(Option.getOrUndefined(yield* store.nextWakeAt)).toBe(1_000)
+        expect(Option.getOrUndefined(yield* store.nextWakeAt)).toBe(5_000)
 
-        expect(yield* paused(999)).toBe(0)
+        expect(yield* paused(4_999)).toBe(0)
         expect(yield* paused(1)).toBe(3)
         const [a, ...rest] = yield* claim(third)
         expect(a?.held.runId).toBe("a")
@@ -98,6 +120,175 @@ export const crashes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("count from the second on only for what was at work", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const first = yield* register
+        const names = ["in its code", "waits for room", "in a step", "in a step after a wait"]
+        for (const id of names) yield* begin(first, id)
+        const second = yield* dies(first)
+        const [, waits, inStep, afterWait] = yield* claim(second)
+        if (waits && inStep && afterWait) {
+          yield* store.waitsForRoom(waits.held)
+          yield* begins(inStep.held)
+          yield* store.waitsForRoom(afterWait.held)
+          yield* begins(afterWait.held)
+        }
+        const third = yield* dies(second)
+        expect(yield* Effect.forEach(names, crashesOf)).toEqual([2, 1, 2, 2])
+        expect(yield* statusOf("waits for room")).toBe("pending")
+        // what an earlier holder says does not count
+        const [again] = yield* claim(third)
+        expect(again?.crashes).toEqual({ count: 1, steps: [] })
+        if (waits) yield* store.waitsForRoom(waits.held)
+        yield* dies(third)
+        expect(yield* crashesOf("waits for room")).toBe(2)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("do not count again for a step of which an earlier one has died", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const first = yield* register
+        yield* begins((yield* begin(first, "r")).held)
+        const second = yield* dies(first)
+        const { crashes, held } = yield* claimOne(second)
+        expect(crashes).toEqual({ count: 1, steps: [{ name: "bad", attempt: 1 }] })
+        yield* store.waitsForRoom(held)
+        yield* dies(second)
+        expect(yield* crashesOf("r")).toBe(1)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("for which a suspect was not there clear it, unless one was while it was alone", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        let executor = yield* register
+        for (const id of ["a", "b", "c"]) yield* begin(executor, id)
+        for (let death = 0; death < 2; death++) {
+          executor = yield* dies(executor)
+          yield* claim(executor)
+        }
+        // "b" has been let try, and waits for its turn; "c" has its pause
+        yield* store.signal({ runId: "b", name: "s", exit: "1" })
+        yield* store.signal({ runId: "a", name: "s", exit: "1" })
+        expect(ids(yield* claim(executor, 1))).toEqual(["a"])
+        executor = yield* dies(executor)
+        expect(yield* Effect.forEach(["a", "b", "c"], crashesOf)).toEqual([3, 1, 1])
+        expect(yield* Effect.forEach(["a", "b", "c"], statusOf)).toEqual([
+          "suspended",
+          "pending",
+          "pending"
+        ])
+        // an executor that has nothing is one that dies, too; but for "a" it says too little
+        yield* dies(executor)
+        expect(yield* crashesOf("a")).toBe(3)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("while others are suspected too do not set a run aside at the first try", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        let executor = yield* register
+        for (const id of ["a", "b"]) yield* begin(executor, id)
+        for (let death = 0; death < 2; death++) {
+          executor = yield* dies(executor, 3)
+          if (death === 0) yield* claim(executor)
+        }
+        expect(yield* paused(5_000)).toBe(2)
+        expect(ids(yield* claim(executor))).toEqual(["a"])
+        executor = yield* dies(executor, 3)
+        expect(yield* Effect.forEach(["a", "b"], crashesOf)).toEqual([2, 1])
+        expect(yield* Effect.forEach(["a", "b"], statusOf)).toEqual(["suspended", "pending"])
+        // it waits for longer, and is not cleared by what others die of
+        expect(yield* paused(19_999)).toBe(0)
+        executor = yield* dies(executor, 3)
+        expect(yield* crashesOf("a")).toBe(2)
+        expect(yield* paused(1)).toBe(1)
+        const [b, a] = [...(yield* claim(executor))].sort((one, other) =>
+          one.held.runId < other.held.runId ? 1 : -1
+        )
+        expect([a?.held.runId, b?.held.runId]).toEqual(["a", "b"])
+        if (b) yield* store.complete({ held: b.held, status: "completed", exit: "1" })
+        yield* dies(executor, 3)
+        expect(yield* crashesOf("a")).toBe(3)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("set several aside that executors die of, in a bounded number of them", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const poison = ["a", "b", "c", "d"]
+        let executor = yield* register
+        for (const id of poison) yield* begin(executor, id)
+        const aside = new Set<string>()
+        for (let deaths = 0; aside.size < poison.length; deaths++) {
+          expect(deaths).toBeLessThan(30)
+          executor = yield* dies(executor, 3)
+          let claimed = yield* claim(executor)
+          while (claimed.length === 0 && aside.size < poison.length) {
+            yield* paused(1_000)
+            claimed = yield* claim(executor)
+          }
+          for (const run of claimed) {
+            if ((run.crashes?.count ?? 0) < 3) continue
+            aside.add(run.held.runId)
+            yield* suspend(run, { cause: `{"_tag":"Empty"}` })
+          }
+          // the rest of them executes, and kills it
+        }
+        expect(yield* store.blocked).toBe(poison.length)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("are one each, however many parts a take-over has", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const names = ["a", "b", "c"]
+        const first = yield* register
+        for (const id of names) yield* begin(first, id)
+        const second = yield* dies(first)
+        yield* claim(second)
+        while ((yield* store.takeOver({ limit: 1, dead: [second], maxCrashes: 99 })) > 0);
+        expect(yield* Effect.forEach(names, crashesOf)).toEqual([2, 2, 2])
+        // the same of one whose lease has lapsed
+        const third = yield* register
+        yield* paused(5_000)
+        yield* claim(third)
+        yield* TestClock.adjust(leaseMillis + 1)
+        while ((yield* store.takeOver({ limit: 1, maxCrashes: 99 })) > 0);
+        expect(yield* Effect.forEach(names, crashesOf)).toEqual([3, 1, 1])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("leave one that is to be set aside no pause", () =>
+      Effect.gen(function* () {
+        let executor = yield* register
+        yield* begin(executor, "poison")
+        executor = yield* dies(executor, 3)
+        yield* claimOne(executor)
+        executor = yield* dies(executor, 3)
+        expect(yield* paused(4_999)).toBe(0)
+        expect(yield* paused(1)).toBe(1)
+        yield* claimOne(executor)
+        executor = yield* dies(executor, 3)
+        expect(yield* paused(0)).toBe(1)
+        expect((yield* claimOne(executor)).crashes?.count).toBe(3)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("are not counted at all where no number of them is too many", () =>
+      Effect.gen(function* () {
+        let executor = yield* register
+        yield* begin(executor, "r")
+        for (let death = 0; death < 4; death++) {
+          executor = yield* dies(executor, Number.POSITIVE_INFINITY)
+          yield* claimOne(executor)
+        }
+        expect(yield* crashesOf("r")).toBe(0)
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("make the pause longer each time, and name the step that was begun", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
@@ -105,22 +296,15 @@ export const crashes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const { held } = yield* begin(executor, "poison")
         yield* store.recordStep(aStep(held, { name: "done" }))
         executor = yield* dies(executor)
-        for (const pause of [1_000, 4_000, 16_000, 64_000, 256_000, 300_000, 300_000]) {
+        for (const pause of [5_000, 20_000, 80_000, 300_000, 300_000]) {
           const { held } = yield* claimOne(executor)
-          yield* store.noteStep({
-            held,
-            name: "bad",
-            attempt: 1,
-            status: "running",
-            startedAt: 1,
-            completedAt: undefined
-          })
+          yield* begins(held)
           executor = yield* dies(executor)
           expect(yield* paused(pause - 1)).toBe(0)
           expect(yield* paused(1)).toBe(1)
         }
         const { crashes } = yield* claimOne(executor)
-        expect(crashes).toEqual({ count: 8, steps: [{ name: "bad", attempt: 1 }] })
+        expect(crashes).toEqual({ count: 6, steps: [{ name: "bad", attempt: 1 }] })
       }).pipe(Effect.provide(layer))
     )
 

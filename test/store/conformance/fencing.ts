@@ -80,6 +80,8 @@ const writesToOthers: Readonly<Record<string, Taken>> = {
   "a signal to another": ({ held }) =>
     withStore((store) => store.by(held).signal({ runId: "b", name: "late", exit: "1" })),
   "the interrupt of a child": ({ held }) =>
+    withStore((store) => store.by(held).interruptChild("b")),
+  "the interrupt of another": ({ held }) =>
     withStore((store) => store.by(held).requestInterrupt("b")),
   "the wake-up of another": ({ held }) => withStore((store) => store.by(held).wake("b"))
 }

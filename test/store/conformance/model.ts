@@ -20,6 +20,8 @@ interface ModelRun {
   /** Who holds it, or keeps it in memory while it is suspended. */
   executor: number | undefined
   crashes: number
+  /** Since it was claimed it has done more than to wait for room; of one with crashes. */
+  atWork: boolean
   readonly signals: Set<string>
   readonly steps: Map<string, string>
 }
@@ -55,6 +57,8 @@ const command = FastCheck.oneof(
         "record" as const,
         "history" as const,
         "release" as const,
+        "waitsForRoom" as const,
+        "begins" as const,
         "proceed" as const,
         "evict" as const
       ),
@@ -107,17 +111,26 @@ const command = FastCheck.oneof(
 type Command = typeof command extends FastCheck.Arbitrary<infer A> ? A : never
 
 /** The lease of every executor but the newest has lapsed. */
-const pauseOf = (crashes: number) => Math.min(300_000, 1_000 * 4 ** (crashes - 2))
+const pauseOf = (crashes: number) => Math.min(300_000, 5_000 * 4 ** (crashes - 2))
 
 const isSuspect = ({ crashes }: ModelRun) => crashes >= 2
 
 /** Its executor has died. */
 const crash = (world: World) => (run: ModelRun) => {
   giveBack(run)
-  run.crashes++
+  if (run.crashes === 0 || run.atWork) run.crashes++
+  else if (run.crashes === 2) run.crashes = 1
   if (!isSuspect(run)) return
   run.status = "suspended"
   run.wakeAt = world.now + pauseOf(run.crashes)
+}
+
+/** An executor has died, and this one was not there. */
+const clear = (run: ModelRun) => {
+  if (run.crashes !== 2 || (run.status !== "suspended" && run.status !== "pending")) return
+  run.crashes = 1
+  run.status = "pending"
+  run.wakeAt = undefined
 }
 
 const wakeModel = (world: World, run: ModelRun | undefined) => {
@@ -162,6 +175,7 @@ const claimed = (world: World, run: ClaimedRun) => {
   model.status = "running"
   model.executor = world.executor
   model.claim++
+  model.atWork = model.crashes > 0
   expect(run.held.claim).toBe(model.claim)
   model.key = run.held.key
   world.claims.unshift({ run, wakeups: run.history.wakeups })
@@ -189,7 +203,8 @@ const execute = (world: World, command: Command) =>
             wakeAt: undefined,
             terminated: false,
             executor: undefined,
-            crashes: 0
+            crashes: 0,
+            atWork: false
           }
           world.runs.set(command.runId, {
             ...fresh,
@@ -281,8 +296,9 @@ const execute = (world: World, command: Command) =>
         world.now += leaseMillis + 1
         yield* TestClock.setTime(world.now)
         const held = [...world.runs.values()].filter(({ status }) => status === "running")
-        expect(yield* store.takeOver({ limit: 9 })).toBe(held.length)
+        expect(yield* store.takeOver({ limit: 9, maxCrashes: 99 })).toBe(held.length)
         world.executor = yield* register
+        for (const run of world.runs.values()) clear(run)
         return held.forEach(crash(world))
       }
       default:
@@ -320,6 +336,18 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
         }
         expect(yield* store.release([{ held, timers: [] }])).toBe(model === undefined ? 0 : 1)
         return model === undefined ? undefined : giveBack(model)
+      }
+      case "waitsForRoom": {
+        yield* store.waitsForRoom(held)
+        if (model !== undefined) model.atWork = false
+        return
+      }
+      case "begins": {
+        const note = { held, name: "begins", attempt: 1, startedAt: 1, completedAt: undefined }
+        const answer = yield* attempt(store.noteStep({ ...note, status: "running" }))
+        expect(answer).toBe(model === undefined ? "lost" : undefined)
+        if (model !== undefined) model.atWork = model.crashes > 0
+        return
       }
       case "complete": {
         const answer = yield* attempt(store.complete({ held, status: command.status, exit: "1" }))
@@ -376,9 +404,10 @@ export const model = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const world: World = { runs: new Map(), claims: [], executor, now: 0 }
         for (const command of commands) {
           yield* execute(world, command)
-          for (const [runId, { status }] of world.runs) {
+          for (const [runId, { crashes, status }] of world.runs) {
             const run = yield* Effect.flatMap(store.find(runId), orMissing(runId))
             expect(run.status).toBe(status)
+            if (!isFinal(status)) expect(run.crashes ?? 0).toBe(crashes)
           }
           const statuses = [...world.runs.values()].map(({ status }) => status)
           for (const [status, count] of Object.entries(yield* store.counts)) {

@@ -183,6 +183,26 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("finds the runs whose ids begin so, in the order of these", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        for (const runId of ["ab", "abc", "ab%", "abé", "aB", "b", "a"]) {
+          yield* store.create(aRun(runId))
+        }
+        const ids = (prefix: string, limit = 9) =>
+          Effect.map(store.beginningWith({ prefix, limit }), (runs) =>
+            runs.map(({ runId }) => runId)
+          )
+        expect(yield* ids("ab")).toEqual(["ab", "ab%", "abc", "abé"])
+        expect(yield* ids("ab", 2)).toEqual(["ab", "ab%"])
+        expect(yield* ids("ab%")).toEqual(["ab%"])
+        expect(yield* ids("abcd")).toEqual([])
+        expect(yield* store.beginningWith({ prefix: "b", limit: 9 })).toEqual([
+          { runId: "b", workflow: "Order", status: "pending" }
+        ])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("finds a rare run among tens of thousands", () =>
       Effect.gen(function* () {
         const store = yield* RunStore

@@ -83,6 +83,57 @@ export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
     }).pipe(Effect.provide(layer))
   )
 
+  describe("the interrupt of a run's child", () => {
+    const isAsked = (runId: string) =>
+      Effect.flatMap(RunStore, (store) =>
+        Effect.map(
+          Effect.flatMap(store.find(runId), orMissing(runId)),
+          ({ interruptRequested }) => interruptRequested
+        )
+      )
+    const awaitedBy = (runId: string, awaits = true) => aRun("child", { parent: { runId, awaits } })
+
+    it.effect("is asked for, and wakes it, where no other run waits for it", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const parent = yield* begin(executor, "parent")
+        const over = yield* begin(executor, "over")
+        yield* begin(executor, "discards")
+        const child = yield* begin(executor, "child", { parent: { runId: "parent", awaits: true } })
+        yield* store.create(awaitedBy("over"))
+        yield* store.create(awaitedBy("discards", false))
+        yield* store.complete({ held: over.held, status: "completed", exit: "1" })
+        yield* suspend(child)
+        expect(yield* store.by(parent.held).interruptChild("child")).toEqual(
+          Option.some("suspended")
+        )
+        expect(yield* isAsked("child")).toBe(true)
+        expect(yield* statusOf("child")).toBe("pending")
+        expect(yield* store.by(parent.held).interruptChild("nobody")).toEqual(Option.none())
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("leaves it as it is while another waits for it that is not to be interrupted", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const [one, two] = [yield* begin(executor, "one"), yield* begin(executor, "two")]
+        yield* begin(executor, "child", { parent: { runId: "one", awaits: true } })
+        yield* store.create(awaitedBy("two"))
+        const before = yield* store.find("child")
+        yield* store.requestInterrupt("one")
+        expect(yield* store.by(one.held).interruptChild("child")).toEqual(Option.none())
+        expect(yield* store.find("child")).toEqual(before)
+
+        // the last one that waits takes it along
+        yield* store.requestInterrupt("two")
+        expect(yield* store.by(two.held).interruptChild("child")).toEqual(Option.some("running"))
+        expect(yield* isAsked("child")).toBe(true)
+      }).pipe(Effect.provide(layer))
+    )
+  })
+
   describe("timers", () => {
     it.effect("wake the runs that are due, the earliest first, and mark what fired", () =>
       Effect.gen(function* () {
