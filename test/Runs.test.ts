@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Runs from "../src/runner/Runs.js"
+import * as RunViews from "../src/runner/RunViews.js"
 import type { Run, Step } from "../src/store/RunStore.js"
 import { layerDispatcher, layerStore, makeControls } from "./http/Harness.js"
 
@@ -33,24 +33,24 @@ const exitJson = (exit: Exit.Exit<unknown, unknown>) =>
   JSON.stringify(Schema.encodeSync(ExitOfUnknown)(exit))
 
 const errorOf = (cause: Cause.Cause<unknown>) =>
-  Runs.viewRun({ ...run, exit: exitJson(Exit.failCause(cause)) }).error
+  RunViews.viewRun({ ...run, exit: exitJson(Exit.failCause(cause)) }).error
 
 describe("a run as clients see it", () => {
   it("has ISO times, and leaves out what is not there yet", () => {
-    assert.deepStrictEqual(Runs.viewRun({ ...run, status: "pending", createdAt: 1_000 }), {
+    assert.deepStrictEqual(RunViews.viewRun({ ...run, status: "pending", createdAt: 1_000 }), {
       runId: "r1",
       workflow: "Order",
       status: "pending",
       payload: { id: "1" },
       createdAt: "1970-01-01T00:00:01.000Z"
     })
-    const over = Runs.viewRun({ ...run, startedAt: 2_000, completedAt: 3_000 })
+    const over = RunViews.viewRun({ ...run, startedAt: 2_000, completedAt: 3_000 })
     assert.strictEqual(over.startedAt, "1970-01-01T00:00:02.000Z")
     assert.strictEqual(over.completedAt, "1970-01-01T00:00:03.000Z")
   })
 
   it("shows its result", () => {
-    const view = Runs.viewRun({ ...run, exit: exitJson(Exit.succeed({ total: 3 })) })
+    const view = RunViews.viewRun({ ...run, exit: exitJson(Exit.succeed({ total: 3 })) })
     assert.deepStrictEqual(view.result, { total: 3 })
     assert.isUndefined(view.error)
   })
@@ -109,7 +109,7 @@ describe("a run as clients see it", () => {
 
   it("shows why it is suspended, where something failed", () => {
     const cause = `{"_tag":"Die","defect":{"name":"Error","message":"boom"}}`
-    assert.deepStrictEqual(Runs.viewRun({ ...run, status: "suspended", cause }).error, {
+    assert.deepStrictEqual(RunViews.viewRun({ ...run, status: "suspended", cause }).error, {
       _tag: "Defect",
       message: "boom"
     })
@@ -117,9 +117,9 @@ describe("a run as clients see it", () => {
 
   it("shows what is stored and does not read as an error", () => {
     for (const exit of ["", "oops", "null", "[]", `"x"`, "{}", `{"_tag":"Failure"}`]) {
-      assert.strictEqual(Runs.viewRun({ ...run, exit }).error?._tag, "Unreadable", exit)
+      assert.strictEqual(RunViews.viewRun({ ...run, exit }).error?._tag, "Unreadable", exit)
     }
-    assert.include(String(Runs.viewRun({ ...run, payload: "{oops" }).payload), "unreadable")
+    assert.include(String(RunViews.viewRun({ ...run, payload: "{oops" }).payload), "unreadable")
   })
 })
 
@@ -136,15 +136,15 @@ describe("the steps of a run", () => {
 
   it("in flight here are running, whatever was noted of them before", () => {
     const noted: Step = { ...step, status: "interrupted", completedAt: 2 }
-    assert.deepStrictEqual(Runs.overlay([noted], [{ ...flying, startedAt: 5 }]), [
+    assert.deepStrictEqual(RunViews.overlay([noted], [{ ...flying, startedAt: 5 }]), [
       { ...step, startedAt: 5 }
     ])
-    assert.deepStrictEqual(Runs.overlay([], [flying]), [step])
+    assert.deepStrictEqual(RunViews.overlay([], [flying]), [step])
   })
 
   it("keep a recorded outcome", () => {
     const recorded: Step = { ...step, status: "completed", completedAt: 2, exit: "{}" }
-    assert.deepStrictEqual(Runs.overlay([recorded], [flying]), [recorded])
+    assert.deepStrictEqual(RunViews.overlay([recorded], [flying]), [recorded])
   })
 
   it("are in the order in which they started", () => {
@@ -153,7 +153,7 @@ describe("the steps of a run", () => {
       { ...step, name: "C", startedAt: 2 }
     ]
     assert.deepStrictEqual(
-      Runs.overlay(steps, [flying]).map(({ name }) => name),
+      RunViews.overlay(steps, [flying]).map(({ name }) => name),
       ["A", "B", "C"]
     )
   })

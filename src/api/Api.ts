@@ -13,6 +13,10 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Time from "../internal/Time.js"
+import { Access, needs } from "./Access.js"
+import { Authorization } from "./Authorization.js"
+import * as MediaTypes from "./MediaTypes.js"
+import type { RunnerState } from "./RunnerState.js"
 import {
   ExecutorView,
   FoundView,
@@ -42,11 +46,7 @@ import {
   UnknownSignal,
   UnknownWorkflow,
   WorkflowView
-} from "../runner/Runs.js"
-import { Access, needs } from "./Access.js"
-import { Authorization } from "./Authorization.js"
-import * as MediaTypes from "./MediaTypes.js"
-import type { RunnerState } from "./RunnerState.js"
+} from "./Runs.js"
 
 export const RunnerStateSchema = Schema.Literal(
   "idle",

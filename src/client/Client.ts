@@ -34,8 +34,6 @@ import * as Stream from "effect/Stream"
 import { Api, type DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
 import type { RunnerState } from "../api/RunnerState.js"
-import * as StepPages from "../internal/StepPages.js"
-import * as Typed from "../internal/Typed.js"
 import {
   type ExecutorView,
   InvalidSignal,
@@ -54,7 +52,9 @@ import {
   type StepsRequest,
   type StepView,
   type TerminateRequest
-} from "../runner/Runs.js"
+} from "../api/Runs.js"
+import * as StepPages from "../internal/StepPages.js"
+import * as Typed from "../internal/Typed.js"
 import * as EventStream from "./EventStream.js"
 import * as Requests from "./Requests.js"
 import * as RunResult from "./RunResult.js"

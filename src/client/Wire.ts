@@ -10,7 +10,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import { Api, InvalidJson, StoreNotAvailable, UnsupportedMediaType } from "../api/Api.js"
-import { RunNotFound } from "../runner/Runs.js"
+import { RunNotFound } from "../api/Runs.js"
 
 /**
  * No executor answers at the base URL, it did not in time, or its store is not available; still so

@@ -4,10 +4,10 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import { describeFailure } from "../api/RunView.js"
 import * as EncodedCause from "../internal/EncodedCause.js"
 import type { FinalStatus, Json } from "../store/RunStore.js"
 import type { ActiveRun } from "./ActiveRun.js"
+import { describeFailure } from "./Described.js"
 
 /** An end, as it was recorded. */
 export interface End {

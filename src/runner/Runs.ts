@@ -14,29 +14,42 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import {
   type ExecutorView,
-  type Included,
+  type GetOptions,
+  InvalidCursor,
+  InvalidPayload,
+  InvalidQuery,
+  InvalidReason,
+  InvalidSignal,
+  type ListRequest,
+  maxPageSize,
+  maxReasonLength,
+  minPrefix,
+  type NotResumable,
+  type NotRetryable,
   type OutcomeView,
-  overlay,
   type PayloadView,
+  type RetryOptions,
   type RunCounts,
+  type RunFinished,
   type RunIdsView,
-  RunStatusSchema,
+  RunIdTaken,
+  type RunNotFinished,
+  type RunNotFound,
   type RunsPage,
   type RunWithStepsView,
+  type SignalRequest,
   type StartedView,
+  type StartRequest,
+  type StepNotFound,
+  type StepRequest,
   type StepsPage,
+  type StepsRequest,
   type StepView,
-  viewExecutor,
-  viewFailure,
-  viewOutcome,
-  viewPayload,
-  viewRelatives,
-  viewRun,
-  viewStarted,
-  viewStep,
-  viewWaits,
+  type TerminateRequest,
+  type UnknownSignal,
+  type UnknownWorkflow,
   type WorkflowView
-} from "../api/RunView.js"
+} from "../api/Runs.js"
 import { interruptPoint } from "../engine/ActiveRun.js"
 import {
   encodedPayloadToJson,
@@ -59,207 +72,34 @@ import {
   type RunStoreError,
   type RunWithSteps,
   type StepCursor,
-  type Trace,
   type WithFinished
 } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
+import {
+  notResumable,
+  notRetryable,
+  type Refused,
+  runFinished,
+  runNotFinished,
+  runNotFound,
+  stepNotFound,
+  unknownSignal,
+  unknownWorkflow
+} from "./Refusals.js"
+import {
+  overlay,
+  viewExecutor,
+  viewFailure,
+  viewOutcome,
+  viewPayload,
+  viewRelatives,
+  viewRun,
+  viewStarted,
+  viewStep,
+  viewWaits
+} from "./RunViews.js"
 
-export * from "../api/RunView.js"
-
-// ---------------------------------------------------------------------------------------------
-// Errors
-// ---------------------------------------------------------------------------------------------
-
-/** No workflow of that name is registered in this process. */
-export class UnknownWorkflow extends Schema.TaggedError<UnknownWorkflow>()("UnknownWorkflow", {
-  workflow: Schema.String,
-  registered: Schema.Array(Schema.String),
-  message: Schema.String
-}) {}
-
-/**
- * The run of that workflow and key would have the id of a run of another workflow: the id is made of
- * both, and `order` with `item-5` and `order-item` with `5` make the same.
- */
-export class RunIdTaken extends Schema.TaggedError<RunIdTaken>()("RunIdTaken", {
-  runId: Schema.String,
-  workflow: Schema.String,
-  message: Schema.String
-}) {}
-
-/** The payload is not what the workflow's payload schema decodes. */
-export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
-  workflow: Schema.String,
-  message: Schema.String
-}) {}
-
-/** The store has no such run. */
-export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", {
-  runId: Schema.String,
-  message: Schema.String
-}) {}
-
-/** The run has no such step. */
-export class StepNotFound extends Schema.TaggedError<StepNotFound>()("StepNotFound", {
-  runId: Schema.String,
-  name: Schema.String,
-  attempt: Schema.Int,
-  message: Schema.String
-}) {}
-
-/** The value is not what the deferred's success schema decodes. */
-export class InvalidSignal extends Schema.TaggedError<InvalidSignal>()("InvalidSignal", {
-  name: Schema.String,
-  message: Schema.String
-}) {}
-
-/** The cursor did not come from a page of this API. */
-export class InvalidCursor extends Schema.TaggedError<InvalidCursor>()("InvalidCursor", {
-  message: Schema.String
-}) {}
-
-/** What is asked of a list does not go together. */
-export class InvalidQuery extends Schema.TaggedError<InvalidQuery>()("InvalidQuery", {
-  message: Schema.String
-}) {}
-
-/** The run cannot be retried; the message says why. */
-export class NotRetryable extends Schema.TaggedError<NotRetryable>()("NotRetryable", {
-  runId: Schema.String,
-  status: RunStatusSchema,
-  message: Schema.String
-}) {}
-
-/** The run is over: nothing resumes it. */
-export class NotResumable extends Schema.TaggedError<NotResumable>()("NotResumable", {
-  runId: Schema.String,
-  status: RunStatusSchema,
-  message: Schema.String
-}) {}
-
-const notResumable = (runId: string, status: RunStatus) =>
-  new NotResumable({
-    runId,
-    status,
-    message: `Run ${JSON.stringify(runId)} cannot be resumed: it is ${status}${
-      status === "completed" ? "" : "; retry it to let it go on"
-    }`
-  })
-
-/** The workflow declares its signals, and none of this name. */
-export class UnknownSignal extends Schema.TaggedError<UnknownSignal>()("UnknownSignal", {
-  name: Schema.String,
-  declared: Schema.Array(Schema.String),
-  message: Schema.String
-}) {}
-
-/** The run, or one that started it, is not over yet. */
-export class RunNotFinished extends Schema.TaggedError<RunNotFinished>()("RunNotFinished", {
-  runId: Schema.String,
-  status: RunStatusSchema,
-  message: Schema.String
-}) {}
-
-/** The run is over: there is nothing of it to be ended. */
-export class RunFinished extends Schema.TaggedError<RunFinished>()("RunFinished", {
-  runId: Schema.String,
-  status: RunStatusSchema,
-  message: Schema.String
-}) {}
-
-/** The reason is longer than `maxReasonLength`. */
-export class InvalidReason extends Schema.TaggedError<InvalidReason>()("InvalidReason", {
-  message: Schema.String
-}) {}
-
-const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>
-  new UnknownWorkflow({
-    workflow,
-    registered,
-    message: `Workflow ${JSON.stringify(workflow)} is not registered here; registered: ${
-      registered.length === 0 ? "none" : registered.join(", ")
-    }`
-  })
-
-const unknownSignal = (workflow: string, name: string, declared: ReadonlyArray<string>) =>
-  new UnknownSignal({
-    name,
-    declared,
-    message: `Workflow ${JSON.stringify(workflow)} has no signal ${JSON.stringify(name)}; it declares ${declared.join(", ")}`
-  })
-
-const runNotFound = (runId: string) =>
-  new RunNotFound({ runId, message: `There is no run ${JSON.stringify(runId)}` })
-
-const stepNotFound = ({ attempt, name, runId }: StepRequest) =>
-  new StepNotFound({
-    runId,
-    name,
-    attempt,
-    message: `Run ${JSON.stringify(runId)} has no attempt ${attempt} of a step ${JSON.stringify(name)}`
-  })
-
-type Refused = Extract<WithFinished, { readonly _tag: "Refused" }>
-
-const whyNotRetried = ({ because, status }: Refused): string => {
-  switch (because) {
-    case "status":
-      return `it is ${status}; only a failed or an interrupted run can be retried${
-        status === "suspended" ? ", a suspended one resumed" : ""
-      }`
-    case "compensated":
-      return "its compensations were executed: what it had done is undone, and is not done again"
-    case "terminated":
-      return "it was terminated: what it had done is neither finished nor undone, and nobody knows how far it was"
-    case "parent":
-      return "a run that started it is not over, and goes on from what it came to"
-    case "child":
-      return "a run that it had started was deleted, and would begin anew"
-    case "failed child":
-      return "it would fail by that child again; retry it with its children, or the child first"
-    case "too many":
-      return "more than 1,000 runs would have to be retried with it; retry its children first"
-  }
-}
-
-const whoseRetry = ({ because, runId }: Refused): string => {
-  if (runId === undefined) return ""
-  const child = `child ${JSON.stringify(runId)}`
-  return because === "failed child"
-    ? `its ${child} has failed or was interrupted: `
-    : `its ${child}, which is to be retried with it, cannot be: `
-}
-
-const notRetryable = (runId: string, refused: Refused) =>
-  new NotRetryable({
-    runId,
-    status: refused.status,
-    message: `Run ${JSON.stringify(runId)} cannot be retried: ${whoseRetry(refused)}${whyNotRetried(refused)}`
-  })
-
-const runFinished = (runId: string, status: RunStatus) =>
-  new RunFinished({
-    runId,
-    status,
-    message: `Run ${JSON.stringify(runId)} is ${status}; only a run that is not over can be terminated`
-  })
-
-const runNotFinished = (runId: string, { because, status }: Refused) =>
-  new RunNotFinished({
-    runId,
-    status,
-    message:
-      because === "status"
-        ? `Run ${JSON.stringify(runId)} is ${status}; only a run that is over can be deleted`
-        : `Run ${JSON.stringify(runId)} cannot be deleted: a run that started it is not over`
-  })
-
-// ---------------------------------------------------------------------------------------------
-// The service
-// ---------------------------------------------------------------------------------------------
-
-/** The most runs that one page can have. */
-export const maxPageSize = 200
+export * from "../api/Runs.js"
 
 /** What is told of many runs at once: in bytes, so that a page fits wherever an executor does. */
 const listBounds = { maxBytes: 4 * 1024 * 1024, maxValueBytes: 64 * 1024 }
@@ -267,88 +107,8 @@ const listBounds = { maxBytes: 4 * 1024 * 1024, maxValueBytes: 64 * 1024 }
 /** The same of one run and its steps: its payload and what it came to are there besides. */
 const stepBounds = { limit: 1_000, maxBytes: 2 * 1024 * 1024, maxValueBytes: 1024 * 1024 }
 
-/** So many characters of an id name a run, where no other begins so. */
-export const minPrefix = 4
-
 /** So many of those that begin so are told. */
 const maxIds = 10
-
-export interface StartRequest {
-  /** Name of a registered workflow. */
-  readonly workflow: string
-  /** JSON that the workflow's payload schema decodes; an empty object when left out. */
-  readonly payload?: unknown
-  /** Where the caller is in its trace; the run's spans become its children. */
-  readonly trace?: Trace | undefined
-}
-
-export interface ListRequest {
-  readonly workflow?: string | undefined
-  /** Only the run of this idempotency key, as the workflow's `idempotencyKey` makes it. */
-  readonly key?: string | undefined
-  /** Runs in any of these; every status when empty or left out. */
-  readonly status?: ReadonlyArray<RunStatus> | undefined
-  /** Created at this time or later. */
-  readonly createdAfter?: Date | undefined
-  /** Created earlier than this. */
-  readonly createdBefore?: Date | undefined
-  /** Only runs that no other run has started. Default: false. */
-  readonly roots?: boolean | undefined
-  /** Only runs that the run of this id has started. */
-  readonly parent?: string | undefined
-  /** Only runs that wait to be mended: they are suspended with an `error`. Default: false. */
-  readonly mend?: boolean | undefined
-  /**
-   * What else is told of each: up to 64 KiB of it, and where it has more, how many bytes. Default:
-   * neither.
-   */
-  readonly include?: ReadonlyArray<Included> | undefined
-  /** 1 to 200; what lies outside is brought inside. Default: 50. */
-  readonly limit?: number | undefined
-  /** `nextCursor` of the page before. */
-  readonly cursor?: string | undefined
-}
-
-/** How many characters a reason can have. */
-export const maxReasonLength = 1_000
-
-export interface TerminateRequest {
-  readonly runId: string
-  /** Why, for people; at most 1,000 characters. */
-  readonly reason?: string | undefined
-  /** Whether the runs that it started are ended too, and those that these did. Default: `false`. */
-  readonly children?: boolean | undefined
-}
-
-export interface RetryOptions {
-  readonly withChildren?: boolean | undefined
-}
-
-export interface GetOptions {
-  readonly stacks?: boolean | undefined
-}
-
-export interface StepsRequest {
-  readonly runId: string
-  /** `stepsCursor` of the run, or `nextCursor` of the page before. Default: from the first step on. */
-  readonly cursor?: string | undefined
-  /** Whether what they came to is read; without, all of it is left out. Default: true. */
-  readonly values?: boolean | undefined
-}
-
-export interface StepRequest {
-  readonly runId: string
-  readonly name: string
-  readonly attempt: number
-}
-
-export interface SignalRequest {
-  readonly runId: string
-  /** Name of the run's DurableDeferred. */
-  readonly name: string
-  /** JSON that the deferred's success schema decodes; null or left out where it is void. */
-  readonly value?: unknown
-}
 
 export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
   Runs,

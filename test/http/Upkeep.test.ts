@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Runs from "../../src/runner/Runs.js"
+import * as RunViews from "../../src/runner/RunViews.js"
 import { type FinalStatus, RunStoreError } from "../../src/store/RunStore.js"
 import { serve } from "./Harness.js"
 
@@ -226,7 +227,7 @@ it.scopedLive("a store that fails makes each of them not available", () =>
 describe("an executor's row", () => {
   it("that was taken over has no lease", () => {
     const info = { id: 1, host: "a", pid: 1, state: "running", startedAt: 0, runs: 2 } as const
-    const view = Runs.viewExecutor({ ...info, leaseUntil: -1 }, { now: 5, self: undefined })
+    const view = RunViews.viewExecutor({ ...info, leaseUntil: -1 }, { now: 5, self: undefined })
     assert.include(view, { alive: false, leaseUntil: null, self: false })
   })
 })

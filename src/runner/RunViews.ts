@@ -1,0 +1,249 @@
+/** Stored runs as clients see them. */
+import * as Either from "effect/Either"
+import type {
+  ExecutorView,
+  OutcomeView,
+  RunView,
+  RunWithStepsView,
+  StartedView,
+  StepView,
+  WaitView
+} from "../api/RunView.js"
+import { leftOutView, outcomeView, parse, suspendedView } from "../engine/Described.js"
+import type { StepInFlight } from "../engine/StepInFlight.js"
+import * as EncodedCause from "../internal/EncodedCause.js"
+import * as Machine from "../internal/Machine.js"
+import * as WaitedFor from "../internal/WaitedFor.js"
+import type {
+  ExecutorInfo,
+  Json,
+  Millis,
+  Run,
+  RunWithSteps,
+  Step,
+  StepCursor
+} from "../store/RunStore.js"
+
+/** The latest time that a Date can be. */
+const endOfTime = 8_640_000_000_000_000
+
+const iso = (millis: Millis): string => new Date(Math.min(millis, endOfTime)).toISOString()
+
+/** What a run came to, or why it is suspended. */
+const viewEnd = ({ cause, exit, leftOut }: Run): Pick<RunView, "result" | "error"> => {
+  if (exit !== undefined) return outcomeView(exit)
+  return cause === undefined || leftOut?.exit !== undefined ? {} : suspendedView(cause)
+}
+
+/** What was asked for of a run, and is too large. */
+const viewLeftOut = ({ leftOut, status }: Run): Pick<RunView, "error" | "leftOut"> => {
+  if (leftOut === undefined) return {}
+  const { cause, exit, payload } = leftOut
+  const isResult = status === "completed"
+  const error = isResult ? undefined : (exit ?? cause)
+  return {
+    ...(error === undefined ? {} : { error: leftOutView(error) }),
+    leftOut: {
+      ...(payload === undefined ? {} : { payload }),
+      ...(isResult && exit !== undefined ? { result: exit } : {}),
+      ...(error === undefined ? {} : { error })
+    }
+  }
+}
+
+/** What a run was started with. Never fails. */
+export const viewPayload = (payload: Json): unknown =>
+  // a payload is an object, so a string here can only be this
+  Either.getOrElse(parse(payload), (problem) => `unreadable: ${problem}`)
+
+/** A stored run as clients see it. Never fails: what does not read shows as an error. */
+export const viewRun = (run: Run): RunView => ({
+  runId: run.runId,
+  workflow: run.workflow,
+  status: run.status,
+  ...(run.payload === undefined ? {} : { payload: viewPayload(run.payload) }),
+  createdAt: iso(run.createdAt),
+  ...(run.startedAt === undefined ? {} : { startedAt: iso(run.startedAt) }),
+  ...(run.completedAt === undefined ? {} : { completedAt: iso(run.completedAt) }),
+  ...(run.crashes === undefined ? {} : { crashes: run.crashes }),
+  ...viewEnd(run),
+  ...viewLeftOut(run)
+})
+
+/** What a run came to, with all that is recorded of it. */
+export const viewOutcome = (run: Run, options: { readonly stacks: boolean }): OutcomeView => {
+  const { cause, stack } = viewFailure(run, undefined, options)
+  return {
+    runId: run.runId,
+    status: run.status,
+    ...viewEnd(run),
+    ...(cause === undefined ? {} : { cause }),
+    ...(stack === undefined ? {} : { stack })
+  }
+}
+
+/** What a start came to. */
+export const viewStarted = ({
+  created,
+  run: { completedAt, runId, status }
+}: {
+  readonly run: Run
+  readonly created: boolean
+}): StartedView =>
+  created
+    ? { runId, created }
+    : {
+        runId,
+        created: false,
+        status,
+        ...(completedAt === undefined ? {} : { completedAt: iso(completedAt) })
+      }
+
+/** A stored step as clients see it. Never fails. */
+export const viewStep = (step: Step): StepView => ({
+  name: step.name,
+  attempt: step.attempt,
+  status: step.status,
+  startedAt: iso(step.startedAt),
+  ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
+  ...(step.exit === undefined ? {} : outcomeView(step.exit)),
+  ...viewStepLeftOut(step)
+})
+
+const viewStepLeftOut = ({ leftOut, status }: Step): Pick<StepView, "error" | "leftOut"> => {
+  if (leftOut === undefined) return {}
+  return status === "completed"
+    ? { leftOut: { result: leftOut } }
+    : { error: leftOutView(leftOut), leftOut: { error: leftOut } }
+}
+
+const viewWait = ({ name, since, type, until }: WaitedFor.WaitedFor): WaitView => {
+  switch (type) {
+    case "signal":
+      return { type, name, since: iso(since) }
+    case "timer":
+      return {
+        type,
+        name,
+        since: iso(since),
+        ...(until === undefined ? {} : { until: iso(until) })
+      }
+    case "child":
+      return { type, runId: name, since: iso(since) }
+  }
+}
+
+const alone = (wait: WaitView) => ({ waitsFor: { total: 1, first: [wait] } })
+
+/**
+ * What an unfinished run waits for.
+ *
+ * @param options.isRegistered whether its workflow is registered in this process
+ */
+export const viewWaits = (
+  { cause, status, waitsFor, workflow }: Run,
+  { isRegistered }: { readonly isRegistered: boolean }
+): Pick<RunWithStepsView, "waitsFor"> => {
+  if (status === "pending") {
+    return alone(isRegistered ? { type: "room" } : { type: "executor", workflow })
+  }
+  if (status !== "suspended") return {}
+  if (cause !== undefined) return alone({ type: "mend" })
+  const { first, total } = WaitedFor.parse(waitsFor)
+  return total === 0 ? {} : { waitsFor: { total, first: first.map(viewWait) } }
+}
+
+/** The runs around a run, where there are any. */
+export const viewRelatives = ({
+  children,
+  parents
+}: Pick<RunWithSteps, "children" | "parents">): Pick<RunWithStepsView, "children" | "parents"> => ({
+  ...(parents.total === 0 ? {} : { parents }),
+  ...(children.total === 0 ? {} : { children })
+})
+
+/** An executor as clients see it at this time. */
+export const viewExecutor = (
+  info: ExecutorInfo,
+  { now, self }: { readonly now: Millis; readonly self: number | undefined }
+): ExecutorView => ({
+  id: info.id,
+  host: Machine.nameOf(info.host),
+  pid: info.pid,
+  state: info.state,
+  alive: info.leaseUntil >= now && !Machine.here.isDead(info),
+  self: info.id === self,
+  runs: info.runs,
+  startedAt: iso(info.startedAt),
+  // of one that was taken over there is none any more
+  leaseUntil: info.leaseUntil < 0 ? null : iso(info.leaseUntil)
+})
+
+/**
+ * What else is told of a recorded failure where a single run is asked for: the whole encoded `Cause`,
+ * for clients that know the workflow's schemas, and the step that it came from. Where its defects
+ * came from is in `stack` alone, and only for those who may see it.
+ *
+ * @param step the one that it came from
+ */
+export const viewFailure = (
+  run: Run,
+  step: Pick<Step, "name" | "attempt"> | undefined,
+  { stacks }: { readonly stacks: boolean }
+): Pick<RunWithStepsView, "cause" | "failedStep" | "stack"> => {
+  const recorded = run.exit ?? run.cause
+  if (recorded === undefined || run.status === "completed") return {}
+  const cause =
+    run.exit === undefined ? Either.getOrUndefined(parse(recorded)) : EncodedCause.ofExit(recorded)
+  const stack = stacks ? EncodedCause.stackOf(cause) : undefined
+  EncodedCause.removeStacks(cause)
+  return {
+    ...(run.exit === undefined || cause === undefined ? {} : { cause }),
+    ...(step === undefined ? {} : { failedStep: { name: step.name, attempt: step.attempt } }),
+    ...(stack === undefined ? {} : { stack })
+  }
+}
+
+/** What lies between two pages of steps: after the one's end, and up to the other's. */
+export interface Window {
+  readonly after?: StepCursor | undefined
+  readonly upTo?: StepCursor | undefined
+}
+
+/**
+ * The stored steps, with those that are in flight in this process and have no recorded outcome as
+ * `running`; in the order in which they started.
+ *
+ * @param window of a page: those in flight are on the one where they belong by when they started
+ */
+export const overlay = (
+  stored: ReadonlyArray<Step>,
+  inFlight: ReadonlyArray<StepInFlight>,
+  { after, upTo }: Window = {}
+): ReadonlyArray<Step> => {
+  if (inFlight.length === 0) return stored
+  const key = (step: { readonly name: string; readonly attempt: number }) =>
+    `${step.name}/${step.attempt}`
+  const flying = new Set(inFlight.map(key))
+  const isRecorded = (step: Step) => step.exit !== undefined || step.leftOut !== undefined
+  const steps = new Map(
+    stored
+      .filter((step) => isRecorded(step) || !flying.has(key(step)))
+      .map((step) => [key(step), step])
+  )
+  for (const { attempt, name, startedAt } of inFlight) {
+    const isHere =
+      startedAt > (after?.startedAt ?? Number.NEGATIVE_INFINITY) &&
+      startedAt <= (upTo?.startedAt ?? Number.POSITIVE_INFINITY)
+    if (!isHere || steps.has(key({ name, attempt }))) continue
+    steps.set(key({ name, attempt }), {
+      name,
+      attempt,
+      status: "running",
+      startedAt,
+      completedAt: undefined,
+      exit: undefined
+    })
+  }
+  return [...steps.values()].sort((a, b) => a.startedAt - b.startedAt)
+}
