@@ -17,6 +17,7 @@ import * as Events from "./Events.js"
 import type { ActiveRun, Registration } from "./engine/ActiveRun.js"
 import * as Active from "./engine/ActiveRuns.js"
 import * as Backlogs from "./engine/Backlog.js"
+import * as Besides from "./engine/Beside.js"
 import { blockCause } from "./engine/Codec.js"
 import * as Leases from "./engine/Lease.js"
 import type { Ending } from "./engine/Pass.js"
@@ -105,6 +106,16 @@ export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher
      */
     readonly register: (registration: Registration) => Effect.Effect<void, never, Scope.Scope>
 
+    /**
+     * Does other work for as long as the scope is open, in a fiber of its own. Drains wait for its
+     * pieces as they do for steps, and so does its release.
+     * @internal
+     */
+    readonly beside: <R>(
+      name: string,
+      work: (beside: Besides.Beside) => Effect.Effect<unknown, never, R>
+    ) => Effect.Effect<void, never, R | Scope.Scope>
+
     /** @internal */
     readonly steps: Steps.Steps
     /** @internal */
@@ -183,6 +194,8 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
   const deferreds = new Map<string, DurableDeferred.Any>()
   /** Registrations that are being released. */
   const retiring = new Set<Registration>()
+  /** What is done beside runs. */
+  const besides = new Set<Besides.Beside>()
   let executor: number | undefined
   /** When this executor began to stop. */
   let stoppingSince: number | undefined
@@ -381,6 +394,7 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
       stoppingSince = now
       slots.close()
       for (const { draining } of [...registrations.values(), ...retiring]) draining.unsafeOpen()
+      for (const { close } of besides) close()
     }
     return stoppingSince + budget
   })
@@ -399,16 +413,45 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
       return Effect.addFinalizer(() => unregister(registration))
     })
 
+  /** Of what is released alone it is its own. */
+  const deadlineOfRelease = Effect.gen(function* () {
+    const stops = isStopped() || (yield* isStopping)
+    return stops ? yield* beginDrain : (yield* Elapsed.now) + budget
+  })
+
+  const beside: Dispatcher["Type"]["beside"] = (name, work) =>
+    Effect.suspend(() => {
+      const one = Besides.make(name, config.stopGrace)
+      if (isStopped()) one.close()
+      besides.add(one)
+      const release = Effect.flatMap(deadlineOfRelease, one.drain).pipe(
+        Effect.ensuring(Effect.sync(() => besides.delete(one)))
+      )
+      // released before the fiber is interrupted
+      return Effect.zipRight(
+        Effect.forkScoped(work(one)),
+        Effect.addFinalizer(() => release)
+      )
+    })
+
+  const retire = (until: number) =>
+    Effect.zipLeft(
+      runs.retire(() => true, { deadline: until, final: true }),
+      Effect.forEach(besides, (one) => one.drain(until), {
+        concurrency: "unbounded",
+        discard: true
+      }),
+      { concurrent: true }
+    )
+
   const unregister = (registration: Registration) =>
     Effect.gen(function* () {
       registrations.delete(registration.workflow.name)
       retiring.add(registration)
       registration.draining.unsafeOpen()
       slots.recheck()
-      const stops = isStopped() || (yield* isStopping)
-      const deadline = stops ? yield* beginDrain : (yield* Elapsed.now) + budget
       const retired = yield* runs.retire((run) => run.registration === registration, {
-        deadline,
+        deadline: yield* deadlineOfRelease,
         final: false
       })
       yield* Active.logCut(retired)
@@ -433,6 +476,7 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
       ),
     startAndAwait: (run) => results.of(run.runId, start(run)),
     register,
+    beside,
     steps,
     runs,
     noteDeferred: (workflow, deferred) => {
@@ -460,7 +504,7 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
     begin,
     wanted,
     beginDrain,
-    retire: (until) => runs.retire(() => true, { deadline: until, final: true })
+    retire
   })
 })
 

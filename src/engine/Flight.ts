@@ -122,7 +122,7 @@ export class Flight implements StepInFlight {
     this.activity = activity
     this.isInterruptible = RuntimeFlags.interruptible(runtimeFlags)
     this.quiescence = new Quiescence(() => onRest(this, this.quiescence.waitsForEngine))
-    this.instance = stepInstance(pass, this.quiescence, this.instanceScope)
+    this.instance = stepInstance(pass, this, this.quiescence, this.instanceScope)
     this.inner = nested || pass.closing || pass.interrupted || instance !== pass.instance
   }
 

@@ -177,6 +177,13 @@ export interface Link {
   readonly nested: boolean
   /** Of the fibers of its pass, or of its step. */
   readonly quiescence: Quiescence
+  /** Of the instance of a step. */
+  readonly step: StepName | undefined
+}
+
+export interface StepName {
+  readonly name: string
+  readonly attempt: number
 }
 
 interface LinkedInstance {
@@ -216,8 +223,17 @@ const linked = (
 })
 
 /** The instance that a step of the pass gets. */
-export const stepInstance = (pass: Pass, quiescence: Quiescence, scope: LazyScope): Instance =>
-  linked({ pass, run: pass.run, nested: true, quiescence }, pass.run.registration.workflow, scope)
+export const stepInstance = (
+  pass: Pass,
+  step: StepName,
+  quiescence: Quiescence,
+  scope: LazyScope
+): Instance =>
+  linked(
+    { pass, run: pass.run, nested: true, quiescence, step },
+    pass.run.registration.workflow,
+    scope
+  )
 
 const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
   ...workflow,
@@ -229,7 +245,7 @@ const runInstance = (pass: Pass): Instance => {
   const { quiescence, run } = pass
   const { workflow } = run.registration
   return linked(
-    { pass, run, nested: false, quiescence },
+    { pass, run, nested: false, quiescence, step: undefined },
     // an interrupt that is asked for is no failure to suspend on
     run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
     pass.compensations
