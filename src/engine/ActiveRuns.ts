@@ -158,7 +158,10 @@ export const make = (options: {
 
   const hold = (driving: Driving) => {
     const { runId } = driving.run
-    if (!active.has(runId)) Metrics.runsHeld(1)
+    const former = active.get(runId)
+    if (former === undefined) Metrics.runsHeld(1)
+    // claimed anew: of the end of that hold nobody may have told it, and it would go on beside this one
+    else end(former, { _tag: "lost" })
     active.set(runId, driving)
     bytes += driving.run.bytes
     driving.run.onGrowth = grown
@@ -256,7 +259,10 @@ export const make = (options: {
   const activate = (run: ActiveRun) =>
     Effect.suspend(() => {
       const driving = drivingOf(run)
-      return driving === undefined ? Effect.void : suspension.activate(driving)
+      if (driving !== undefined) return suspension.activate(driving)
+      // another has its place: nothing of it begins here
+      run.lost = true
+      return Effect.void
     })
 
   const driveOptions: DriveOptions = { ...options, activate, onLevel, onOver: remove }

@@ -72,8 +72,8 @@ export interface WorkflowExecutor {
    * while it starts share one start; while it is running, nothing happens.
    *
    * Rejects with `ExecutorStopped` once `stop` has been called. When it rejects with anything else
-   * (`RunStoreError`, `HttpListenError`, what the layer of the workflows fails with, or
-   * `StartFailed`), everything is released, the state is `idle`, and it may be tried again.
+   * (`RunStoreError`, `HttpListenError`, `WorkflowAlreadyRegistered` where two have one name, what the
+   * layer of the workflows fails with, or `StartFailed`), everything is released, the state is `idle`, and it may be tried again.
    */
   readonly start: () => Promise<void>
 

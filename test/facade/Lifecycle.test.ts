@@ -93,6 +93,15 @@ describe("starting", () => {
     await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow()
   })
 
+  it("is refused where two workflows have one name", async () => {
+    const executor = inMemory({ workflows: [orders(), orders()] })
+    expect(await rejection(executor.start())).toMatchObject({
+      _tag: "WorkflowAlreadyRegistered",
+      message: expect.stringContaining("is registered twice in one executor")
+    })
+    expect(executor.state).toBe("idle")
+  })
+
   it("is given up by a stop", async () => {
     let released = false
     const opening = gate()

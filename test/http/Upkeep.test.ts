@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Runs from "../../src/runner/Runs.js"
 import * as RunViews from "../../src/runner/RunViews.js"
 import { type FinalStatus, RunStoreError } from "../../src/store/RunStore.js"
 import { serve } from "./Harness.js"

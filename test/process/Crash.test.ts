@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import type * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
 
 const { times } = Fixture
@@ -154,6 +155,56 @@ describe("executors that crash, freeze and share a file", () => {
         expect((yield* other.stop()).code).toBe(0)
       }),
     60_000
+  )
+
+  it.scopedLive(
+    "one that is frozen past its lease starts no step once it goes on, in none of its branches",
+    () =>
+      Effect.gen(function* () {
+        const fixture = yield* Fixture.make
+        // a machine with much to do is not to take the run from the one that has it
+        const longer = { LEASE_DURATION: "3 seconds" }
+        const frozen = yield* fixture.start(longer)
+        const payload = { id: "a", branches: 20, steps: 30, millis: 20 }
+        const runId = yield* frozen.run("Branches", payload)
+        const by = (pid: number) => (executions: ReadonlyArray<Process.Execution>) =>
+          executions.filter((execution) => execution.pid === pid && execution.runId === runId)
+        const began = (pid: number, executions: ReadonlyArray<Process.Execution>) =>
+          by(pid)(executions).filter(({ event }) => event === "began")
+        // in the middle of it: each branch has steps behind it and before it
+        yield* fixture.executed((executions) => by(frozen.pid)(executions).length >= 300)
+        yield* frozen.kill("SIGSTOP")
+        const other = yield* fixture.start(longer)
+        yield* other.log("took over")
+        const before = began(frozen.pid, yield* fixture.executions).length
+        yield* fixture.executed((executions) => began(other.pid, executions).length > 0)
+
+        // the other is in the middle of it too
+        yield* frozen.kill("SIGCONT")
+        yield* frozen.log("lease lost")
+        const run = yield* other.completed(runId)
+        // the one that was frozen has had all the time that it needs
+        yield* frozen.completed(yield* frozen.run("Work", { id: "next", steps: 2, millis: 10 }))
+
+        const executions = yield* fixture.executions
+        expect(began(frozen.pid, executions)).toHaveLength(before)
+        expect(run.steps).toHaveLength(20 * 30)
+        const latest = new Map(
+          executions
+            .filter((execution) => execution.event === "began" && execution.runId === runId)
+            .map(({ execution, step }) => [step, execution])
+        )
+        // what was recorded is what began last: it has not been executed again
+        expect(run.steps.map(({ name, result }) => [name, result])).toEqual(
+          run.steps.map(({ name }) => [name, latest.get(name)])
+        )
+        // and what the one had recorded before it was frozen was executed by it alone
+        expect(run.steps.some(({ result }) => `${result}`.startsWith(`${frozen.pid}-`))).toBe(true)
+        expect(executions.some(({ event }) => event === "compensated")).toBe(false)
+        expect((yield* frozen.stop()).code).toBe(0)
+        expect((yield* other.stop()).code).toBe(0)
+      }),
+    180_000
   )
 
   it.scopedLive("one that died on another machine is taken over once its lease has lapsed", () =>

@@ -17,6 +17,7 @@ import {
   start,
   statusOf,
   until,
+  untilPolled,
   untilStatus,
   type Workflows,
   worlds
@@ -83,6 +84,52 @@ worlds("steps of an executor that was frozen", (test) => {
       yield* slow.open
       yield* untilStatus(world, runId, "completed")
       expect(log.lines.sort()).toEqual(["a held", "a left", "a right"])
+      yield* a.close
+    }))
+
+  test("do not start once more where it has claimed the run anew, and was not told of it", (world) =>
+    Effect.gen(function* () {
+      const log = journal()
+      const ice = freezable()
+      const Child = Workflow.make({
+        name: "Child",
+        payload: { id: Schema.String },
+        idempotencyKey: ({ id }) => id
+      })
+      const workflow = One.toLayer(() =>
+        Effect.gen(function* () {
+          yield* log.note("pass")
+          yield* Child.execute({ id: "child" })
+          yield* Activity.make({ name: "after", execute: log.note("after") })
+          return "done"
+        })
+      )
+      const a = yield* world.start({
+        workflows: workflow,
+        wrap: ice.wrap,
+        leaseDuration: "3 seconds"
+      })
+      const runId = yield* a.run(start)
+      yield* untilStatus(world, runId, "suspended")
+      yield* ice.freeze
+      yield* TestClock.adjust("10 seconds")
+      // its lease has lapsed, so that what wakes the run ends its hold; nobody has taken over from it
+      const store = world.outside
+      yield* store.signal({ runId, name: "s", exit: `{"_tag":"Success"}` })
+      yield* ice.thaw
+      yield* untilPolled("it has the run again", () => log.lines.length === 2)
+      yield* untilStatus(world, runId, "suspended")
+
+      const executor = yield* store.register({ host: "other", pid: 1, leaseMillis: 60_000 })
+      const [child] = yield* store.claim({ executor, workflows: ["Child"], limit: 1 })
+      if (child === undefined) return yield* Effect.dieMessage("the child was not started")
+      const { held } = child
+      yield* store.complete({ held, status: "completed", exit: `{"_tag":"Success"}` })
+      yield* untilPolled("it is over", () =>
+        Effect.map(statusOf(store, runId), (status) => status === "completed")
+      )
+      yield* settled
+      expect(log.lines).toEqual(["pass", "pass", "after"])
       yield* a.close
     }))
 
