@@ -3,7 +3,7 @@
  * (`text/event-stream`) that carry it.
  */
 import * as Schema from "effect/Schema"
-import type * as Event from "../engine/Event.js"
+import type * as Event from "../events/Event.js"
 import { RunnerStateSchema } from "./Api.js"
 import { RunStatusSchema, RunWithStepsView } from "./RunView.js"
 

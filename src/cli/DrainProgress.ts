@@ -7,7 +7,7 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type { StepInFlight } from "../engine/StepInFlight.js"
+import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import type { Runner } from "../runner/Runner.js"
 import * as Table from "./Table.js"
 

@@ -7,7 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
-import * as StepPages from "../internal/StepPages.js"
+import * as StepPages from "../api/StepPages.js"
 import type {
   ExecutorView,
   Included,

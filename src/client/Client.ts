@@ -53,8 +53,8 @@ import {
   type StepView,
   type TerminateRequest
 } from "../api/Runs.js"
-import * as StepPages from "../internal/StepPages.js"
-import * as Typed from "../internal/Typed.js"
+import * as StepPages from "../api/StepPages.js"
+import * as Typed from "../values/Typed.js"
 import * as EventStream from "./EventStream.js"
 import * as Requests from "./Requests.js"
 import * as RunResult from "./RunResult.js"
@@ -70,7 +70,7 @@ import {
 } from "./Wire.js"
 
 export type { EventView as Event } from "../api/EventView.js"
-export { RunInterrupted, type SignalTarget, UnreadableResult } from "../internal/Typed.js"
+export { RunInterrupted, type SignalTarget, UnreadableResult } from "../values/Typed.js"
 export type { EventsRequest } from "./EventStream.js"
 export { ProtocolError, type RequestError, Unavailable }
 

@@ -20,7 +20,6 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { AnySpan } from "effect/Tracer"
-import { notWellFormed } from "../internal/WellFormed.js"
 import {
   isFinal,
   type Json,
@@ -32,14 +31,15 @@ import {
   type WritesOfHolder
 } from "../store/RunStore.js"
 import * as Spans from "../telemetry/Spans.js"
-import { childKey, stepKey } from "./ActiveRun.js"
-import * as Codec from "./Codec.js"
-import { Dispatcher } from "./Dispatcher.js"
-import * as Fibers from "./Fibers.js"
-import { type Instance, type Link, linkOf, type Pass } from "./Pass.js"
-import { mayPass } from "./Persist.js"
+import * as Codec from "../values/Codec.js"
+import { notWellFormed } from "../values/WellFormed.js"
+import { childKey, stepKey } from "./held/ActiveRun.js"
+import { Dispatcher } from "./held/Dispatcher.js"
+import { mayPass } from "./held/Persist.js"
+import * as Fibers from "./pass/Fibers.js"
+import { type Instance, type Link, linkOf, type Pass } from "./pass/Pass.js"
+import type * as Waits from "./pass/Waits.js"
 import type { RunIdTaken } from "./RunIdTaken.js"
-import type * as Waits from "./Waits.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 

@@ -9,8 +9,8 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { ActiveRun, Registration } from "./ActiveRun.js"
-import * as Defects from "./Defects.js"
+import * as Defects from "../values/Defects.js"
+import type { ActiveRun, Registration } from "./held/ActiveRun.js"
 
 /** As `effect` says it, with the place at which the service's Tag was made. */
 const pattern = /^Service not found: (.+?)(?: \(defined at [^\n]*\))?$/

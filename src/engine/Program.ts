@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
-import * as Programs from "./Programs.js"
+import * as Programs from "./step/Programs.js"
 
 export interface Options {
   /** The folder in which it is executed. Default: that of this process. */

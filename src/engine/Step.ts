@@ -17,7 +17,7 @@ import * as Random from "effect/Random"
 import type * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as Intervals from "effect/ScheduleIntervals"
-import * as Draining from "./Draining.js"
+import * as Draining from "./step/Draining.js"
 
 export interface RetryOptions<E, R = never> {
   /** How often it is tried again at most. Default: as often as the schedule says, or for ever. */

@@ -5,8 +5,8 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
-import * as Typed from "../internal/Typed.js"
 import { RunStoreError } from "../store/RunStore.js"
+import * as Typed from "../values/Typed.js"
 
 /** The executor has not been started, or not to the end. */
 export class ExecutorNotStarted extends Data.TaggedError("ExecutorNotStarted") {

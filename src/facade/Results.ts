@@ -6,10 +6,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { Dispatcher } from "../engine/Dispatcher.js"
-import * as Typed from "../internal/Typed.js"
+import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { RunNotFound } from "../runner/Runs.js"
 import { isFinal, type Run, RunStore, type RunStoreError } from "../store/RunStore.js"
+import * as Typed from "../values/Typed.js"
 import { RunNotOver, runError } from "./Errors.js"
 
 /** How a run stands. `error` is what `result` rejects with. */

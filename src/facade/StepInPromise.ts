@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as Draining from "../engine/Draining.js"
-import type { Instance } from "../engine/Pass.js"
+import type { Instance } from "../engine/pass/Pass.js"
+import * as Draining from "../engine/step/Draining.js"
 import type { StepContext } from "./WorkflowContext.js"
 
 export const digest = (text: string): string => createHash("sha256").update(text).digest("hex")

@@ -3,8 +3,8 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import { Events } from "../engine/Events.js"
-import * as StepPages from "../internal/StepPages.js"
+import * as StepPages from "../api/StepPages.js"
+import { Events } from "../events/Events.js"
 import { Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { isFinal, RunStore } from "../store/RunStore.js"
 import { call, type WaitOptions } from "./Calls.js"

@@ -22,9 +22,8 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { RunnerState } from "../api/RunnerState.js"
 import * as Executor from "../Executor.js"
-import type { Dispatcher } from "../engine/Dispatcher.js"
+import type { Dispatcher } from "../engine/held/Dispatcher.js"
 import type * as RunnerConfig from "../engine/RunnerConfig.js"
-import * as Typed from "../internal/Typed.js"
 import type { Drained } from "../runner/Runner.js"
 import {
   type ListRequest,
@@ -35,6 +34,7 @@ import {
   type TerminateRequest
 } from "../runner/Runs.js"
 import type { RunStore } from "../store/RunStore.js"
+import * as Typed from "../values/Typed.js"
 import * as AsyncWorkflow from "./AsyncWorkflow.js"
 import { call, resultOf, submitted, type WaitOptions } from "./Calls.js"
 import { Lifecycle } from "./Lifecycle.js"
@@ -42,7 +42,7 @@ import { addressOf, type Provided } from "./Opened.js"
 import { type Poll, polled } from "./Results.js"
 import { watched } from "./Watch.js"
 
-export { RunInterrupted, type SignalTarget, UnreadableResult } from "../internal/Typed.js"
+export { RunInterrupted, type SignalTarget, UnreadableResult } from "../values/Typed.js"
 export type { WaitOptions } from "./Calls.js"
 export {
   ExecutorNotStarted,

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as View from "../api/EventView.js"
-import type { Event, Events, Start } from "../engine/Events.js"
+import type { Event, Events, Start } from "../events/Events.js"
 import * as Metrics from "../telemetry/Metrics.js"
 
 /** A reader who has not read so many events is ended, and comes back for them. */

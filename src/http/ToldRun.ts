@@ -4,7 +4,7 @@
  */
 
 import type { RunWithStepsView, StepView } from "../api/RunView.js"
-import type * as Events from "../engine/Events.js"
+import type * as Events from "../events/Events.js"
 import { isFinal } from "../store/RunStore.js"
 
 /** A step as far as its events tell of it. */

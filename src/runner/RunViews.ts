@@ -9,11 +9,9 @@ import type {
   StepView,
   WaitView
 } from "../api/RunView.js"
-import { leftOutView, outcomeView, parse, suspendedView } from "../engine/Described.js"
-import type { StepInFlight } from "../engine/StepInFlight.js"
-import * as EncodedCause from "../internal/EncodedCause.js"
+import * as WaitedFor from "../engine/pass/WaitedFor.js"
+import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Machine from "../internal/Machine.js"
-import * as WaitedFor from "../internal/WaitedFor.js"
 import type {
   ExecutorInfo,
   Json,
@@ -23,6 +21,8 @@ import type {
   Step,
   StepCursor
 } from "../store/RunStore.js"
+import { leftOutView, outcomeView, parse, suspendedView } from "../values/Described.js"
+import * as EncodedCause from "../values/EncodedCause.js"
 
 /** The latest time that a Date can be. */
 const endOfTime = 8_640_000_000_000_000

@@ -50,21 +50,11 @@ import {
   type UnknownWorkflow,
   type WorkflowView
 } from "../api/Runs.js"
-import { interruptPoint } from "../engine/ActiveRun.js"
-import {
-  encodedPayloadToJson,
-  notReadBack,
-  readBack,
-  stringify,
-  terminatedExit
-} from "../engine/Codec.js"
-import { Dispatcher } from "../engine/Dispatcher.js"
+import { interruptPoint } from "../engine/held/ActiveRun.js"
+import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { Signals } from "../engine/Signals.js"
-import type { StepInFlight } from "../engine/StepInFlight.js"
-import * as Cursors from "../internal/Cursors.js"
-import * as EncodedCause from "../internal/EncodedCause.js"
+import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as RunIds from "../internal/RunIds.js"
-import { notWellFormed } from "../internal/WellFormed.js"
 import {
   isFinal,
   type RunStatus,
@@ -75,6 +65,16 @@ import {
   type WithFinished
 } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
+import {
+  encodedPayloadToJson,
+  notReadBack,
+  readBack,
+  stringify,
+  terminatedExit
+} from "../values/Codec.js"
+import * as EncodedCause from "../values/EncodedCause.js"
+import { notWellFormed } from "../values/WellFormed.js"
+import * as Cursors from "./Cursors.js"
 import {
   notResumable,
   notRetryable,

@@ -7,7 +7,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import * as TestClock from "effect/TestClock"
 import type { RunnerState } from "../../src/api/RunnerState.js"
 import * as DrainProgress from "../../src/cli/DrainProgress.js"
-import type { StepInFlight } from "../../src/engine/StepInFlight.js"
+import type { StepInFlight } from "../../src/engine/step/StepInFlight.js"
 
 const step = (name: string, startedAt: number): StepInFlight => ({
   key: `1/${name}/1`,

@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Executor from "../../src/Executor.js"
-import { Dispatcher } from "../../src/engine/Dispatcher.js"
+import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import { type Held, RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {

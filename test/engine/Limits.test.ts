@@ -5,7 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import { Dispatcher } from "../../src/engine/Dispatcher.js"
+import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import {
   exitOf,
   layerMemory,

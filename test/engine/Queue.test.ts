@@ -9,9 +9,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
-import * as QueueWorker from "../../src/QueueWorker.js"
+import * as QueueWorker from "../../src/queues/QueueWorker.js"
+import * as SqlPersistedQueue from "../../src/queues/SqlPersistedQueue.js"
 import { Runner } from "../../src/runner/Runner.js"
-import * as SqlPersistedQueue from "../../src/SqlPersistedQueue.js"
 import {
   exitOf,
   layerFile,

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
-import { type Level, Quiescence } from "../../src/engine/Quiescence.js"
+import { type Level, Quiescence } from "../../src/engine/pass/Quiescence.js"
 import { turns, untilTrue } from "./support.js"
 
 /** A program that is looked at, with calls of an engine that answers when it is told to. */

@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import * as SqlRateLimiter from "../../src/SqlRateLimiter.js"
+import * as SqlRateLimiter from "../../src/queues/SqlRateLimiter.js"
 import * as Connect from "../../src/store/sqlite/Connect.js"
 import { exitOf, inProcess, pass, step, temporaryFile, textWorkflow, turns } from "./support.js"
 

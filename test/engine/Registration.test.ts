@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
-import { WorkflowAlreadyRegistered } from "../../src/engine/Dispatcher.js"
+import { WorkflowAlreadyRegistered } from "../../src/engine/held/Dispatcher.js"
 import { recorder } from "../telemetry/recorder.js"
 import {
   everywhere,

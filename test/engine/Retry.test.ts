@@ -4,7 +4,7 @@ import { Activity, DurableClock } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { interruptPoint } from "../../src/engine/ActiveRun.js"
+import { interruptPoint } from "../../src/engine/held/ActiveRun.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import {
   type Env,

@@ -8,8 +8,8 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import { isJson, notJsonIn } from "../../src/engine/JsonValue.js"
 import * as Runs from "../../src/runner/Runs.js"
+import { isJson, notJsonIn } from "../../src/values/JsonValue.js"
 import {
   type Env,
   exitOf,

@@ -3,8 +3,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { DurableDeferred } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { Dispatcher } from "../../src/engine/Dispatcher.js"
-import { choose, type WarmLimits, WarmRuns } from "../../src/engine/Warm.js"
+import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
+import { choose, type WarmLimits, WarmRuns } from "../../src/engine/pass/Warm.js"
 import {
   type Env,
   exitOf,

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import * as ScopeAround from "../../src/internal/ScopeAround.js"
+import * as ScopeAround from "../../src/engine/held/ScopeAround.js"
 
 class Below extends Context.Tag("test/Below")<Below, Effect.Effect<boolean>>() {}
 

@@ -180,7 +180,7 @@ describe("a program that imports the package", () => {
   it.effect("finds nothing in the types that is the package's own", () =>
     Effect.gen(function* () {
       const declared = app.files.filter((path) => /^dist\/.*\.d\.ts$/.test(path))
-      assert.include(declared, "dist/runner/Dispatcher.d.ts")
+      assert.include(declared, "dist/engine/held/Dispatcher.d.ts")
       const internal = declared.filter((path) =>
         readFileSync(join(app.unpacked, path), "utf8").includes("@internal")
       )

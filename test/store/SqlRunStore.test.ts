@@ -5,7 +5,7 @@
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Events from "../../src/engine/Events.js"
+import * as Events from "../../src/events/Events.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import { suite } from "./conformance.js"
 import { temporaryFolder } from "./files.js"

@@ -4,7 +4,7 @@
  */
 import { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import { explainHalf, isWellFormed } from "../../internal/WellFormed.js"
+import { explainHalf, isWellFormed } from "../../values/WellFormed.js"
 import type { Param, Sql } from "./Sql.js"
 
 const refused = (text: string) =>

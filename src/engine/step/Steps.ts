@@ -1,0 +1,320 @@
+/**
+ * Executes steps: one fiber each. A step is in one set for the whole process from the moment it may
+ * start until its outcome is recorded; its fiber ends with its activity.
+ */
+import type * as Activity from "@effect/workflow/Activity"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import type * as Scope from "effect/Scope"
+import * as Events from "../../events/Events.js"
+import * as Metrics from "../../telemetry/Metrics.js"
+import { type ActiveRun, stepKey } from "../held/ActiveRun.js"
+import type { Lease } from "../held/Lease.js"
+import { type Instance, type Link, linkOf } from "../pass/Pass.js"
+import * as Flights from "./Flight.js"
+import { type Executing, Flight, Request, restWith, type StepResult, suspended } from "./Flight.js"
+import * as Programs from "./Programs.js"
+import * as Recording from "./Recording.js"
+import type { Slots } from "./Slots.js"
+import type { StepInFlight } from "./StepInFlight.js"
+
+export interface Steps {
+  /**
+   * Executes a step of a run and records its outcome, or joins the one in flight. While it does, the
+   * fiber is inside of a call of the engine.
+   */
+  readonly execute: (
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    runtimeFlags: RuntimeFlags.RuntimeFlags,
+    instance: Instance,
+    activity: Activity.Any,
+    attempt: number
+  ) => Effect.Effect<StepResult>
+  readonly list: () => ReadonlyArray<StepInFlight>
+  /** Interrupts the steps in flight of these runs, and says which; does not wait for them. */
+  readonly cut: (matches: (run: ActiveRun) => boolean) => ReadonlyArray<StepInFlight>
+  /** The same for those of a run whose workflow lets them be interrupted. */
+  readonly interrupt: (run: ActiveRun) => void
+}
+
+interface StepsOptions extends Omit<Recording.RecordingOptions, "clock" | "land"> {
+  readonly slots: Slots
+  readonly lease: Lease
+  /** No step of this run may start. */
+  readonly refuses: (run: ActiveRun) => boolean
+  /** A step is in flight no more. */
+  readonly onLanded: () => void
+  /** Goes on with a run that waits in memory, if it is to be gone on with here. */
+  readonly activate: (run: ActiveRun) => Effect.Effect<void>
+}
+
+export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { lease, slots, store } = options
+    const clock = yield* Effect.clock
+    const flights = yield* inFlight
+    yield* Programs.watch
+    const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
+
+    // a step inside a step is part of it: it has no room of its own
+    const leaveRoom = ({ asking, rests }: Flight) => {
+      if (!asking.link.nested && !rests) slots.leave()
+    }
+
+    /** What only waits for the engine needs no room, and is nothing that a run has under way. */
+    const onRest = (flight: Flight, rests: boolean) => {
+      if (flight.rests === rests) return
+      if (rests) leaveRoom(flight)
+      else if (!flight.asking.link.nested) slots.takeBack()
+      flight.rests = rests
+      flight.pass.stepsInFlight += rests ? -1 : 1
+      restWith(flight.asking, rests)
+      for (const asking of flight.waiting ?? []) restWith(asking, rests)
+      options.onLanded()
+    }
+
+    /** It is in flight no more; whoever else has asked for it goes on when this returns. */
+    const land = (flight: Flight, result: StepResult): StepResult => {
+      const { pass, run } = flight
+      flights.delete(flightKey(run, stepKey(flight.name, flight.attempt)))
+      if (!flight.rests) pass.stepsInFlight--
+      Metrics.stepLanded(
+        flight.workflow,
+        flight.outcome ?? (flight.cut ? "cut" : "suspended"),
+        flight.millis
+      )
+      leaveRoom(flight)
+      for (const { tell } of flight.waiting ?? []) tell(result)
+      options.onLanded()
+      return result
+    }
+
+    const conclude = Recording.make({ ...options, clock, land })
+
+    const launch = (request: Request, flight: Flight): Executing => {
+      flights.set(flightKey(flight.run, stepKey(flight.name, flight.attempt)), flight)
+      flight.pass.stepsInFlight++
+      Metrics.stepStarted()
+      events?.publish(Flights.startOf(flight))
+      return Flights.start(request, flight)
+    }
+
+    /** A step whose workflow does not want it any more: a race is lost, the run is interrupted. */
+    const abandon = (flight: Flight, fiber: Executing) =>
+      Effect.gen(function* () {
+        flight.cut = true
+        flight.abandoned = true
+        const exit = yield* Fiber.interrupt(fiber)
+        const result = yield* conclude(flight, Exit.flatten(exit))
+        if (result._tag === "Suspended") yield* Effect.forkDaemon(noteCut(flight))
+      })
+
+    /** For people to see; a write that fails here is no loss. */
+    const noteCut = (flight: Flight) =>
+      slots.isClosed() || flight.pass.ended !== undefined
+        ? Effect.void
+        : Effect.ignore(
+            store.noteStep({
+              held: flight.run.held,
+              name: flight.name,
+              attempt: flight.attempt,
+              status: "interrupted",
+              startedAt: flight.startedAt,
+              completedAt: clock.unsafeCurrentTimeMillis()
+            })
+          )
+
+    /** Of a step that was cut because the interrupt of its run was asked for, that is noted first. */
+    const concluded = (flight: Flight, exit: Exit.Exit<unknown, unknown>) =>
+      Effect.tap(conclude(flight, exit), (result) =>
+        result._tag === "Suspended" ? noteCut(flight) : Effect.void
+      )
+
+    /** What a step in flight comes to for another who asks for it; who may have to take it on. */
+    const join = (flight: Flight, request: Request, link: Link): Effect.Effect<StepResult> =>
+      Effect.flatMap(Flights.landing(flight, request, link), (result) =>
+        flight.abandoned && result._tag === "Suspended"
+          ? Effect.uninterruptible(ask(request, link))
+          : Effect.succeed(result)
+      )
+
+    /** Starts the step, which has its room, and waits for it. Who asks for a step also records it. */
+    const begin = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const startedAt = clock.unsafeCurrentTimeMillis()
+      const asking = { link, fiber: request.fiber, tell: () => {} }
+      const flight = new Flight(asking, request, startedAt, onRest)
+      const fiber = launch(request, flight)
+      const ended = fiber.unsafePoll()
+      return ended === null
+        ? landed(flight, fiber, restored(request, Flights.end(fiber)))
+        : conclude(flight, Exit.flatten(ended))
+    }
+
+    const landed = (
+      flight: Flight,
+      fiber: Executing,
+      end: Effect.Effect<Exit.Exit<unknown, unknown>>
+    ): Effect.Effect<StepResult> =>
+      Effect.matchCauseEffect(end, {
+        onSuccess: (exit) => (flight.cut ? concluded(flight, exit) : conclude(flight, exit)),
+        onFailure: (cause) => Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause))
+      })
+
+    const refused = Effect.succeed(suspended)
+
+    const refuses = ({ pass, run }: Link) => pass.ended !== undefined || options.refuses(run)
+
+    /** There is no room now, or the lease is to be renewed first; meanwhile another may ask for the same step. */
+    const queue = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const { nested } = link
+      const admission = restored(
+        request,
+        nested ? Effect.as(lease.fresh, true) : slots.admit(() => refuses(link))
+      )
+      const { run } = link
+      const noted = run.crashes > 0 ? Effect.zipRight(noteWaiting(run), admission) : admission
+      return Effect.flatMap(noted, (admitted) => {
+        if (!admitted) return refused
+        const known = knownOf(request, link)
+        if (link.pass.ended === undefined && known === undefined) {
+          return run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
+        }
+        if (!nested) slots.leave()
+        return link.pass.ended === undefined && known !== undefined ? known : refused
+      })
+    }
+
+    /** Of a run that was under way when its executor died: it may be there the next time, and do nothing. */
+    const noteWaiting = (run: ActiveRun): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (run.noted !== "nothing") return Effect.void
+        run.noted = "waits"
+        // not written, it is suspected a little sooner
+        return Effect.ignore(store.waitsForRoom(run.held))
+      })
+
+    /**
+     * Of a run that was under way when its executor died: what it dies of the next time has a name.
+     * It has its room; meanwhile another may ask for the same step.
+     */
+    const beginNoted = (request: Request, link: Link): Effect.Effect<StepResult> =>
+      Effect.suspend(() => {
+        link.run.noted = "step"
+        return store.noteStep({
+          held: link.run.held,
+          name: request.activity.name,
+          attempt: request.attempt,
+          status: "running",
+          startedAt: clock.unsafeCurrentTimeMillis(),
+          completedAt: undefined
+        })
+      }).pipe(
+        Effect.catchAll((error) => {
+          if (error._tag === "RunLost") options.onLost(link.run)
+          return Effect.void
+        }),
+        Effect.zipRight(
+          Effect.suspend(() => {
+            const known = knownOf(request, link)
+            if (known === undefined && !refuses(link)) return begin(request, link)
+            if (!link.nested) slots.leave()
+            return known !== undefined && link.pass.ended === undefined ? known : refused
+          })
+        )
+      )
+
+    /** Of a step that was recorded meanwhile, or is in flight. */
+    const knownOf = (request: Request, link: Link): Effect.Effect<StepResult> | undefined => {
+      const { run } = link
+      const key = stepKey(request.activity.name, request.attempt)
+      const exit = run.steps.get(key)
+      if (exit !== undefined) return Effect.succeed({ _tag: "Recorded", exit })
+      const flight = flights.get(flightKey(run, key))
+      return flight === undefined ? undefined : restored(request, join(flight, request, link))
+    }
+
+    const ask = (request: Request, link: Link): Effect.Effect<StepResult> => {
+      const known = knownOf(request, link)
+      if (known !== undefined) return known
+      const { nested, pass } = link
+      // a step inside a step is part of it: it has its room already
+      const admitted = nested ? lease.isFresh() || undefined : slots.enter(() => refuses(link))
+      if (admitted === undefined) return queue(request, link)
+      if (admitted && pass.ended === undefined) {
+        return link.run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
+      }
+      if (admitted && !nested) slots.leave()
+      return refused
+    }
+
+    /** The fiber is inside of the call until it is answered: none of it can be interrupted. */
+    const answer = (request: Request): Effect.Effect<StepResult> => {
+      const link = linkOf(request.instance)
+      if (link === undefined) return Effect.dieMessage(notOfThisEngine(request.activity.name))
+      const { fiber } = request
+      link.quiescence.enter(fiber)
+      const asked = link.run.isSuspended
+        ? Effect.zipRight(
+            options.activate(link.run),
+            Effect.suspend(() => ask(request, link))
+          )
+        : ask(request, link)
+      return Effect.matchCauseEffect(asked, {
+        onFailure: (cause) => {
+          link.quiescence.leave(fiber)
+          return Effect.failCause(cause)
+        },
+        onSuccess: (result) => {
+          link.quiescence.leave(fiber)
+          return Effect.succeed(result)
+        }
+      })
+    }
+
+    // not to be interrupted between taking the room and recording what came of it, but while it waits
+    const execute: Steps["execute"] = (...what) =>
+      Effect.uninterruptible(new Request(...what, answer))
+
+    const cut = (matches: (flight: Flight) => boolean) => {
+      const cut: Array<StepInFlight> = []
+      for (const flight of flights.values()) {
+        if (!flight.started || !matches(flight)) continue
+        cut.push(Flights.toStepInFlight(flight))
+        flight.cut = true
+        flight.fiber?.unsafeInterruptAsFork(flight.fiber.id())
+      }
+      return cut
+    }
+
+    return {
+      execute,
+      list: () => Array.from(flights.values(), Flights.toStepInFlight),
+      cut: (matches) => cut(({ run }) => matches(run)),
+      interrupt: (run) => void cut((flight) => flight.run === run && flight.isInterruptible)
+    }
+  })
+
+/**
+ * The steps in flight. When this is released a drain is over: what it still holds are steps that
+ * nothing could end. They are interrupted, and nobody waits for them.
+ */
+const inFlight = Effect.acquireRelease(
+  Effect.sync(() => new Map<string, Flight>()),
+  (flights) =>
+    Effect.sync(() => {
+      for (const { fiber } of flights.values()) fiber?.unsafeInterruptAsFork(fiber.id())
+    })
+)
+
+/** As interruptible as whoever asks for the step. */
+const restored = <A>({ runtimeFlags }: Request, effect: Effect.Effect<A>): Effect.Effect<A> =>
+  RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(effect) : effect
+
+/** A step that was left behind is not the same step of the same run, claimed anew. */
+const flightKey = ({ held, runId }: ActiveRun, step: string) => `${held.claim}/${runId}/${step}`
+
+const notOfThisEngine = (name: string) =>
+  `Activity "${name}" was executed outside of a run: an Activity runs inside a workflow only`

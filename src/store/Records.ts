@@ -1,0 +1,186 @@
+/** What a RunStore keeps, and what it tells of. */
+import type { RunStatus, StepStatus } from "../api/Status.js"
+
+/** JSON text. */
+export type Json = string
+
+/** Milliseconds since the epoch. */
+export type Millis = number
+
+/**
+ * The right to write to a run: who claimed it last. `claim` grows by one whenever the run is
+ * claimed, released or taken over, so a write with an old `claim` is recognised and refused.
+ */
+export interface Held {
+  readonly runId: string
+  /** The store's own key of the run; opaque to callers. */
+  readonly key: number
+  readonly claim: number
+}
+
+/** Where the run's caller was in its trace; W3C ids. */
+export interface Trace {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+}
+
+export interface NewRun {
+  readonly runId: string
+  readonly workflow: string
+  readonly payload: Json
+  readonly trace?: Trace | undefined
+  /** The run that starts this one, and whether it waits to be woken by its end. */
+  readonly parent?: { readonly runId: string; readonly awaits: boolean } | undefined
+}
+
+export interface Run {
+  readonly runId: string
+  readonly workflow: string
+  readonly status: RunStatus
+  /** `undefined` only where a query has left it out. */
+  readonly payload: Json | undefined
+  /** Encoded `Exit`, once the run is over. */
+  readonly exit: Json | undefined
+  /** Encoded `Cause`: why a `suspended` run stopped where no signal or timer will wake it. */
+  readonly cause: Json | undefined
+  /** Of what was asked for and is larger than a query's `maxValueBytes`: how many bytes it has. */
+  readonly leftOut?:
+    | {
+        readonly payload?: number | undefined
+        readonly exit?: number | undefined
+        readonly cause?: number | undefined
+      }
+    | undefined
+  /** `Suspension.waitsFor` of a `suspended` run. */
+  readonly waitsFor?: Json | undefined
+  /** The executor that holds it. */
+  readonly executor: number | undefined
+  readonly interruptRequested: boolean
+  /**
+   * How many executors in a row have died while it was under way, and from the second on at work,
+   * without a step of it being recorded in between. Absent where none has.
+   */
+  readonly crashes?: number | undefined
+  readonly createdAt: Millis
+  /** When it was first claimed. */
+  readonly startedAt: Millis | undefined
+  readonly completedAt: Millis | undefined
+}
+
+export interface Step {
+  readonly name: string
+  readonly attempt: number
+  readonly status: StepStatus
+  readonly startedAt: Millis
+  readonly completedAt: Millis | undefined
+  /** Encoded `Exit`, once recorded. */
+  readonly exit: Json | undefined
+  /** Of an `exit` that is larger than a query's `maxValueBytes`, and is left out: how many bytes it has. */
+  readonly leftOut?: number | undefined
+}
+
+/** A recorded outcome of a step, as a resumed run reads it. */
+export interface RecordedStep {
+  readonly name: string
+  readonly attempt: number
+  /** Encoded `Exit` of the step. */
+  readonly exit: Json
+}
+
+export interface Timer {
+  readonly name: string
+  readonly wakeAt: Millis
+  /** Seen to be due once; stays so even if the clock is set back. */
+  readonly fired: boolean
+}
+
+/** A run's timers that are not written yet; they ride along with the run's next write. */
+export type NewTimers = ReadonlyArray<{ readonly name: string; readonly wakeAt: Millis }>
+
+/** A run this run has started. */
+export interface Child {
+  readonly runId: string
+  /** Encoded `Exit`, once the child is over. */
+  readonly exit: Json | undefined
+}
+
+/** A value for a run's DurableDeferred. */
+export interface Signal {
+  readonly runId: string
+  readonly name: string
+  /** Encoded `Exit`. */
+  readonly exit: Json
+}
+
+/** Everything a run has been through; what a resumed run replays from. */
+export interface History {
+  readonly steps: ReadonlyArray<RecordedStep>
+  readonly signals: ReadonlyArray<{ readonly name: string; readonly exit: Json }>
+  readonly timers: ReadonlyArray<Timer>
+  readonly children: ReadonlyArray<Child>
+  readonly interruptRequested: boolean
+  /**
+   * What was there when the interrupt was asked for: names of signals and timers that were due, ids
+   * of children that were over. `undefined` where none was, or where it was not noted.
+   */
+  readonly beforeInterrupt?:
+    | {
+        readonly signals: ReadonlyArray<string>
+        readonly timers: ReadonlyArray<string>
+        readonly children: ReadonlyArray<string>
+      }
+    | undefined
+  /**
+   * How many wake-ups (signals, finished children, due timers, `wake`, `requestInterrupt`) the run
+   * has had when this history was read. Given back to `suspend`, it makes "is the signal there?"
+   * and "I suspend" one decision.
+   */
+  readonly wakeups: number
+}
+
+/** A run that was told something. */
+export interface Woken {
+  readonly runId: string
+  /** The claim under which it is held now, or was last. */
+  readonly claim: number
+  /** How many wake-ups it has had, with this one. */
+  readonly wakeups: number
+  /** When that was. */
+  readonly at: Millis
+  /** It was terminated: nobody holds it any more, or ever will. */
+  readonly over?: true | undefined
+}
+
+/** A run that is held, and how many wake-ups it has had. */
+export interface WokenRun {
+  readonly held: Held
+  readonly wakeups: number
+  /** It was terminated: the `claim` is a later one than that of its holder. */
+  readonly over?: true | undefined
+}
+
+/**
+ * What a commit changed, for whoever waits in this process. One value per commit. Losing one must
+ * never lose work (the rows are the truth), only time.
+ */
+export interface Change {
+  /** There may be runs to claim. */
+  readonly pending: boolean
+  /** A process other than this one wrote to the store: look again at whatever you wait for. */
+  readonly foreign: boolean
+  /** Runs that are over. */
+  readonly finished: ReadonlyArray<{ readonly runId: string; readonly exit: Json }>
+  /** Signals that were stored. */
+  readonly signals: ReadonlyArray<{
+    readonly runId: string
+    readonly name: string
+    readonly exit: Json
+  }>
+  /** Runs whose interrupt was asked for. */
+  readonly interrupts: ReadonlyArray<string>
+  /** The wake-ups of unfinished runs, and of those that were terminated, in their order. */
+  readonly woken: ReadonlyArray<Woken>
+  /** The earliest timer among the runs that this commit suspended. */
+  readonly wakeAt: Millis | undefined
+}

@@ -1,0 +1,61 @@
+/**
+ * Transactions of services that keep something of their own beside the runs, on a client of the
+ * app's or on a file.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { RunStoreError } from "../RunStore.js"
+import { retryWhileBusy } from "./Busy.js"
+import * as Connect from "./Connect.js"
+import * as Databases from "./Database.js"
+import * as Failure from "./Failure.js"
+import type { Sql } from "./Sql.js"
+
+export interface SqlTransactions {
+  /** Waits for other processes with the event loop free, for up to 10 seconds; then it is `busy`. */
+  readonly write: <A>(
+    use: (sql: Sql) => Effect.Effect<A, SqlError>
+  ) => Effect.Effect<A, RunStoreError>
+}
+
+const inside = new RunStoreError({
+  reason: "unavailable",
+  message:
+    "it was called inside a transaction of its own SQL client, for which it would wait for ever"
+})
+
+/** Makes the tables. The client gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds. */
+export const make = (
+  tables: ReadonlyArray<string>
+): Effect.Effect<SqlTransactions, RunStoreError, SqlClient.SqlClient> =>
+  Effect.gen(function* () {
+    const database = yield* Failure.orRunStoreError("reserve its connection")(
+      Effect.flatMap(SqlClient.SqlClient, Databases.make)
+    )
+    yield* Connect.configure(database)
+    const transact = <A>(use: (sql: Sql) => Effect.Effect<A, SqlError>) =>
+      database.reserved((sql) =>
+        Effect.zipRight(
+          sql.rows("BEGIN IMMEDIATE"),
+          use(sql).pipe(
+            Effect.zipLeft(sql.rows("COMMIT")),
+            Effect.tapErrorCause(() => Failure.ignoreAll(sql.rows("ROLLBACK")))
+          )
+        )
+      )
+    const write: SqlTransactions["write"] = (use) =>
+      Effect.contextWithEffect((services: Context.Context<never>) =>
+        database.isInside(services)
+          ? Effect.fail(inside)
+          : retryWhileBusy(Failure.orRunStoreError("write")(transact(use)), {
+              isBusy: ({ reason }) => reason === "busy",
+              hurry: Effect.never
+            })
+      )
+    yield* write((sql) =>
+      Effect.forEach(tables, (statement) => sql.changes(statement), { discard: true })
+    )
+    return { write }
+  })
