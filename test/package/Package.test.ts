@@ -38,7 +38,7 @@ describe("the package", () => {
     )
     assert.deepStrictEqual(
       app.files.filter((path) => path.startsWith("src/")).sort(),
-      modules.map((module) => `src/${module}.ts`).sort()
+      ["src/engine/README.md", ...modules.map((module) => `src/${module}.ts`)].sort()
     )
   })
 
@@ -238,6 +238,24 @@ describe("an app that has not installed what only a part of the package needs", 
         'await import("effect-workflow-executor/core"); await import("effect-workflow-executor/client")'
       )
       assert.deepStrictEqual(loaded, { code: 0, stdout: "", stderr: "" })
+    })
+  )
+
+  it.effect("has a client that a browser can load: nothing of Node is in it", () =>
+    Effect.gen(function* () {
+      const file = join(app.folder, "browser.mjs")
+      const program = `import { Client } from "effect-workflow-executor/client"
+        globalThis.client = Client.layerFetch`
+      yield* Effect.promise(() => writeFile(file, program))
+      const esbuild = join(App.root, "node_modules/.bin/esbuild")
+      const out = join(app.folder, "browser.js")
+      const args = ["--bundle", "--platform=browser", "--format=esm", `--outfile=${out}`]
+      // a module of Node's would be one that cannot be resolved
+      const { code, stderr } = yield* app.run(esbuild, file, ...args)
+      assert.strictEqual(code, 0, stderr)
+      const bundle = readFileSync(out, "utf8")
+      assert.notMatch(bundle, /jose|better-sqlite3/)
+      assert.include(bundle, "/runs/counts")
     })
   )
 })
