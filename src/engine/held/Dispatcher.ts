@@ -52,107 +52,110 @@ import * as SetAside from "./SetAside.js"
 /** A run as it is, and whether it was stored now. */
 export type Started = Pick<CreatedRun, "run" | "created">
 
+/** What is for the engine and the Runner alone is left out of the package's types. */
+export interface Holding {
+  readonly state: SubscriptionRef.SubscriptionRef<RunnerState>
+
+  /** The workflows registered in this process. */
+  readonly workflows: Effect.Effect<ReadonlyArray<Workflow.Any>>
+
+  /**
+   * The deferred of that name, when the workflow has awaited it in this process or declares it
+   * with the `Signals` annotation.
+   */
+  readonly deferred: (workflow: string, name: string) => Option.Option<DurableDeferred.Any>
+
+  /** The steps in flight in this process, oldest first. */
+  readonly inFlight: Effect.Effect<ReadonlyArray<StepInFlight>>
+
+  /**
+   * Stores a run, and begins it at once where this process has room and the workflow. Durable
+   * when it succeeds, in every state. A run with the same `runId` is left as it is, and `created`
+   * is then false; one of another workflow is not what was asked for.
+   */
+  readonly start: (run: NewRun) => Effect.Effect<Started, RunIdTaken | RunStoreError>
+
+  /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
+  readonly startChild: (
+    run: NewRun,
+    parent: Held
+  ) => Effect.Effect<Run, RunIdTaken | RunStoreError | RunLost>
+
+  /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
+  readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
+
+  /** Starts a run and waits for its end. */
+  readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunIdTaken | RunStoreError>
+
+  /**
+   * Registers a workflow for as long as the scope is open. Its release is a drain of that workflow
+   * alone: it waits for its steps in flight, with a deadline of its own, and gives its runs back,
+   * while those of others go on. Where the scope around the executor closes too it is the first
+   * part of the executor's own drain, and shares its deadline.
+   *
+   * Dies with `WorkflowAlreadyRegistered`.
+   * @internal
+   */
+  readonly register: (registration: Registration) => Effect.Effect<void, never, Scope.Scope>
+
+  /**
+   * Does other work for as long as the scope is open, in a fiber of its own. Drains wait for its
+   * pieces as they do for steps, and so does its release.
+   * @internal
+   */
+  readonly beside: <R>(
+    name: string,
+    work: (beside: Besides.Beside) => Effect.Effect<unknown, never, R>
+  ) => Effect.Effect<void, never, R | Scope.Scope>
+
+  /** @internal */
+  readonly steps: Steps.Steps
+  /** @internal */
+  readonly runs: Active.ActiveRuns
+  /** The workflow has awaited this deferred. @internal */
+  readonly noteDeferred: (workflow: string, deferred: DurableDeferred.Any) => void
+  /** Runs of this workflow take no new work in this process. @internal */
+  readonly isDraining: (run: ActiveRun) => boolean
+  /** The text of a value, if it is not too large to be stored. @internal */
+  readonly bounded: ValueSize.Bounded
+  /** Whether it is a run of this process, and not of another executor in it. @internal */
+  readonly holds: (run: ActiveRun) => boolean
+  /** Ends the run's present pass from outside. @internal */
+  readonly end: (run: ActiveRun, ending: Ending) => void
+  /** Goes on with a run that waits in memory. @internal */
+  readonly activate: (run: ActiveRun) => Effect.Effect<void>
+
+  /** The id under which this process holds runs, while it does. @internal */
+  readonly executor: () => number | undefined
+  /** Says which that is. @internal */
+  readonly setExecutor: (id: number | undefined) => void
+  /** This executor's lease, as far as it knows. @internal */
+  readonly lease: Leases.Lease
+  /** How many more runs there is room for. @internal */
+  readonly room: () => number
+  /** How many more bytes of JSON there is room for; at least 1 while there is room. @internal */
+  readonly roomInBytes: () => number
+  /** Keeps room for runs that are about to be claimed. @internal */
+  readonly reserve: Reserve
+  /** The registered workflows whose runs may be claimed. @internal */
+  readonly claimable: () => ReadonlyArray<string>
+  /** Begins runs that were claimed; gives back those that must not begin any more. @internal */
+  readonly begin: (runs: ReadonlyArray<ClaimedRun>) => Effect.Effect<void>
+  /** Opened whenever there may be something to claim. @internal */
+  readonly wanted: Effect.Latch
+  /**
+   * The executor stops: refuses every step from now on. Answers with the time at which the drain has
+   * to be over, as `Elapsed.now`, which counts from when it was first called.
+   * @internal
+   */
+  readonly beginDrain: Effect.Effect<number>
+  /** Ends what this process holds, as a drain does; see `ActiveRuns.retire`. @internal */
+  readonly retire: (deadline: number) => Effect.Effect<Active.Retired>
+}
+
 export class Dispatcher extends Context.Tag("effect-workflow-executor/Dispatcher")<
   Dispatcher,
-  {
-    readonly state: SubscriptionRef.SubscriptionRef<RunnerState>
-
-    /** The workflows registered in this process. */
-    readonly workflows: Effect.Effect<ReadonlyArray<Workflow.Any>>
-
-    /**
-     * The deferred of that name, when the workflow has awaited it in this process or declares it
-     * with the `Signals` annotation.
-     */
-    readonly deferred: (workflow: string, name: string) => Option.Option<DurableDeferred.Any>
-
-    /** The steps in flight in this process, oldest first. */
-    readonly inFlight: Effect.Effect<ReadonlyArray<StepInFlight>>
-
-    /**
-     * Stores a run, and begins it at once where this process has room and the workflow. Durable
-     * when it succeeds, in every state. A run with the same `runId` is left as it is, and `created`
-     * is then false; one of another workflow is not what was asked for.
-     */
-    readonly start: (run: NewRun) => Effect.Effect<Started, RunIdTaken | RunStoreError>
-
-    /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
-    readonly startChild: (
-      run: NewRun,
-      parent: Held
-    ) => Effect.Effect<Run, RunIdTaken | RunStoreError | RunLost>
-
-    /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
-    readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
-
-    /** Starts a run and waits for its end. */
-    readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunIdTaken | RunStoreError>
-
-    /**
-     * Registers a workflow for as long as the scope is open. Its release is a drain of that workflow
-     * alone: it waits for its steps in flight, with a deadline of its own, and gives its runs back,
-     * while those of others go on. Where the scope around the executor closes too it is the first
-     * part of the executor's own drain, and shares its deadline.
-     *
-     * Dies with `WorkflowAlreadyRegistered`.
-     * @internal
-     */
-    readonly register: (registration: Registration) => Effect.Effect<void, never, Scope.Scope>
-
-    /**
-     * Does other work for as long as the scope is open, in a fiber of its own. Drains wait for its
-     * pieces as they do for steps, and so does its release.
-     * @internal
-     */
-    readonly beside: <R>(
-      name: string,
-      work: (beside: Besides.Beside) => Effect.Effect<unknown, never, R>
-    ) => Effect.Effect<void, never, R | Scope.Scope>
-
-    /** @internal */
-    readonly steps: Steps.Steps
-    /** @internal */
-    readonly runs: Active.ActiveRuns
-    /** The workflow has awaited this deferred. @internal */
-    readonly noteDeferred: (workflow: string, deferred: DurableDeferred.Any) => void
-    /** Runs of this workflow take no new work in this process. @internal */
-    readonly isDraining: (run: ActiveRun) => boolean
-    /** The text of a value, if it is not too large to be stored. @internal */
-    readonly bounded: ValueSize.Bounded
-    /** Whether it is a run of this process, and not of another executor in it. @internal */
-    readonly holds: (run: ActiveRun) => boolean
-    /** Ends the run's present pass from outside. @internal */
-    readonly end: (run: ActiveRun, ending: Ending) => void
-    /** Goes on with a run that waits in memory. @internal */
-    readonly activate: (run: ActiveRun) => Effect.Effect<void>
-
-    /** The id under which this process holds runs, while it does. @internal */
-    readonly executor: () => number | undefined
-    /** Says which that is. @internal */
-    readonly setExecutor: (id: number | undefined) => void
-    /** This executor's lease, as far as it knows. @internal */
-    readonly lease: Leases.Lease
-    /** How many more runs there is room for. @internal */
-    readonly room: () => number
-    /** How many more bytes of JSON there is room for; at least 1 while there is room. @internal */
-    readonly roomInBytes: () => number
-    /** Keeps room for runs that are about to be claimed. @internal */
-    readonly reserve: Reserve
-    /** The registered workflows whose runs may be claimed. @internal */
-    readonly claimable: () => ReadonlyArray<string>
-    /** Begins runs that were claimed; gives back those that must not begin any more. @internal */
-    readonly begin: (runs: ReadonlyArray<ClaimedRun>) => Effect.Effect<void>
-    /** Opened whenever there may be something to claim. @internal */
-    readonly wanted: Effect.Latch
-    /**
-     * The executor stops: refuses every step from now on. Answers with the time at which the drain has
-     * to be over, as `Elapsed.now`, which counts from when it was first called.
-     * @internal
-     */
-    readonly beginDrain: Effect.Effect<number>
-    /** Ends what this process holds, as a drain does; see `ActiveRuns.retire`. @internal */
-    readonly retire: (deadline: number) => Effect.Effect<Active.Retired>
-  }
+  Holding
 >() {}
 
 /** A workflow of that name is registered in this executor already. A fault in the app's code. */
