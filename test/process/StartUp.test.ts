@@ -102,7 +102,7 @@ describe("a start", () => {
       const executor = yield* Process.startReady(options)
       const { annotations } = yield* executor.ready
       expect(annotations.database).toBe(database)
-      expect(annotations.workflows).toEqual(["Held", "Stubborn", "Waiting", "Work"])
+      expect(annotations.workflows).toEqual(["Branches", "Held", "Stubborn", "Waiting", "Work"])
       expect(existsSync(database)).toBe(true)
       const runId = yield* executor.run("Held", { id: "a" })
       yield* fixture.began(runId, "held")
