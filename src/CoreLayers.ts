@@ -84,6 +84,7 @@ export const layerCore = <WA, WE, WR, HA = never, HE = never, HR = never>(option
     )
   )
   // what is inferred asks for the executor's own services once more, unless a type parameter has them
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   return composed as Layer.Layer<
     Layer.Layer.Success<typeof composed>,
     Layer.Layer.Error<typeof composed>,

@@ -89,7 +89,8 @@ const complete = <WA, WE, WR>(
     Layer.provide(RunnerConfig.layer(options)),
     Layer.tap(logReady(database))
   )
-  // as above
+  // what is inferred is this, taken away one by one
+  // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
   return composed as Complete<WA, WE, WR>
 }
 

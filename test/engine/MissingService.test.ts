@@ -26,6 +26,7 @@ const W = Workflow.make({
 })
 
 /** As JavaScript has it: what it asks for is not in its type. */
+// @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
 const withoutType = <A, E, R>(effect: Effect.Effect<A, E, R>) => effect as Effect.Effect<A, E>
 
 const make = (counts: { first: number; undone: number }) =>
