@@ -105,7 +105,7 @@ export const make = (database: Database): Effect.Effect<OpenFile, RunStoreError>
   })
 
 /** A file with more bytes is not read through at each start. */
-const largestChecked = 16 * 1024 * 1024
+const largestChecked = 4 * 1024 * 1024
 
 /** Fails as `damaged` where a file that is small enough to be read at once is not whole. */
 export const assertWhole = (database: Database): Effect.Effect<void, RunStoreError> =>

@@ -77,7 +77,7 @@ export interface Options {
  * Migrates the database and starts the writer. Fails as `migration` when the schema cannot be
  * brought to this version or is newer, as `busy` when another process holds the lock for longer
  * than 10 seconds, as `damaged` when the database is none, or not whole as far as that is seen (a
- * file of up to 16 MiB is read through), and as `unavailable` when it cannot be read or written.
+ * file of up to 4 MiB is read through), and as `unavailable` when it cannot be read or written.
  */
 export const make = (
   options: Options = {}
