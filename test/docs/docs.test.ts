@@ -333,7 +333,7 @@ const anchorsOf = (text: string) =>
 /** The variables that these sources read. */
 const variables = [
   "src/Settings.ts",
-  "src/RunnerConfig.ts",
+  "src/engine/RunnerConfig.ts",
   "src/telemetry/OtlpSettings.ts"
 ].flatMap((path) =>
   Array.from(
