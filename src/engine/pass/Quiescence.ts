@@ -46,11 +46,16 @@ interface Op {
   readonly effect_instruction_i1?: unknown
 }
 
+const { never } = Effect
+
 class Supervised {
   state: State = "moving"
   /** How many calls of the engine it is inside of. */
   calls = 0
+  /** What it executes, while another fiber executes in the middle of that. */
   op: Op | undefined = undefined
+  /** It suspended in a wait that it had registered. */
+  waits = false
   /** It has started fibers in the act of beginning to wait. */
   startedOthers = false
   isNever = false
@@ -78,6 +83,8 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
   private first: Supervised | undefined = undefined
   private others: Map<number, Supervised> | undefined = undefined
   private current: Supervised | undefined = undefined
+  /** What the current one executes; kept no longer, for it has much in it. */
+  private op: Op | undefined = undefined
   /** Grows with everything that changes. */
   private version = 0
   private looking = false
@@ -125,7 +132,7 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
     this.moving++
     this.stir()
     // a wait that is registered is an effect of its own, and forks nothing otherwise
-    if (Option.isSome(parent) && this.current?.op?._op === "Commit") {
+    if (Option.isSome(parent) && this.current !== undefined && this.op?._op === "Commit") {
       this.current.startedOthers = true
     }
   }
@@ -142,32 +149,37 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
     _fiber: Fiber.RuntimeFiber<A, E>,
     effect: Effect.Effect<unknown, unknown, unknown>
   ): void {
-    const { current } = this
-    if (current === undefined) return
+    // told of each effect of a workflow: no more is done here than must be
     // what is read of it is checked, and what is not recognised counts as unknown
-    current.op = effect as Op
-    if (effect === Effect.never) current.isNever = true
+    this.op = effect as Op
+    if (effect === never && this.current !== undefined) this.current.isNever = true
   }
 
   override onResume<A, E>(fiber: Fiber.RuntimeFiber<A, E>): void {
     const supervised = this.find(fiber)
     if (supervised === undefined) return
+    if (this.current !== undefined) this.current.op = this.op
     supervised.outer = this.current
     this.current = supervised
-    if (supervised.op?._op === "Async") {
+    this.op = undefined
+    if (supervised.waits) {
       supervised.startedOthers = false
       supervised.isNever = false
+      supervised.waits = false
     }
-    supervised.op = undefined
     if (supervised.calls === 0) this.become(supervised, "moving")
   }
 
   override onSuspend<A, E>(fiber: Fiber.RuntimeFiber<A, E>): void {
     const supervised = this.current
     if (supervised === undefined || supervised.id !== fiber.id().id) return
+    const { op } = this
+    const { state } = supervised
     this.current = supervised.outer
     supervised.outer = undefined
-    const { op, state } = supervised
+    this.op = this.current?.op
+    if (this.current !== undefined) this.current.op = undefined
+    supervised.waits = op?._op === "Async"
     // one that yields goes on by itself
     if (state !== "moving" || op?._op === "Yield") return
     const joins = op?._op === "Async" && this.waitsForOthers(supervised, op)
