@@ -21,6 +21,23 @@ const openIn = (scope: Scope.Scope, filename: string) =>
     Context.get(context, RunStore)
   )
 
+/** A store on a client of the app's, which is in a transaction that never ends. */
+const besideTransaction = Effect.gen(function* () {
+  const context = yield* Layer.build(client(":memory:"))
+  const sql = Context.get(context, SqlClient.SqlClient)
+  const scope = yield* Scope.make()
+  const store = yield* Layer.buildWithScope(SqlRunStore.layer, scope).pipe(
+    Effect.map((context) => Context.get(context, RunStore)),
+    Effect.provide(context)
+  )
+  const begun = yield* Deferred.make<void>()
+  yield* Effect.fork(
+    sql.withTransaction(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
+  )
+  yield* Deferred.await(begun)
+  return { scope, store }
+})
+
 describe("closing the store", () => {
   it.scoped("commits the writes that wait, and tells the truth of every one", () =>
     Effect.gen(function* () {
@@ -71,18 +88,7 @@ describe("closing the store", () => {
 
   it.scoped("ends though a transaction of the app never does", () =>
     Effect.gen(function* () {
-      const context = yield* Layer.build(client(":memory:"))
-      const sql = Context.get(context, SqlClient.SqlClient)
-      const scope = yield* Scope.make()
-      const store = yield* Layer.buildWithScope(SqlRunStore.layer, scope).pipe(
-        Effect.map((context) => Context.get(context, RunStore)),
-        Effect.provide(context)
-      )
-      const begun = yield* Deferred.make<void>()
-      yield* Effect.fork(
-        sql.withTransaction(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
-      )
-      yield* Deferred.await(begun)
+      const { scope, store } = yield* besideTransaction
       const write = yield* Effect.fork(Effect.flip(store.create(aRun("a"))))
       yield* Effect.yieldNow()
       yield* whileTimePasses(yield* Effect.fork(Scope.close(scope, Exit.void)))
@@ -94,18 +100,7 @@ describe("closing the store", () => {
     "answers all that was taken to be written, also what no transaction has begun for",
     () =>
       Effect.gen(function* () {
-        const context = yield* Layer.build(client(":memory:"))
-        const sql = Context.get(context, SqlClient.SqlClient)
-        const scope = yield* Scope.make()
-        const store = yield* Layer.buildWithScope(SqlRunStore.layer, scope).pipe(
-          Effect.map((context) => Context.get(context, RunStore)),
-          Effect.provide(context)
-        )
-        const begun = yield* Deferred.make<void>()
-        yield* Effect.fork(
-          sql.withTransaction(Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never))
-        )
-        yield* Deferred.await(begun)
+        const { scope, store } = yield* besideTransaction
         // more than one transaction has room for
         const writes = yield* Effect.forEach(Array.from({ length: 1_200 }), (_, i) =>
           Effect.fork(Effect.flip(store.create(aRun(`${i}`))))
