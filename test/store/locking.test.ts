@@ -196,6 +196,7 @@ describe("a database that another process has locked", () => {
       const opening = yield* Effect.fork(Effect.flip(open(filename, rarely)))
       const error = yield* whileTimePasses(opening)
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "busy" })
+      expect(error.message).toContain("stands still in the middle of a write")
       expect(error.message).toContain(filename)
     })
   )
