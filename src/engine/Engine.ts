@@ -33,14 +33,14 @@ import {
 import * as Spans from "../telemetry/Spans.js"
 import * as Codec from "../values/Codec.js"
 import { notWellFormed } from "../values/WellFormed.js"
-import { childKey, stepKey } from "./held/ActiveRun.js"
 import { Dispatcher } from "./held/Dispatcher.js"
-import { mayPass } from "./held/Persist.js"
 import * as Fibers from "./pass/Fibers.js"
 import { type Instance, type Link, linkOf, type Pass } from "./pass/Pass.js"
 import type * as Waits from "./pass/Waits.js"
 import * as ReservedNames from "./ReservedNames.js"
 import type { RunIdTaken } from "./RunIdTaken.js"
+import { childKey, stepKey } from "./run/ActiveRun.js"
+import { mayPass } from "./run/Persist.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 

@@ -4,8 +4,8 @@
  */
 
 import type { Json } from "../../store/RunStore.js"
-import { type ActiveRun, childOfKey } from "../held/ActiveRun.js"
 import { nameOfTimer } from "../ReservedNames.js"
+import { type ActiveRun, childOfKey } from "../run/ActiveRun.js"
 import * as WaitedFor from "./WaitedFor.js"
 import type { Waits } from "./Waits.js"
 
