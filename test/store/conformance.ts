@@ -7,6 +7,7 @@ import { changes } from "./conformance/changes.js"
 import { claiming } from "./conformance/claiming.js"
 import { crashes } from "./conformance/crashes.js"
 import { creation } from "./conformance/creation.js"
+import { facts } from "./conformance/facts.js"
 import { fencing } from "./conformance/fencing.js"
 import { finished } from "./conformance/finished.js"
 import { keeping } from "./conformance/keeping.js"
@@ -26,6 +27,7 @@ export const suite = (name: string, layer: Layer.Layer<RunStore, RunStoreError>)
     creation(layer)
     claiming(layer)
     steps(layer)
+    facts(layer)
     suspension(layer)
     keeping(layer)
     wakeUps(layer)

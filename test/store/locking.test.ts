@@ -40,7 +40,7 @@ describe("a history", () => {
       const read: Array<string> = []
       const writesMeanwhile = (statement: string) =>
         Effect.sync(() => {
-          if (!/exit FROM workflow_steps WHERE run = \?/.test(statement)) return
+          if (!/is_inner FROM workflow_steps WHERE run = \?/.test(statement)) return
           const other = new Sqlite(filename, { timeout: 0 })
           other.exec("BEGIN IMMEDIATE; ROLLBACK")
           other.close()
