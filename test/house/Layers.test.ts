@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("../../src", import.meta.url))
 
 /** From the top down. */
 const layers = [
-  ["index", "bin", "core", "sqlite", "http", "client", "command"],
+  ["index", "bin", "core", "sqlite", "http", "client", "command", "testing"],
   ["cli/"],
   ["facade/"],
   ["Executor", "CoreLayers", "Misplaced", "Settings"],
@@ -18,6 +18,7 @@ const layers = [
   ["runner/"],
   ["engine/"],
   ["events/"],
+  ["testing/"],
   ["store/sqlite/"],
   ["store/"],
   ["values/"],
