@@ -6,7 +6,7 @@ import * as Scope from "effect/Scope"
 import * as Events from "../src/events/Events.js"
 import { RunStore } from "../src/store/RunStore.js"
 import * as SqlRunStore from "../src/store/sqlite/SqlRunStore.js"
-import { aStep, begin, claimOne, register, suspend } from "./store/support.js"
+import { aStep, begin, claimOne, register, suspend } from "../src/testing/Acts.js"
 
 const run = (runId: string): Events.NewEvent => ({
   type: "run",

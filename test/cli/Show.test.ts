@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
-import { aRun, aStep, begin, suspend } from "../store/support.js"
+import { aRun, aStep, begin, suspend } from "../../src/testing/Acts.js"
 import * as Process from "../support/Executor.js"
 import { command } from "./support.js"
 

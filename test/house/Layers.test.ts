@@ -8,7 +8,7 @@ const root = fileURLToPath(new URL("../../src", import.meta.url))
 
 /** From the top down. */
 const layers = [
-  ["index", "bin", "core", "sqlite", "http", "client", "command"],
+  ["index", "bin", "core", "sqlite", "http", "client", "command", "testing"],
   ["cli/"],
   ["facade/"],
   ["Executor", "CoreLayers", "Misplaced", "Settings"],
@@ -23,6 +23,7 @@ const layers = [
   ["engine/run/"],
   ["engine/"],
   ["events/"],
+  ["testing/"],
   ["store/sqlite/"],
   ["store/"],
   ["values/"],

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Access from "../../src/http/Access.js"
-import { aStep } from "../store/support.js"
+import { aStep } from "../../src/testing/Acts.js"
 import { held, serve } from "./Harness.js"
 
 const family = Effect.fnUntraced(function* (options: Parameters<typeof serve>[0] = {}) {

@@ -6,7 +6,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
-import { aStep, begin, register } from "../store/support.js"
+import { aStep, begin, register } from "../../src/testing/Acts.js"
 import * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
 

@@ -3,24 +3,30 @@
  * hundreds.
  */
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Events from "../../src/events/Events.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
-import { suite } from "./conformance.js"
+import { suite } from "../../src/testing/StoreSuite.js"
 import { temporaryFolder } from "./files.js"
 
 suite("in memory", SqlRunStore.layerMemory)
 
 suite("in memory, and observed", Layer.provide(Events.layer, SqlRunStore.layerMemory))
 
+/** Another store on the same file each time. */
+const fileIn = (folder: string) =>
+  SqlRunStore.layerFile({ filename: `${folder}/a folder/executor.db`, pollInterval: "1 hour" })
+
+const openIn = (folder: string) =>
+  Effect.map(Layer.build(Layer.fresh(fileIn(folder))), (context) => Context.get(context, RunStore))
+
 suite(
   "in a file",
-  Layer.unwrapScoped(
-    Effect.map(temporaryFolder, (folder) =>
-      SqlRunStore.layerFile({ filename: `${folder}/a folder/executor.db`, pollInterval: "1 hour" })
-    )
-  )
+  Layer.unwrapScoped(Effect.map(temporaryFolder, fileIn)),
+  Effect.flatMap(temporaryFolder, (folder) => Effect.all([openIn(folder), openIn(folder)]))
 )
 
 suite(

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun, begin, register } from "../../src/testing/Acts.js"
 import { temporaryFolder } from "./files.js"
-import { aRun, begin, register } from "./support.js"
 
 const countIn = (filename: string) =>
   Effect.flatMap(RunStore, (store) => store.counts).pipe(

@@ -12,9 +12,9 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun } from "../../src/testing/Acts.js"
 import { client, whileTimePasses } from "./clients.js"
 import { temporaryFolder } from "./files.js"
-import { aRun } from "./support.js"
 
 const openIn = (scope: Scope.Scope, filename: string) =>
   Effect.map(Layer.buildWithScope(SqlRunStore.layerFile({ filename }), scope), (context) =>

@@ -9,8 +9,8 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun, aStep, begin, register } from "../../src/testing/Acts.js"
 import { client, intercepted } from "./clients.js"
-import { aRun, aStep, begin, register } from "./support.js"
 
 const options = { pollInterval: "1 hour" } as const
 

@@ -10,9 +10,9 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun, aStep, begin, claimOne, drain, register, suspend } from "../../src/testing/Acts.js"
 import { client, intercepted, whileTimePasses } from "./clients.js"
 import { processes, temporaryFolder } from "./files.js"
-import { aRun, aStep, begin, claimOne, drain, register, suspend } from "./support.js"
 
 const open = (filename: string, options: SqlRunStore.Options = {}) =>
   Effect.map(Layer.build(SqlRunStore.layerFile({ filename, ...options })), (context) =>

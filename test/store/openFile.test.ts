@@ -6,9 +6,9 @@ import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun, register } from "../../src/testing/Acts.js"
 import { client } from "./clients.js"
 import { temporaryFolder } from "./files.js"
-import { aRun, register } from "./support.js"
 
 const lease = { leaseMillis: 10_000, state: "running" } as const
 

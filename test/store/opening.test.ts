@@ -10,9 +10,9 @@ import * as Connect from "../../src/store/sqlite/Connect.js"
 import { migrate } from "../../src/store/sqlite/Migrate.js"
 import { migrations } from "../../src/store/sqlite/Migrations.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
 import { client } from "./clients.js"
 import { temporaryFolder } from "./files.js"
-import { aRun, aStep, begin, claimOne, register, suspend } from "./support.js"
 
 const openingFails = (filename: string) =>
   Effect.flip(Effect.scoped(Layer.build(SqlRunStore.layerFile({ filename }))))

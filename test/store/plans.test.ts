@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
 import { intercepted } from "./clients.js"
-import { aRun, aStep, begin, claimOne, register, suspend } from "./support.js"
 
 /** Calls every operation, so that every statement of the store is executed. */
 const everything = Effect.gen(function* () {

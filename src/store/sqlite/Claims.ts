@@ -1,4 +1,5 @@
 /** Who holds a run: claiming, giving back, taking over. */
+
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
@@ -12,6 +13,7 @@ import type {
   WokenRun
 } from "../RunStore.js"
 import { RunLost } from "../RunStore.js"
+import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
 import * as Histories from "./History.js"
 import type { TraceRow } from "./Rows.js"
@@ -19,7 +21,7 @@ import { toTrace } from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import * as Timers from "./Timers.js"
-import type { Operation, Transaction } from "./Write.js"
+import type { Transaction } from "./Transaction.js"
 
 /**
  * Every write of a holder has this condition in the statement that writes; its parameters are
@@ -40,7 +42,7 @@ const holds = (transaction: Transaction, { claim, key }: Held) =>
 
 /** Refuses it once the run is not held under that claim. */
 export const asHolder =
-  <A>(held: Held, operation: Operation<A>): Operation<A, RunLost> =>
+  <A>(held: Held, operation: Operation<Transaction, A>): Operation<Transaction, A, RunLost> =>
   (transaction) =>
     Effect.flatMap(
       holds(transaction, held),
@@ -126,7 +128,7 @@ interface Sized extends Key {
 }
 
 export const claim =
-  (options: ClaimOptions): Operation<ReadonlyArray<Taken>> =>
+  (options: ClaimOptions): Operation<Transaction, ReadonlyArray<Taken>> =>
   (transaction) =>
     Effect.gen(function* () {
       // One that was taken over must not claim: nobody would ever take over from it again.
@@ -223,7 +225,7 @@ const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}`
  * then knows of every wake-up so far, and of those in between.
  */
 export const aboutToRead =
-  (held: Held, timers: NewTimers = []): Operation<void, RunLost> =>
+  (held: Held, timers: NewTimers = []): Operation<Transaction, void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
       const written = yield* transaction.changes(sawAll, [held.key, held.claim])
@@ -260,7 +262,7 @@ export const histories =
 const sawOfRun = `UPDATE workflow_runs SET seen_wakeups = max(seen_wakeups, ?) WHERE ${isHeld}`
 
 export const sawWakeups =
-  (runs: ReadonlyArray<WokenRun>): Operation<void> =>
+  (runs: ReadonlyArray<WokenRun>): Operation<Transaction, void> =>
   (transaction) =>
     Effect.forEach(
       runs,
@@ -278,7 +280,9 @@ const letGoOfWaiting = `
   WHERE id = ? AND claim = ? AND status = 'suspended' AND executor IS NOT NULL`
 
 export const release =
-  (runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>): Operation<number> =>
+  (
+    runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
+  ): Operation<Transaction, number> =>
   (transaction) =>
     Effect.gen(function* () {
       const released: Array<(typeof runs)[number]> = []
@@ -299,7 +303,7 @@ const selectHeldBy = `
   WHERE executor = ? AND status = 'running' LIMIT ?`
 
 export const releaseAll =
-  (executor: number, limit: number): Operation<number> =>
+  (executor: number, limit: number): Operation<Transaction, number> =>
   (transaction) =>
     Effect.flatMap(transaction.rows<Key>(selectHeldBy, [executor, limit]), (runs) =>
       giveBackAll(transaction, runs)
@@ -375,7 +379,7 @@ export const takeOver =
     readonly by?: number | undefined
     readonly limit: number
     readonly dead?: ReadonlyArray<number> | undefined
-  }): Operation<number> =>
+  }): Operation<Transaction, number> =>
   (transaction) =>
     Effect.gen(function* () {
       let taken = 0

@@ -7,8 +7,8 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
+import { retryWhileBusy } from "../Busy.js"
 import { RunStoreError } from "../RunStore.js"
-import { busyTimeoutMillis, retryWhileBusy } from "./Busy.js"
 import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
 import * as Failure from "./Failure.js"
@@ -82,6 +82,12 @@ const enableWal = (database: Database) =>
       )
     )
     .pipe(Failure.orRunStoreError("open it"))
+
+/**
+ * How long SQLite itself waits for a lock. It waits with the event loop stopped, so this only
+ * spans another process's usual commit; everything longer waits with the loop free.
+ */
+const busyTimeoutMillis = 20
 
 const setBusyTimeout = (sql: Sql) => sql.once(`PRAGMA busy_timeout = ${busyTimeoutMillis}`)
 

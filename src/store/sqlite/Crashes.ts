@@ -11,10 +11,12 @@
  * are suspected too is `doubted`, and has another try before it is set aside: where executors are
  * killed from outside, one of a long line is always under way.
  */
+
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Held } from "../RunStore.js"
-import type { Operation, Transaction } from "./Write.js"
+import type { Operation } from "../Write.js"
+import type { Transaction } from "./Transaction.js"
 
 /** From so many deaths in a row on. */
 export const suspicious = 2
@@ -155,7 +157,7 @@ export const begins = (transaction: Transaction, { claim, key }: Held) =>
 
 /** It has come as far as to a step for which there is no room yet: whatever happens is not its doing. */
 export const waitsForRoom =
-  ({ claim, key }: Held): Operation<void> =>
+  ({ claim, key }: Held): Operation<Transaction, void> =>
   (transaction) =>
     Effect.asVoid(transaction.changes(setAtWork, [0, key, claim]))
 
@@ -176,7 +178,7 @@ const nextInLine = `
 
 /** The run has got somewhere: it is no suspect, and where it was one the next is tried. */
 export const progressed =
-  ({ claim, key }: Held): Operation<void> =>
+  ({ claim, key }: Held): Operation<Transaction, void> =>
   (transaction) =>
     Effect.gen(function* () {
       if ((yield* transaction.changes(clearSuspect, [key, claim])) > 0) {
@@ -190,7 +192,7 @@ const takeBack = `
 
 /** Their executor was taken for dead, and was not: what was counted of it does not count. */
 export const survived =
-  (runs: ReadonlyArray<Held>): Operation<void> =>
+  (runs: ReadonlyArray<Held>): Operation<Transaction, void> =>
   (transaction) =>
     Effect.forEach(runs, ({ claim, key }) => transaction.changes(takeBack, [key, claim]), {
       discard: true

@@ -3,13 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { ClaimedRun, CreatedRun, Held, Millis, NewRun, Run, RunLost } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
+import type { Batch } from "../Write.js"
 import { lost, lostAmong, takenOver } from "./Claims.js"
 import * as Histories from "./History.js"
 import type { RunRow } from "./Rows.js"
 import { newRun, runColumns, toRun } from "./Rows.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
-import type { Batch, Transaction } from "./Write.js"
+import type { Transaction } from "./Transaction.js"
 
 /** Left to itself SQLite gives the id of the newest run, when that was removed, once more. */
 const nextId = `
@@ -50,53 +51,54 @@ export interface Creation {
   readonly by?: Held | undefined
 }
 
-export const createAll: Batch<Creation, CreatedRun, RunLost> = (creations) => (transaction) =>
-  Effect.gen(function* () {
-    const refused = yield* refusedOf(transaction, creations)
-    const isRefused = ({ by }: Creation) => by !== undefined && refused.has(by)
-    const inserted = yield* insert(
-      transaction,
-      refused.size === 0 ? creations : creations.filter((creation) => !isRefused(creation))
-    )
-    const held = [...inserted.values()].filter(({ executor }) => executor !== null)
-    // they may have come before their run did
-    const signals = yield* Histories.signalsOf(
-      transaction,
-      held.map(({ run_id }) => run_id)
-    )
-    const answers: Array<Exit.Exit<CreatedRun, RunLost>> = []
-    for (const { by, claimFor, run } of creations) {
-      if (by !== undefined && refused.has(by)) {
-        answers.push(Exit.fail(lost(by)))
-        continue
-      }
-      const row = inserted.get(run.runId)
-      // of two that have the same id, the first is the one that created the run
-      inserted.delete(run.runId)
-      if (row?.executor === null) transaction.log.becamePending()
-      const holder = row?.executor ?? undefined
-      const found =
-        row === undefined
-          ? yield* existing(transaction, run.runId)
-          : { key: row.id, run: newRun(run, holder, transaction.now) }
-      // one of another workflow is not what its parent has asked for
-      if (run.parent !== undefined && found.run.workflow === run.workflow) {
-        const awaits = run.parent.awaits && !isFinal(found.run.status)
-        yield* transaction.changes(insertChild, [found.key, awaits ? 1 : 0, run.parent.runId])
-      }
-      answers.push(
-        Exit.succeed({
-          run: found.run,
-          created: row !== undefined,
-          claimed:
-            claimFor !== undefined && holder === claimFor
-              ? claimedAtOnce(run, found.key, signals)
-              : undefined
-        })
+export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
+  (creations) => (transaction) =>
+    Effect.gen(function* () {
+      const refused = yield* refusedOf(transaction, creations)
+      const isRefused = ({ by }: Creation) => by !== undefined && refused.has(by)
+      const inserted = yield* insert(
+        transaction,
+        refused.size === 0 ? creations : creations.filter((creation) => !isRefused(creation))
       )
-    }
-    return answers
-  })
+      const held = [...inserted.values()].filter(({ executor }) => executor !== null)
+      // they may have come before their run did
+      const signals = yield* Histories.signalsOf(
+        transaction,
+        held.map(({ run_id }) => run_id)
+      )
+      const answers: Array<Exit.Exit<CreatedRun, RunLost>> = []
+      for (const { by, claimFor, run } of creations) {
+        if (by !== undefined && refused.has(by)) {
+          answers.push(Exit.fail(lost(by)))
+          continue
+        }
+        const row = inserted.get(run.runId)
+        // of two that have the same id, the first is the one that created the run
+        inserted.delete(run.runId)
+        if (row?.executor === null) transaction.log.becamePending()
+        const holder = row?.executor ?? undefined
+        const found =
+          row === undefined
+            ? yield* existing(transaction, run.runId)
+            : { key: row.id, run: newRun(run, holder, transaction.now) }
+        // one of another workflow is not what its parent has asked for
+        if (run.parent !== undefined && found.run.workflow === run.workflow) {
+          const awaits = run.parent.awaits && !isFinal(found.run.status)
+          yield* transaction.changes(insertChild, [found.key, awaits ? 1 : 0, run.parent.runId])
+        }
+        answers.push(
+          Exit.succeed({
+            run: found.run,
+            created: row !== undefined,
+            claimed:
+              claimFor !== undefined && holder === claimFor
+                ? claimedAtOnce(run, found.key, signals)
+                : undefined
+          })
+        )
+      }
+      return answers
+    })
 
 const nobody: ReadonlySet<Held> = new Set()
 

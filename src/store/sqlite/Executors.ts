@@ -1,9 +1,10 @@
 import * as Effect from "effect/Effect"
 import type { ExecutorInfo, Millis } from "../RunStore.js"
+import type { Operation } from "../Write.js"
 import { takenOver } from "./Claims.js"
 import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
-import type { Operation } from "./Write.js"
+import type { Transaction } from "./Transaction.js"
 
 const insertExecutor = `
   INSERT INTO workflow_executors (host, pid, state, started_at, lease_until)
@@ -19,7 +20,7 @@ export const register =
     readonly host: string
     readonly pid: number
     readonly leaseMillis: number
-  }): Operation<number> =>
+  }): Operation<Transaction, number> =>
   (transaction) =>
     Effect.flatMap(
       transaction.rows<{ readonly id: number }>(insertExecutor, [
@@ -40,7 +41,7 @@ export const renew =
   (
     executor: number,
     lease: { readonly leaseMillis: number; readonly state: ExecutorInfo["state"] }
-  ): Operation<boolean> =>
+  ): Operation<Transaction, boolean> =>
   (transaction) =>
     Effect.map(
       transaction.changes(renewLease, [
@@ -60,7 +61,7 @@ const deleteExecutor = `
   )`
 
 export const unregister =
-  (executor: number): Operation<void> =>
+  (executor: number): Operation<Transaction, void> =>
   (transaction) =>
     Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
 

@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import { closed } from "../Closed.js"
 import { RunStoreError } from "../RunStore.js"
 
 /** What SQLite said, from under the errors that the client wraps around it. */
@@ -43,11 +44,6 @@ export const ofStatement = (cause: Cause.Cause<unknown>): RunStoreError => {
     ? error
     : new RunStoreError({ reason: "refused", message: error.message, cause: error.cause })
 }
-
-export const closed = new RunStoreError({
-  reason: "closed",
-  message: "The run store has been closed"
-})
 
 export const describe = (error: unknown): string => {
   const { code, message } = rootOf(error)

@@ -1,10 +1,12 @@
 /** What can still be done with a run that is over: begin it again where it failed, remove it. */
+
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
+import type { Operation } from "../Write.js"
 import { wasTerminated } from "./Terminate.js"
-import type { Operation, Transaction } from "./Write.js"
+import type { Transaction } from "./Transaction.js"
 
 const selectRun = "SELECT id, run_id, status, compensated FROM workflow_runs WHERE run_id = ?"
 
@@ -120,7 +122,7 @@ export const retry =
   }: {
     readonly runId: string
     readonly withChildren?: boolean | undefined
-  }): Operation<WithFinished> =>
+  }): Operation<Transaction, WithFinished> =>
   (transaction) =>
     Effect.gen(function* () {
       const run = yield* find(transaction, runId)
@@ -191,7 +193,7 @@ const removeRun = (
   })
 
 export const remove =
-  (runId: string): Operation<WithFinished> =>
+  (runId: string): Operation<Transaction, WithFinished> =>
   (transaction) =>
     Effect.gen(function* () {
       const run = yield* find(transaction, runId)
@@ -227,7 +229,7 @@ const spare = "UPDATE workflow_runs SET spared = 1 WHERE id = ?"
  * its parent is not looked at again before that is removed: what this costs is what it removes.
  */
 export const prune =
-  ({ keep, limit, olderThanMillis }: Prune): Operation<Pruned> =>
+  ({ keep, limit, olderThanMillis }: Prune): Operation<Transaction, Pruned> =>
   (transaction) =>
     Effect.gen(function* () {
       const [finished] = yield* transaction.rows<{ readonly runs: number }>(selectFinished)

@@ -1,4 +1,5 @@
 /** What the holder of a run writes on the way: steps, the suspension, the end. */
+
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type {
@@ -12,6 +13,7 @@ import type {
   StepStatus,
   Suspension
 } from "../RunStore.js"
+import type { Batch, Operation } from "../Write.js"
 import { aboutToRead, isHeld, lost } from "./Claims.js"
 import * as Crashes from "./Crashes.js"
 import { nextPosition, positionOfHolder } from "./Position.js"
@@ -19,8 +21,8 @@ import { wholeMillis } from "./Rows.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
 import * as Timers from "./Timers.js"
+import type { Transaction } from "./Transaction.js"
 import { wakeParents } from "./WakeUps.js"
-import type { Batch, Operation, Transaction } from "./Write.js"
 
 /** An outcome stays; a note is replaced, and keeps its position. The executor is the run's. */
 const upsertSteps = Statements.forRows(
@@ -60,7 +62,7 @@ const isStillHeld = (transaction: Transaction, held: Held) =>
   Effect.map(transaction.rows(selectHeld, [held.key, held.claim]), (rows) => rows.length > 0)
 
 export const noteStep =
-  (step: StepNote): Operation<void, RunLost> =>
+  (step: StepNote): Operation<Transaction, void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
       const params: Array<Param> = []
@@ -72,27 +74,28 @@ export const noteStep =
       if (step.status === "running") yield* Crashes.begins(transaction, step.held)
     })
 
-export const recordSteps: Batch<StepOutcome, void, RunLost> = (steps) => (transaction) =>
-  Effect.gen(function* () {
-    let written = 0
-    for (const part of Statements.parts(steps)) {
-      const params: Array<Param> = []
-      for (const step of part) addStep(params, step, step.exit, step.inner === true)
-      written += yield* transaction.changes(upsertSteps(part.length), params)
-    }
-    const answers =
-      written === steps.length
-        ? steps.map(() => Exit.void)
-        : yield* Effect.forEach(steps, ({ held }) => stillHeld(transaction, held))
-    const kept = steps.filter(
-      ({ timers }, index) => timers.length > 0 && Exit.isSuccess(answers[index] ?? Exit.void)
-    )
-    yield* Timers.insert(
-      transaction,
-      kept.map(({ held, timers }) => ({ key: held.key, timers }))
-    )
-    return answers
-  })
+export const recordSteps: Batch<Transaction, StepOutcome, void, RunLost> =
+  (steps) => (transaction) =>
+    Effect.gen(function* () {
+      let written = 0
+      for (const part of Statements.parts(steps)) {
+        const params: Array<Param> = []
+        for (const step of part) addStep(params, step, step.exit, step.inner === true)
+        written += yield* transaction.changes(upsertSteps(part.length), params)
+      }
+      const answers =
+        written === steps.length
+          ? steps.map(() => Exit.void)
+          : yield* Effect.forEach(steps, ({ held }) => stillHeld(transaction, held))
+      const kept = steps.filter(
+        ({ timers }, index) => timers.length > 0 && Exit.isSuccess(answers[index] ?? Exit.void)
+      )
+      yield* Timers.insert(
+        transaction,
+        kept.map(({ held, timers }) => ({ key: held.key, timers }))
+      )
+      return answers
+    })
 
 /** Of those that wrote nothing, some found an outcome, and the others' runs are lost. */
 const stillHeld = (transaction: Transaction, held: Held) =>
@@ -114,7 +117,7 @@ const suspendRun = `
 
 /** Answers whether it did; if not, its holder is to read the history, out of the write lock. */
 export const suspend =
-  (suspension: Suspension): Operation<boolean, RunLost> =>
+  (suspension: Suspension): Operation<Transaction, boolean, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
       const { held, timers, cause } = suspension
@@ -143,7 +146,7 @@ const proceedRun = `
   WHERE id = ? AND claim = ? AND status IN ('suspended', 'running') AND executor IS NOT NULL`
 
 export const proceed =
-  (held: Held): Operation<void, RunLost> =>
+  (held: Held): Operation<Transaction, void, RunLost> =>
   (transaction) =>
     Effect.flatMap(transaction.changes(proceedRun, [held.key, held.claim]), (count) =>
       count === 0 ? Effect.fail(lost(held)) : Effect.void
@@ -154,7 +157,7 @@ const evictRun = `
   WHERE id = ? AND claim = ? AND status = 'suspended' AND executor IS NOT NULL`
 
 export const evict =
-  (runs: ReadonlyArray<Held>): Operation<ReadonlyArray<boolean>> =>
+  (runs: ReadonlyArray<Held>): Operation<Transaction, ReadonlyArray<boolean>> =>
   (transaction) =>
     Effect.forEach(runs, (held) =>
       Effect.map(transaction.changes(evictRun, [held.key, held.claim]), (count) => count > 0)
@@ -180,37 +183,38 @@ const selectAttached = Statements.forRows(
 const deleteTimers = "DELETE FROM workflow_timers WHERE run = ?"
 
 /** Several rows would not take one statement: how SQLite looks for them depends on statistics. */
-export const completeAll: Batch<Completion, void, RunLost> = (completions) => (transaction) =>
-  Effect.gen(function* () {
-    const answers: Array<Exit.Exit<void, RunLost>> = []
-    const completed = new Map<number, Completion>()
-    for (const completion of completions) {
-      const { compensated = false, exit, held, status } = completion
-      const written = yield* transaction.changes(completeRun, [
-        status,
-        exit,
-        transaction.now,
-        compensated ? 1 : 0,
-        held.key,
-        held.claim
-      ])
-      answers.push(written === 0 ? Exit.fail(lost(held)) : Exit.void)
-      if (written === 0) continue
-      completed.set(held.key, completion)
-      transaction.log.finished(held.runId, exit)
-    }
-    for (const part of Statements.parts([...completed.keys()])) {
-      const attached = yield* transaction.rows<{ readonly key: number }>(
-        selectAttached(part.length),
-        part
-      )
-      for (const { key } of attached) {
-        // any other may be retried, and is not to sleep again
-        if (completed.get(key)?.status === "completed") {
-          yield* transaction.changes(deleteTimers, [key])
-        }
-        yield* wakeParents(transaction, key)
+export const completeAll: Batch<Transaction, Completion, void, RunLost> =
+  (completions) => (transaction) =>
+    Effect.gen(function* () {
+      const answers: Array<Exit.Exit<void, RunLost>> = []
+      const completed = new Map<number, Completion>()
+      for (const completion of completions) {
+        const { compensated = false, exit, held, status } = completion
+        const written = yield* transaction.changes(completeRun, [
+          status,
+          exit,
+          transaction.now,
+          compensated ? 1 : 0,
+          held.key,
+          held.claim
+        ])
+        answers.push(written === 0 ? Exit.fail(lost(held)) : Exit.void)
+        if (written === 0) continue
+        completed.set(held.key, completion)
+        transaction.log.finished(held.runId, exit)
       }
-    }
-    return answers
-  })
+      for (const part of Statements.parts([...completed.keys()])) {
+        const attached = yield* transaction.rows<{ readonly key: number }>(
+          selectAttached(part.length),
+          part
+        )
+        for (const { key } of attached) {
+          // any other may be retried, and is not to sleep again
+          if (completed.get(key)?.status === "completed") {
+            yield* transaction.changes(deleteTimers, [key])
+          }
+          yield* wakeParents(transaction, key)
+        }
+      }
+      return answers
+    })

@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { nextTurn } from "../NextTurn.js"
 import type {
   Json,
   Millis,
@@ -27,7 +28,7 @@ import {
   wholeMillis
 } from "./Rows.js"
 import type { Sql } from "./Sql.js"
-import { inSnapshot, nextTurn } from "./Sql.js"
+import { inSnapshot } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`

@@ -1,7 +1,9 @@
 /** Signals without a run do not stay for ever, and neither does what is known of removed runs. */
+
 import * as Effect from "effect/Effect"
 import type { Expired, Expiry, Millis } from "../RunStore.js"
-import type { Operation, Transaction } from "./Write.js"
+import type { Operation } from "../Write.js"
+import type { Transaction } from "./Transaction.js"
 
 /** Those of which it is not known when they came are the first. */
 const selectEarly = `
@@ -32,7 +34,7 @@ const selectRemoved = `
 const forgetRemoved = "DELETE FROM workflow_removed WHERE run_id = ?"
 
 export const expire =
-  ({ limit, olderThanMillis }: Expiry): Operation<Expired> =>
+  ({ limit, olderThanMillis }: Expiry): Operation<Transaction, Expired> =>
   (transaction) =>
     Effect.gen(function* () {
       const before = transaction.now - olderThanMillis

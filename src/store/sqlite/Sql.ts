@@ -93,9 +93,3 @@ export const inSnapshot = <A, E>(
     () => effect,
     () => Effect.orDie(sql.rows("RELEASE workflow_read"))
   )
-
-/** One turn of the event loop; what is ready runs first. */
-export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})

@@ -16,6 +16,7 @@
  * with the whole event loop stopped. Do not call the store's writes inside a transaction of that
  * client: they are refused as `unavailable`.
  */
+
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -27,10 +28,15 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import { retryWhileBusy } from "../Busy.js"
+import { closed } from "../Closed.js"
+import type { GroupCommit } from "../GroupCommit.js"
+import * as GroupCommits from "../GroupCommit.js"
+import { nextTurn } from "../NextTurn.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
+import type { Write } from "../Write.js"
 import * as Backup from "./Backup.js"
-import { retryWhileBusy } from "./Busy.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as Crashes from "./Crashes.js"
@@ -41,8 +47,6 @@ import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Finished from "./Finished.js"
 import * as ForeignCommits from "./ForeignCommits.js"
-import type { GroupCommit } from "./GroupCommit.js"
-import * as GroupCommits from "./GroupCommit.js"
 import { migrate } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
 import type { OpenFile } from "./OpenFile.js"
@@ -51,9 +55,10 @@ import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
 import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
-import { nextTurn } from "./Sql.js"
 import * as StepPages from "./StepPages.js"
 import { terminate } from "./Terminate.js"
+import { refusedInside, transact } from "./Transact.js"
+import type { Transaction } from "./Transaction.js"
 import * as WakeUps from "./WakeUps.js"
 
 export interface Options {
@@ -101,9 +106,11 @@ const makeNamed = (
     const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
-    const guarded = guardedWith(() => (isClosed() ? Failure.closed : file.gone()), named)
+    const guarded = guardedWith(() => (isClosed() ? closed : file.gone()), named)
     const writer = yield* GroupCommits.make({
-      database,
+      transact: (writes: ReadonlyArray<Write<Transaction>>) => transact(database, writes),
+      refused: refusedInside(database),
+      fromCause: (cause) => Failure.fromCause(cause, "write"),
       publish,
       named,
       gone: file.gone,
@@ -135,7 +142,7 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write, writeBatched }: GroupCommit, file: OpenFile) => {
+const writes = ({ write, writeBatched }: GroupCommit<Transaction>, file: OpenFile) => {
   const create = writeBatched(createAll, bytesOf)
   return {
     create: (run, claimFor) =>
@@ -178,7 +185,7 @@ const writes = ({ write, writeBatched }: GroupCommit, file: OpenFile) => {
 }
 
 /** Writes after which histories are read: when they are committed, and out of the write lock. */
-const readingAfter = ({ write }: GroupCommit, read: Read) => {
+const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
   const historyOf = (held: Held) =>
     Effect.flatMap(
       read(Claims.histories([held])),

@@ -3,13 +3,15 @@
  * that would otherwise never end: of a workflow that nobody registers any more, or whose payload
  * nobody reads.
  */
+
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import type { GroupCommit } from "../GroupCommit.js"
 import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
-import type { GroupCommit } from "./GroupCommit.js"
+import type { Operation } from "../Write.js"
+import type { Transaction } from "./Transaction.js"
 import { wakeParents } from "./WakeUps.js"
-import type { Operation, Transaction } from "./Write.js"
 
 /** What `compensated` says of a run that was terminated: what it had done is neither kept nor undone. */
 export const wasTerminated = 2
@@ -104,7 +106,7 @@ const endBelow = (
   { parents, after }: Below,
   known: ReadonlySet<number>,
   exit: Json
-): Operation<Omit<Part, "status">> =>
+): Operation<Transaction, Omit<Part, "status">> =>
   Effect.fnUntraced(function* (transaction) {
     const open = [...parents]
     const seen = new Set<number>()
@@ -141,7 +143,7 @@ const endBelow = (
 
 /** The run itself, and the first part of what is below it. */
 const endRoot =
-  ({ children, exit, runId }: Termination): Operation<Part> =>
+  ({ children, exit, runId }: Termination): Operation<Transaction, Part> =>
   (transaction) =>
     Effect.gen(function* () {
       const [run] = yield* transaction.rows<RunRow>(selectRun, [runId])
@@ -165,7 +167,7 @@ const endRoot =
  * short, it is gone on with by asking again.
  */
 export const terminate =
-  ({ write }: Pick<GroupCommit, "write">) =>
+  ({ write }: Pick<GroupCommit<Transaction>, "write">) =>
   (options: Termination): Effect.Effect<Terminated, RunStoreError> =>
     Effect.gen(function* () {
       const { ended, status, ...first } = yield* write(endRoot(options))

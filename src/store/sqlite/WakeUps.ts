@@ -3,14 +3,16 @@
  * just suspending notices; a suspended run becomes `pending`, or `running` again where its executor
  * has kept it in memory.
  */
+
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
+import type { Operation } from "../Write.js"
 import { positionOfWakeUp } from "./Position.js"
 import type { Param } from "./Sql.js"
-import type { Operation, Transaction } from "./Write.js"
+import type { Transaction } from "./Transaction.js"
 
 /** Whether the run is held by an executor whose lease runs; its parameter is the time. */
 const isHolderAlive = `EXISTS (
@@ -65,7 +67,7 @@ const insertSignal = `
   ON CONFLICT (run_id, name) DO NOTHING`
 
 export const signal =
-  ({ runId, name, exit }: Signal): Operation<boolean> =>
+  ({ runId, name, exit }: Signal): Operation<Transaction, boolean> =>
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction
@@ -108,12 +110,12 @@ const resumeRun = `
   WHERE run_id = ? AND ${isUnfinished} ${returningWoken}`
 
 export const wake =
-  (runId: string): Operation<Option.Option<RunStatus>> =>
+  (runId: string): Operation<Transaction, Option.Option<RunStatus>> =>
   (transaction) =>
     updateUnfinished(transaction, runId, resumeRun, times(transaction))
 
 export const requestInterrupt =
-  (runId: string): Operation<Option.Option<RunStatus>> =>
+  (runId: string): Operation<Transaction, Option.Option<RunStatus>> =>
   (transaction) =>
     Effect.tap(
       updateUnfinished(transaction, runId, interruptRun, [transaction.now, ...times(transaction)]),
@@ -134,7 +136,7 @@ const isAwaitedByOthers = `
 
 /** With its parent, unless another run waits for it. */
 export const interruptChild =
-  (parent: Held, child: string): Operation<Option.Option<RunStatus>> =>
+  (parent: Held, child: string): Operation<Transaction, Option.Option<RunStatus>> =>
   (transaction) =>
     Effect.flatMap(
       transaction.rows<{ readonly others: number }>(isAwaitedByOthers, [child, parent.key]),
@@ -171,7 +173,7 @@ const selectDue = `
 const fireTimers = "UPDATE workflow_timers SET fired = 1 WHERE run = ? AND wake_at <= ?"
 
 export const wakeDue =
-  (limit: number): Operation<number> =>
+  (limit: number): Operation<Transaction, number> =>
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction

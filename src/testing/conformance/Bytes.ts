@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { RunQuery, RunStoreError, StepsQuery } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, claimOne, register, suspend } from "../support.js"
+import type { RunQuery, RunStoreError, StepsQuery } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, register, suspend } from "../Acts.js"
 
 const kilobyte = JSON.stringify("x".repeat(1_022))
 

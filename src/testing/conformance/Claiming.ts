@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { ClaimedRun, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, claimOne, orMissing, register, suspend } from "../support.js"
+import type { ClaimedRun, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, orMissing, register, suspend } from "../Acts.js"
 
 const ids = (claimed: ReadonlyArray<ClaimedRun>) => claimed.map(({ held }) => held.runId)
 

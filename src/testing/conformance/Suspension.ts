@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { begin, claimOne, orMissing, register, statusOf, suspend } from "../support.js"
+import type { RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { begin, claimOne, orMissing, register, statusOf, suspend } from "../Acts.js"
 
 export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("suspending", () => {

@@ -2,46 +2,38 @@
 import { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Metrics from "../../telemetry/Metrics.js"
-import type { Millis, RunLost, RunStoreError } from "../RunStore.js"
-import type { ChangeLog } from "./ChangeLog.js"
-import type { Sql } from "./Sql.js"
-
-/** What an operation works with inside the transaction. */
-export interface Transaction extends Sql {
-  readonly now: Millis
-  readonly log: ChangeLog
-}
+import * as Metrics from "../telemetry/Metrics.js"
+import type { RunLost, RunStoreError } from "./RunStore.js"
 
 /**
- * It may run more than once, each time in a new transaction. `RunLost` is an answer: an operation
- * that ends with it has written nothing.
+ * What is done inside a transaction `T`. It may run more than once, each time in a new one.
+ * `RunLost` is an answer: an operation that ends with it has written nothing.
  */
-export type Operation<A, E extends RunLost = never> = (
-  transaction: Transaction
+export type Operation<T, A, E extends RunLost = never> = (
+  transaction: T
 ) => Effect.Effect<A, E | SqlError>
 
 /**
  * A kind of write of which a transaction has many: all that are in it are done together, before its
  * other writes. Answers in the order of the inputs.
  */
-export type Batch<Input, A, E extends RunLost = never> = (
+export type Batch<T, Input, A, E extends RunLost = never> = (
   inputs: ReadonlyArray<Input>
-) => Operation<ReadonlyArray<Exit.Exit<A, E>>>
+) => Operation<T, ReadonlyArray<Exit.Exit<A, E>>>
 
 /** Those of one kind that share a transaction. */
-interface Group {
-  readonly attempt: (transaction: Transaction) => Effect.Effect<void, SqlError>
+interface Group<T> {
+  readonly attempt: (transaction: T) => Effect.Effect<void, SqlError>
 }
 
 /** A write and its caller. */
-export interface Write {
+export interface Write<T> {
   /** About how many bytes it writes. */
   readonly bytes: number
   /** Does it, unless it joins a group. */
-  readonly attempt: ((transaction: Transaction) => Effect.Effect<void, SqlError>) | undefined
+  readonly attempt: ((transaction: T) => Effect.Effect<void, SqlError>) | undefined
   /** Joins the group of its kind. */
-  readonly join: (groups: Map<unknown, Group>) => void
+  readonly join: (groups: Map<unknown, Group<T>>) => void
   /** Gives the caller the answer of the last attempt. */
   readonly settle: () => void
   readonly fail: (error: RunStoreError) => void
@@ -49,11 +41,11 @@ export interface Write {
 
 type Answer<A, E> = (exit: Exit.Exit<A, E | RunStoreError>) => void
 
-export const makeWrite = <A, E extends RunLost>(
-  operation: Operation<A, E>,
+export const makeWrite = <T, A, E extends RunLost>(
+  operation: Operation<T, A, E>,
   bytes: number,
   answer: Answer<A, E>
-): Write => {
+): Write<T> => {
   let result: Exit.Exit<A, E> | undefined
   const keep = (exit: Exit.Exit<A, E>) => {
     result = exit
@@ -78,18 +70,18 @@ export const makeWrite = <A, E extends RunLost>(
   }
 }
 
-class GroupOf<Input, A, E extends RunLost> implements Group {
+class GroupOf<T, Input, A, E extends RunLost> implements Group<T> {
   private readonly inputs: Array<Input> = []
-  private readonly members: Array<Batched<Input, A, E>> = []
+  private readonly members: Array<Batched<T, Input, A, E>> = []
 
-  constructor(private readonly batch: Batch<Input, A, E>) {}
+  constructor(private readonly batch: Batch<T, Input, A, E>) {}
 
-  add(member: Batched<Input, A, E>): void {
+  add(member: Batched<T, Input, A, E>): void {
     this.inputs.push(member.input)
     this.members.push(member)
   }
 
-  attempt(transaction: Transaction): Effect.Effect<void, SqlError> {
+  attempt(transaction: T): Effect.Effect<void, SqlError> {
     return Effect.map(
       Effect.suspend(() => this.batch(this.inputs)(transaction)),
       (exits) => {
@@ -100,20 +92,20 @@ class GroupOf<Input, A, E extends RunLost> implements Group {
 }
 
 /** One of which a transaction has many; a class, for there is one for every step. */
-class Batched<Input, A, E extends RunLost> implements Write {
+class Batched<T, Input, A, E extends RunLost> implements Write<T> {
   readonly attempt = undefined
   result: Exit.Exit<A, E> | undefined = undefined
 
   constructor(
-    readonly batch: Batch<Input, A, E>,
+    readonly batch: Batch<T, Input, A, E>,
     readonly input: Input,
     readonly bytes: number,
     private readonly answer: Answer<A, E>
   ) {}
 
-  join(groups: Map<unknown, Group>): void {
+  join(groups: Map<unknown, Group<T>>): void {
     // what is kept under a batch is a group of that batch
-    const known = groups.get(this.batch) as GroupOf<Input, A, E> | undefined
+    const known = groups.get(this.batch) as GroupOf<T, Input, A, E> | undefined
     const group = known ?? new GroupOf(this.batch)
     if (known === undefined) groups.set(this.batch, group)
     group.add(this)
@@ -128,22 +120,22 @@ class Batched<Input, A, E extends RunLost> implements Write {
   }
 }
 
-export const makeBatched = <Input, A, E extends RunLost>(
-  batch: Batch<Input, A, E>,
+export const makeBatched = <T, Input, A, E extends RunLost>(
+  batch: Batch<T, Input, A, E>,
   input: Input,
   bytes: number,
   answer: Answer<A, E>
-): Write => new Batched(batch, input, bytes, answer)
+): Write<T> => new Batched(batch, input, bytes, answer)
 
 /**
  * Parts for a transaction each: so many writes at most, and about so many bytes, but for one that is
  * larger by itself.
  */
-export const inTransactions = (
-  writes: ReadonlyArray<Write>,
+export const inTransactions = <T>(
+  writes: ReadonlyArray<Write<T>>,
   most: { readonly writes: number; readonly bytes: number }
-): ReadonlyArray<ReadonlyArray<Write>> => {
-  const parts: Array<ReadonlyArray<Write>> = []
+): ReadonlyArray<ReadonlyArray<Write<T>>> => {
+  const parts: Array<ReadonlyArray<Write<T>>> = []
   let from = 0
   let bytes = 0
   for (const [index, write] of writes.entries()) {
@@ -160,12 +152,12 @@ export const inTransactions = (
 }
 
 /** Nobody has heard of any of them yet, so they may be done in any order. */
-export const runAll = (
-  writes: ReadonlyArray<Write>,
-  transaction: Transaction
+export const runAll = <T>(
+  writes: ReadonlyArray<Write<T>>,
+  transaction: T
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    const groups = new Map<unknown, Group>()
+    const groups = new Map<unknown, Group<T>>()
     for (const write of writes) write.join(groups)
     for (const group of groups.values()) yield* group.attempt(transaction)
     for (const { attempt } of writes) if (attempt !== undefined) yield* attempt(transaction)
@@ -173,7 +165,7 @@ export const runAll = (
 
 export const failAll =
   (error: RunStoreError) =>
-  (writes: Iterable<Write>): void => {
+  <T>(writes: Iterable<Write<T>>): void => {
     for (const write of writes) {
       Metrics.writesFailed()
       write.fail(error)

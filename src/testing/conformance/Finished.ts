@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { type Completion, RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, claimOne, register, statusOf, suspend } from "../support.js"
+import { type Completion, RunStore, type RunStoreError } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, register, statusOf, suspend } from "../Acts.js"
 
 /** A run that is over. */
 const over = (

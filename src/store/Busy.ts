@@ -1,13 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { firstOf } from "../../internal/FirstOf.js"
-import { nextTurn } from "./Sql.js"
-
-/**
- * How long SQLite itself waits for a lock. It waits with the event loop stopped, so this only
- * spans another process's usual commit; everything longer waits here, with the loop free.
- */
-export const busyTimeoutMillis = 20
+import { firstOf } from "../internal/FirstOf.js"
+import { nextTurn } from "./NextTurn.js"
 
 const firstPause = 5
 const longestPause = 50

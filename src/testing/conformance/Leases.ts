@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { begin, claimOne, leaseMillis, register, statusOf } from "../support.js"
+import type { RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { begin, claimOne, leaseMillis, register, statusOf } from "../Acts.js"
 
 const beginMany = (executor: number, count: number) =>
   Effect.forEach(Array.from({ length: count }), (_, i) => begin(executor, `${executor}/${i}`), {

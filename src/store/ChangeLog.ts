@@ -1,4 +1,4 @@
-import type { Change, Json, Millis, Woken } from "../RunStore.js"
+import type { Change, Json, Millis, Woken } from "./RunStore.js"
 
 /** Collects what the operations of one transaction change. */
 export class ChangeLog {

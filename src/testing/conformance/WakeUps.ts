@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, begin, claimOne, orMissing, register, statusOf, suspend } from "../support.js"
+import type { RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, begin, claimOne, orMissing, register, statusOf, suspend } from "../Acts.js"
 
 export const wakeUps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("a signal", () => {

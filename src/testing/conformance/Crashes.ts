@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { Held, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
+import type { Held, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
 import {
   aStep,
   begin,
@@ -14,7 +14,7 @@ import {
   register,
   statusOf,
   suspend
-} from "../support.js"
+} from "../Acts.js"
 
 const crashesOf = (runId: string) =>
   Effect.flatMap(RunStore, (store) =>

@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { Change, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, claimOne, drain, leaseMillis, register, suspend } from "../support.js"
+import type { Change, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, drain, leaseMillis, register, suspend } from "../Acts.js"
 
 const nothing: Change = {
   pending: false,

@@ -5,9 +5,9 @@ import * as FastCheck from "effect/FastCheck"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { ClaimedRun, FinalStatus, RunStatus } from "../../../src/store/RunStore.js"
-import { isFinal, RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
-import { aRun, aStep, leaseMillis, orMissing, register } from "../support.js"
+import type { ClaimedRun, FinalStatus, RunStatus } from "../../store/RunStore.js"
+import { isFinal, RunStore, type RunStoreError } from "../../store/RunStore.js"
+import { aRun, aStep, leaseMillis, orMissing, register } from "../Acts.js"
 
 interface ModelRun {
   status: RunStatus

@@ -2,8 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import { RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
-import { aRun, begin, claimOne, register } from "../support.js"
+import { RunStore, type RunStoreError } from "../../store/RunStore.js"
+import { aRun, begin, claimOne, register } from "../Acts.js"
 
 const signal = (runId: string, name = "paid") =>
   Effect.flatMap(RunStore, (store) => store.signal({ runId, name, exit: "1" }))

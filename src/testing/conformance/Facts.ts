@@ -3,9 +3,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { Held, RunStoreError, RunWithSteps } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, claimOne, orMissing, register, suspend } from "../support.js"
+import type { Held, RunStoreError, RunWithSteps } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, orMissing, register, suspend } from "../Acts.js"
 
 const found = (runId: string, query?: { readonly maxValueBytes: number }) =>
   Effect.flatMap(RunStore, (store) =>

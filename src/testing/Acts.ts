@@ -1,13 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type {
-  ClaimedRun,
-  Held,
-  NewRun,
-  RunStoreError,
-  StepOutcome
-} from "../../src/store/RunStore.js"
-import { RunStore } from "../../src/store/RunStore.js"
+import type { ClaimedRun, Held, NewRun, RunStoreError, StepOutcome } from "../store/RunStore.js"
+import { RunStore } from "../store/RunStore.js"
 
 export const leaseMillis = 10_000
 

@@ -3,17 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { RunStore, type RunStoreError } from "../../../src/store/RunStore.js"
-import {
-  aRun,
-  aStep,
-  begin,
-  claimOne,
-  leaseMillis,
-  register,
-  statusOf,
-  suspend
-} from "../support.js"
+import type { ClaimedRun, RunLost, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, leaseMillis, register, statusOf, suspend } from "../Acts.js"
 
 const terminate = (runId: string, options: { readonly children?: boolean } = {}) =>
   Effect.flatMap(RunStore, (store) =>
@@ -217,14 +209,14 @@ export const terminating = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
-        const writes = {
-          record: ({ held }: Effect.Effect.Success<ReturnType<typeof begin>>) =>
-            store.recordStep(aStep(held)),
+        const writes: Record<
+          string,
+          (run: ClaimedRun) => Effect.Effect<unknown, RunStoreError | RunLost, RunStore>
+        > = {
+          record: ({ held }) => store.recordStep(aStep(held)),
           suspend,
-          complete: ({ held }: Effect.Effect.Success<ReturnType<typeof begin>>) =>
-            store.complete({ held, status: "completed", exit: `"done"` }),
-          history: ({ held }: Effect.Effect.Success<ReturnType<typeof begin>>) =>
-            store.history(held),
+          complete: ({ held }) => store.complete({ held, status: "completed", exit: `"done"` }),
+          history: ({ held }) => store.history(held),
           claim: () => store.claim({ executor, workflows: ["Order"], limit: 9 })
         }
         for (const [name, write] of Object.entries(writes)) {

@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type { Held, RunLost, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, register } from "../support.js"
+import type { Held, RunLost, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, aStep, begin, register } from "../Acts.js"
 
 /** As `slice` leaves it of an emoji. */
 const half = "well done \ud83d"

@@ -1,10 +1,11 @@
 /**
- * The one place that writes. Writes wait in a queue; whatever is ready in one turn of the event
- * loop shares one transaction, and so one sync of the disk. Nobody hears of a write before its
- * COMMIT.
+ * The one place that writes, of every store. Writes wait in a queue; whatever is ready in one turn
+ * of the event loop shares one transaction, and so one sync of the disk. Nobody hears of a write
+ * before its COMMIT. What a transaction is, the store says.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -14,29 +15,54 @@ import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Metrics from "../../telemetry/Metrics.js"
-import type { Change, RunLost } from "../RunStore.js"
-import { RunStoreError } from "../RunStore.js"
+import * as Metrics from "../telemetry/Metrics.js"
 import { retryWhileBusy } from "./Busy.js"
-import { ChangeLog } from "./ChangeLog.js"
-import type { Database } from "./Database.js"
-import { closed, fromCause, ignoreAll, ofStatement } from "./Failure.js"
-import { nextTurn } from "./Sql.js"
-import { onlyWellFormed } from "./Texts.js"
+import { closed } from "./Closed.js"
+import { nextTurn } from "./NextTurn.js"
+import type { Change, RunLost, RunStoreError } from "./RunStore.js"
 import type { Batch, Operation, Write } from "./Write.js"
-import { failAll, inTransactions, makeBatched, makeWrite, runAll } from "./Write.js"
+import { failAll, inTransactions, makeBatched, makeWrite } from "./Write.js"
 
-export interface GroupCommit {
+/** Writes in transactions `T`. */
+export interface GroupCommit<T> {
   /** Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. */
   readonly write: <A, E extends RunLost = never>(
-    operation: Operation<A, E>,
+    operation: Operation<T, A, E>,
     bytes?: number
   ) => Effect.Effect<A, E | RunStoreError>
   /** As `write`; `bytesOf` says about how many an input has. */
   readonly writeBatched: <Input, A, E extends RunLost = never>(
-    batch: Batch<Input, A, E>,
+    batch: Batch<T, Input, A, E>,
     bytesOf: (input: Input) => number
   ) => (input: Input) => Effect.Effect<A, E | RunStoreError>
+}
+
+/** No write of the transaction was done. */
+export class TransactionFailed extends Data.TaggedError("TransactionFailed")<{
+  readonly error: RunStoreError
+  /** Of an operation, so that the others may be done without it; else of the transaction as such. */
+  readonly inOperation: boolean
+}> {}
+
+export interface Options<T> {
+  /**
+   * Does the writes (`runAll`), commits them, and answers with what they have changed. While it
+   * fails as `busy` it is tried again, for up to 10 seconds.
+   */
+  readonly transact: (
+    writes: ReadonlyArray<Write<T>>
+  ) => Effect.Effect<Change | undefined, TransactionFailed>
+  readonly publish: (change: Change) => void
+  /** Lets the writes that are ready join the first. */
+  readonly gather: Effect.Effect<void>
+  /** Of a caller with these services: why it would wait for ever. */
+  readonly refused: (services: Context.Context<never>) => RunStoreError | undefined
+  /** What a defect comes to. */
+  readonly fromCause: (cause: Cause.Cause<unknown>) => RunStoreError
+  /** Says in an error of which database it is. */
+  readonly named: (error: RunStoreError) => RunStoreError
+  /** Why nothing is written any more. */
+  readonly gone: () => RunStoreError | undefined
 }
 
 /** Bounds how long one transaction keeps the event loop and other processes waiting. */
@@ -45,23 +71,14 @@ const largest = { writes: 500, bytes: 4 * 1024 * 1024 }
 const closeTimeout = Duration.seconds(10)
 
 /** Flushes the queue when the scope closes; then every write fails with `closed`. */
-export const make = (options: {
-  readonly database: Database
-  readonly publish: (change: Change) => void
-  /** Lets the writes that are ready join the first. */
-  readonly gather: Effect.Effect<void>
-  /** Says in an error of which database it is. */
-  readonly named: (error: RunStoreError) => RunStoreError
-  /** Why nothing is written any more. */
-  readonly gone: () => RunStoreError | undefined
-}): Effect.Effect<GroupCommit, never, Scope.Scope> =>
+export const make = <T>(options: Options<T>): Effect.Effect<GroupCommit<T>, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const queue = yield* Mailbox.make<Write>()
+    const queue = yield* Mailbox.make<Write<T>>()
     const closing = yield* Deferred.make<void>()
     const commit = committer({ ...options, hurry: Deferred.await(closing) })
 
     yield* Effect.acquireRelease(
-      Effect.forkDaemon(Effect.interruptible(drainQueue(queue, options.gather, commit))),
+      Effect.forkDaemon(Effect.interruptible(drainQueue(queue, options, commit))),
       (writer) =>
         Deferred.succeed(closing, undefined).pipe(
           Effect.zipRight(queue.end),
@@ -71,22 +88,23 @@ export const make = (options: {
     )
 
     const enqueue = <A, E>(
-      make: (answer: (exit: Exit.Exit<A, E | RunStoreError>) => void) => Write
+      make: (answer: (exit: Exit.Exit<A, E | RunStoreError>) => void) => Write<T>
     ): Effect.Effect<A, E | RunStoreError> =>
-      Effect.withFiberRuntime((fiber) =>
-        options.database.isInside(fiber.currentContext)
-          ? Effect.fail(insideTransaction)
-          : Effect.async((resume) => {
+      Effect.withFiberRuntime((fiber) => {
+        const refusal = options.refused(fiber.currentContext)
+        return refusal === undefined
+          ? Effect.async((resume) => {
               if (!queue.unsafeOffer(make(resume))) resume(Effect.fail(closed))
             })
-      )
+          : Effect.fail(refusal)
+      })
 
     return {
-      write: <A, E extends RunLost>(operation: Operation<A, E>, bytes = 0) =>
+      write: <A, E extends RunLost>(operation: Operation<T, A, E>, bytes = 0) =>
         enqueue<A, E>((answer) => makeWrite(operation, bytes, answer)),
       writeBatched:
         <Input, A, E extends RunLost>(
-          batch: Batch<Input, A, E>,
+          batch: Batch<T, Input, A, E>,
           bytesOf: (input: Input) => number
         ) =>
         (input: Input) =>
@@ -98,14 +116,14 @@ export const make = (options: {
 const queueFlushed = (writer: Fiber.Fiber<void>) =>
   Effect.timeoutOption(Effect.interruptible(Fiber.await(writer)), closeTimeout)
 
-const drainQueue = (
-  queue: Mailbox.Mailbox<Write>,
-  gather: Effect.Effect<void>,
-  commit: (writes: ReadonlyArray<Write>) => Effect.Effect<void>
+const drainQueue = <T>(
+  queue: Mailbox.Mailbox<Write<T>>,
+  { fromCause, gather }: Options<T>,
+  commit: (writes: ReadonlyArray<Write<T>>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     /** Out of the queue, and not answered. */
-    let taken: ReadonlyArray<Write> = []
+    let taken: ReadonlyArray<Write<T>> = []
     // the queue ends before its writer is interrupted: this does not wait then
     const take = Effect.uninterruptible(
       Effect.map(queue.takeAll, ([first, done]) => {
@@ -125,7 +143,7 @@ const drainQueue = (
         yield* join
         for (const [index, part] of inTransactions(taken, largest).entries()) {
           if (index > 0) yield* nextTurn
-          yield* Effect.catchAllCause(commit(part), (cause) => giveUp(part, cause))
+          yield* Effect.catchAllCause(commit(part), (cause) => giveUp(part, cause, fromCause))
           taken = taken.slice(part.length)
         }
       }
@@ -133,21 +151,19 @@ const drainQueue = (
   })
 
 /** A defect of ours ends no writer: those who wait are told, as far as they were not. */
-const giveUp = (writes: ReadonlyArray<Write>, cause: Cause.Cause<never>) =>
+const giveUp = <T>(
+  writes: ReadonlyArray<Write<T>>,
+  cause: Cause.Cause<never>,
+  fromCause: Options<T>["fromCause"]
+) =>
   Effect.zipRight(
     Effect.logError("a commit was not answered", cause),
-    Effect.sync(() => failAll(fromCause(cause, "write"))(writes))
+    Effect.sync(() => failAll(fromCause(cause))(writes))
   )
 
 /** Commits writes together and answers their callers. Never fails: the callers have the error. */
-const committer = (options: {
-  readonly database: Database
-  readonly publish: (change: Change) => void
-  readonly named: (error: RunStoreError) => RunStoreError
-  readonly gone: () => RunStoreError | undefined
-  readonly hurry: Effect.Effect<void>
-}) => {
-  const commit = (writes: ReadonlyArray<Write>): Effect.Effect<void> =>
+const committer = <T>(options: Options<T> & { readonly hurry: Effect.Effect<void> }) => {
+  const commit = (writes: ReadonlyArray<Write<T>>): Effect.Effect<void> =>
     Effect.clockWith((clock) => {
       const gone = options.gone()
       return gone === undefined
@@ -156,11 +172,11 @@ const committer = (options: {
     })
 
   const commitFrom = (
-    writes: ReadonlyArray<Write>,
+    writes: ReadonlyArray<Write<T>>,
     clock: Clock.Clock,
     began: bigint
   ): Effect.Effect<void> =>
-    retryWhileBusy(transact(options.database, writes), {
+    retryWhileBusy(options.transact(writes), {
       isBusy: ({ error }) => error.reason === "busy",
       hurry: options.hurry
     }).pipe(
@@ -176,7 +192,7 @@ const committer = (options: {
           return Option.isSome(failed) && failed.value.inOperation && writes.length > 1
             ? oneByOne(writes)
             : Effect.sync(() => {
-                const error = Option.isSome(failed) ? failed.value.error : fromCause(cause, "write")
+                const error = Option.isSome(failed) ? failed.value.error : options.fromCause(cause)
                 failAll(options.named(error))(writes)
               })
         }
@@ -184,57 +200,8 @@ const committer = (options: {
     )
 
   /** So that the write which cannot be done fails alone. */
-  const oneByOne = (writes: ReadonlyArray<Write>) =>
+  const oneByOne = (writes: ReadonlyArray<Write<T>>) =>
     Effect.forEach(writes, (write) => Effect.zipRight(nextTurn, commit([write])), { discard: true })
 
   return commit
 }
-
-class TransactionFailed extends Data.TaggedError("TransactionFailed")<{
-  readonly error: RunStoreError
-  /** Of an operation; else of the transaction as such. */
-  readonly inOperation: boolean
-}> {}
-
-const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
-  Effect.fail(
-    new TransactionFailed({
-      inOperation,
-      error: inOperation ? ofStatement(cause) : fromCause(cause, "write")
-    })
-  )
-
-/** Holds the write lock from the first statement to the last, and for one turn only. */
-const transact = (
-  database: Database,
-  writes: ReadonlyArray<Write>
-): Effect.Effect<Change | undefined, TransactionFailed> =>
-  database
-    .reserved((sql) =>
-      Effect.gen(function* () {
-        yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
-        const transaction = {
-          ...onlyWellFormed(sql),
-          now: Math.floor(yield* Clock.currentTimeMillis),
-          log: new ChangeLog()
-        }
-        yield* runAll(writes, transaction).pipe(
-          Effect.catchAllCause(failure(true)),
-          Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
-          // SQLite has rolled back by itself after some errors; then this one fails.
-          Effect.tapErrorCause(() => ignoreAll(sql.rows("ROLLBACK")))
-        )
-        return transaction.log.toChange()
-      })
-    )
-    .pipe(Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error))))
-
-/**
- * The writer waits for the connection that the caller's own transaction holds, and the caller for
- * the writer: if it were let in both would wait for ever.
- */
-const insideTransaction = new RunStoreError({
-  reason: "unavailable",
-  message:
-    "The run store cannot write inside a transaction of its own SQL client: commit first, then call it"
-})

@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { ClaimedRun, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aStep, begin, claimOne, leaseMillis, orMissing, register, statusOf } from "../support.js"
+import type { ClaimedRun, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aStep, begin, claimOne, leaseMillis, orMissing, register, statusOf } from "../Acts.js"
 
 /** Suspends the run, which its holder keeps in memory. */
 const keep = ({ held, history }: ClaimedRun, wakeAt?: number) =>

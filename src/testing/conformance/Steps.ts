@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import type { Held, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aStep, begin, claimOne, orMissing, register } from "../support.js"
+import type { Held, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aStep, begin, claimOne, orMissing, register } from "../Acts.js"
 
 const stepsOf = (runId: string) =>
   Effect.gen(function* () {

@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { ClaimedRun, RunLost } from "../../../src/store/RunStore.js"
-import { RunStore, RunStoreError } from "../../../src/store/RunStore.js"
-import { aRun, aStep, begin, claimOne, leaseMillis, register, suspend } from "../support.js"
+import type { ClaimedRun, RunLost } from "../../store/RunStore.js"
+import { RunStore, RunStoreError } from "../../store/RunStore.js"
+import { aRun, aStep, begin, claimOne, leaseMillis, register, suspend } from "../Acts.js"
 
 type Taken = (run: ClaimedRun) => Effect.Effect<unknown, RunStoreError | RunLost, RunStore>
 

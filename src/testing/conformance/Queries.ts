@@ -3,9 +3,9 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import type { RunQuery, RunStoreError } from "../../../src/store/RunStore.js"
-import { RunStore } from "../../../src/store/RunStore.js"
-import { aRun, begin, register, suspend } from "../support.js"
+import type { RunQuery, RunStoreError } from "../../store/RunStore.js"
+import { RunStore } from "../../store/RunStore.js"
+import { aRun, begin, register, suspend } from "../Acts.js"
 
 /** Every page of a query, as ids. */
 const pages = (query: RunQuery) =>

@@ -1,0 +1,65 @@
+/** One transaction of the store's writes. */
+
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { ChangeLog } from "../ChangeLog.js"
+import { TransactionFailed } from "../GroupCommit.js"
+import type { Change } from "../RunStore.js"
+import { RunStoreError } from "../RunStore.js"
+import type { Write } from "../Write.js"
+import { runAll } from "../Write.js"
+import type { Database } from "./Database.js"
+import { fromCause, ignoreAll, ofStatement } from "./Failure.js"
+import { onlyWellFormed } from "./Texts.js"
+import type { Transaction } from "./Transaction.js"
+
+const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
+  Effect.fail(
+    new TransactionFailed({
+      inOperation,
+      error: inOperation ? ofStatement(cause) : fromCause(cause, "write")
+    })
+  )
+
+/** Holds the write lock from the first statement to the last, and for one turn only. */
+export const transact = (
+  database: Database,
+  writes: ReadonlyArray<Write<Transaction>>
+): Effect.Effect<Change | undefined, TransactionFailed> =>
+  database
+    .reserved((sql) =>
+      Effect.gen(function* () {
+        yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
+        const transaction = {
+          ...onlyWellFormed(sql),
+          now: Math.floor(yield* Clock.currentTimeMillis),
+          log: new ChangeLog()
+        }
+        yield* runAll(writes, transaction).pipe(
+          Effect.catchAllCause(failure(true)),
+          Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
+          // SQLite has rolled back by itself after some errors; then this one fails.
+          Effect.tapErrorCause(() => ignoreAll(sql.rows("ROLLBACK")))
+        )
+        return transaction.log.toChange()
+      })
+    )
+    .pipe(Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error))))
+
+/**
+ * The writer waits for the connection that the caller's own transaction holds, and the caller for
+ * the writer: if it were let in both would wait for ever.
+ */
+const insideTransaction = new RunStoreError({
+  reason: "unavailable",
+  message:
+    "The run store cannot write inside a transaction of its own SQL client: commit first, then call it"
+})
+
+/** Why one with these services must not wait for the writer. */
+export const refusedInside =
+  (database: Database) =>
+  (services: Context.Context<never>): RunStoreError | undefined =>
+    database.isInside(services) ? insideTransaction : undefined
