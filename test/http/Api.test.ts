@@ -64,6 +64,25 @@ describe("workflows", () => {
       assert.deepStrictEqual(shaped.payload, {})
     })
   )
+
+  it.scopedLive("tell of the signals that they declare, with what each takes", () =>
+    Effect.gen(function* () {
+      const { get } = yield* serve()
+      const [order, shaped] = (yield* get("/workflows")).body.workflows
+      assert.deepStrictEqual(
+        order.signals.map(({ name, value }: { name: string; value: { type?: string } }) => [
+          name,
+          value.type
+        ]),
+        [
+          ["Approval", "boolean"],
+          ["Deadline", "string"],
+          ["Poke", undefined]
+        ]
+      )
+      assert.deepStrictEqual(shaped.signals, [])
+    })
+  )
 })
 
 describe("starting a run", () => {
