@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
+import * as Http from "node:http"
 import { createRequire } from "node:module"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -107,6 +108,19 @@ export const open = (
     return page
   })
 
+/** Signed in with all rights, on the page of this path. */
+export const openAt = (
+  url: string,
+  path: string,
+  options: BrowserContextOptions = {}
+): Effect.Effect<Page, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const page = yield* open(url, { ...options, token: yield* tokenWith() })
+    yield* does(() => page.getByRole("heading", { name: "Overview" }).waitFor())
+    yield* does(() => page.goto(`${url}/ui/#/${path}`))
+    return page
+  })
+
 /** Something done in a page, or waited for. */
 export const does = <A>(action: () => Promise<A>): Effect.Effect<A> => Effect.promise(action)
 
@@ -174,3 +188,41 @@ export const expectAccessible = (page: Page): Effect.Effect<void> =>
       []
     )
   })
+
+// ---------------------------------------------------------------------------------------------
+// A proxy
+// ---------------------------------------------------------------------------------------------
+
+/** The address of a proxy that serves the other below this path, and nothing else. */
+export const behind = (url: string, path: string): Effect.Effect<string, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.async<Http.Server>((resume) => {
+      const server = Http.createServer((incoming, outgoing) => {
+        if (!incoming.url?.startsWith(`${path}/`)) return void outgoing.writeHead(404).end()
+        const { headers, method } = incoming
+        const request = Http.request(
+          new URL(incoming.url.slice(path.length), url),
+          { method, headers },
+          (answer) => {
+            outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+            answer.pipe(outgoing)
+          }
+        )
+        request.on("error", () => outgoing.destroy())
+        outgoing.on("close", () => request.destroy())
+        incoming.pipe(request)
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.sync(() => {
+        server.closeAllConnections()
+        server.close()
+      })
+  ).pipe(
+    Effect.map((server) => {
+      const address = server.address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      return `http://127.0.0.1:${port}${path}`
+    })
+  )

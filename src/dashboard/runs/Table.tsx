@@ -46,6 +46,7 @@ export const RunsTable = ({ isSelectable, onSelect, runs, selected, shown }: Pro
                   type="checkbox"
                   aria-label="Select all that are listed"
                   checked={areAll}
+                  disabled={all.length === 0}
                   onChange={(event) => onSelect(all, event.currentTarget.checked)}
                 />
               </th>

@@ -171,7 +171,7 @@ const spoken = ({ bars, due, kind }: Row, time: number): string => {
   const lasted = duration((last.until ?? time) - last.from)
   const attempts = kind === "step" && bars.length > 1 ? `${bars.length} attempts, ` : ""
   const until = due === undefined ? "" : `, due at ${clock(due, time)}`
-  return `${kind}, ${attempts}${last.status}, ${lasted}${until}`
+  return `${attempts}${last.status}, ${lasted}${until}`
 }
 
 const titleOf = ({ attempt, from, status, until }: Bar, end: number) =>
@@ -207,9 +207,10 @@ const TimelineRow = ({
       title={row.label}
       onClick={() => onSelect(row)}
     >
+      {row.kind === "step" ? null : <span class="muted">{row.kind}</span>}
       <span class="text">{row.label}</span>
       {row.bars.length > 1 ? <span class="attempts">×{row.bars.length}</span> : null}
-      <span class="sr-only">, {spoken(row, end)}</span>
+      <span class="sr-only">{spoken(row, end)}</span>
     </button>
     <div class="timeline-track">
       {row.bars.map((bar) => {
