@@ -2,7 +2,7 @@
  * The dashboard in a real browser, over real executors. Nothing waits for a while: what is looked for
  * in a page is waited for by the page.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import * as Http from "node:http"
 import { createRequire } from "node:module"
@@ -12,21 +12,15 @@ import { afterAll, assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import type { Scope as TokenScope } from "../../src/api/Access.js"
 import * as Authorization from "../../src/http/Authorization.js"
 import * as Process from "../support/Executor.js"
+import * as Chromium from "./Chromium.js"
 
 // ---------------------------------------------------------------------------------------------
 // The browser
 // ---------------------------------------------------------------------------------------------
-
-const executable = [
-  process.env.CHROMIUM,
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome"
-].find((path) => path !== undefined && existsSync(path))
 
 /** Where the tests are all there is, one that was skipped must not look like one that passed. */
 const isRequired = process.env.CI !== undefined || process.env.BROWSER_REQUIRED !== undefined
@@ -37,30 +31,18 @@ export const inBrowser = (
   test: () => Effect.Effect<void, never, Scope.Scope>,
   millis = 60_000
 ): void => {
-  if (executable === undefined && !isRequired) {
+  if (Chromium.executable === undefined && !isRequired) {
     it.skip(`${name} (needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/it)`, () => {})
     return
   }
   it.scopedLive(name, test, millis)
 }
 
-const args = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync"
-]
-
 let launched: Promise<Browser> | undefined
 
 /** One for all tests of a file: each has a context of its own in it. */
 const browser = Effect.promise(() => {
-  if (executable === undefined) throw new Error("There is no Chromium: set CHROMIUM to its path")
-  launched ??= chromium.launch({ executablePath: executable, args })
+  launched ??= Chromium.launch()
   return launched
 })
 
