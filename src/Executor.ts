@@ -101,7 +101,12 @@ export const layerHttp = (
   HttpServer.HttpServer,
   AuthSecretMissing | Authorization.InvalidAuthSecret | HttpListenError,
   Exclude<Below, WorkflowEngine.WorkflowEngine> | RunStore
-> => Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
+> =>
+  Http.layerServer(options).pipe(
+    // only now is it known which port it has
+    Layer.tap((context) => printToken(options, Context.get(context, HttpServer.HttpServer))),
+    Layer.provide(layerTokens(options))
+  )
 
 /**
  * A complete executor on a SQLite file. It logs `executor ready` with the address that the HTTP API
@@ -183,17 +188,24 @@ const layerTokens = (
   const host = options.host ?? "127.0.0.1"
   if (options.authSecret !== undefined) return Authorization.layerTokens(options.authSecret)
   return isLoopback(host)
-    ? Layer.tap(Authorization.layerTokensRandom, (context) =>
-        printToken(Context.get(context, Authorization.Tokens))
-      )
+    ? Authorization.layerTokensRandom
     : Layer.fail(new AuthSecretMissing({ host }))
 }
 
-const printToken = Effect.fnUntraced(function* (tokens: Authorization.Tokens["Type"]) {
-  const token = yield* tokens.sign()
-  yield* Console.error(
-    `AUTH_SECRET is not set. A token for this process, valid for a day:\n${Redacted.value(token)}`
-  )
+/** A token for who has no secret to sign one with, and the dashboard's page, signed in by it. */
+const printToken = Effect.fnUntraced(function* (
+  { authSecret, dashboard = true }: HttpOptions,
+  { address }: HttpServer.HttpServer
+) {
+  if (authSecret !== undefined) return
+  const { sign } = yield* Authorization.Tokens
+  const token = Redacted.value(yield* sign())
+  const lines = ["AUTH_SECRET is not set. A token for this process, valid for a day:", token]
+  if (dashboard && address._tag === "TcpAddress") {
+    // what follows a # is never sent: it stays in the browser
+    lines.push("The dashboard, signed in with it:", `${urlOf(address)}/ui/#token=${token}`)
+  }
+  yield* Console.error(lines.join("\n"))
 })
 
 /**

@@ -240,9 +240,9 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
 const outside = (schema: Workflow.AnyStructSchema | Schema.Schema.Any) =>
   schema as Schema.Schema<unknown, unknown>
 
-const jsonSchemas = new WeakMap<Workflow.AnyStructSchema, unknown>()
+const jsonSchemas = new WeakMap<object, unknown>()
 
-const jsonSchemaOf = (schema: Workflow.AnyStructSchema): unknown => {
+const jsonSchemaOf = (schema: Workflow.AnyStructSchema | Schema.Schema.Any): unknown => {
   if (!jsonSchemas.has(schema)) {
     jsonSchemas.set(
       schema,
@@ -309,7 +309,14 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const workflows = Effect.map(dispatcher.workflows, (registered) =>
       registered
-        .map((workflow) => ({ name: workflow.name, payload: jsonSchemaOf(workflow.payloadSchema) }))
+        .map((workflow) => ({
+          name: workflow.name,
+          payload: jsonSchemaOf(workflow.payloadSchema),
+          signals: Context.get(workflow.annotations, Signals).map(({ name, successSchema }) => ({
+            name,
+            value: jsonSchemaOf(successSchema)
+          }))
+        }))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
     )
 
