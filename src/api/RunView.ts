@@ -234,8 +234,8 @@ export const ExecutorView = Schema.Struct({
 export type ExecutorView = typeof ExecutorView.Type
 
 /** A signal that a workflow declares; `value` is the JSON Schema of its value, `{}` where it has none. */
-export const SignalView = Schema.Struct({ name: Schema.String, value: Schema.Unknown })
-export type SignalView = typeof SignalView.Type
+export const DeclaredSignalView = Schema.Struct({ name: Schema.String, value: Schema.Unknown })
+export type DeclaredSignalView = typeof DeclaredSignalView.Type
 
 /**
  * `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. `signals` are those
@@ -244,6 +244,6 @@ export type SignalView = typeof SignalView.Type
 export const WorkflowView = Schema.Struct({
   name: Schema.String,
   payload: Schema.Unknown,
-  signals: Schema.optional(Schema.Array(SignalView))
+  signals: Schema.optional(Schema.Array(DeclaredSignalView))
 })
 export type WorkflowView = typeof WorkflowView.Type

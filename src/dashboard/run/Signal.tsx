@@ -1,6 +1,6 @@
 /** Sends a signal: by a form where its schema is known, or as JSON. */
 import { useState } from "preact/hooks"
-import type { RunWithStepsView, SignalView } from "../../api/RunView.js"
+import type { DeclaredSignalView, RunWithStepsView } from "../../api/RunView.js"
 import { useAsked } from "../Hooks.js"
 import { Dialog } from "../parts/Dialog.js"
 import { say } from "../parts/Notices.js"
@@ -10,7 +10,7 @@ import { ValueEditor } from "../schema/ValueEditor.js"
 import { ask, signal, type Problem as Told, workflows } from "../server/Server.js"
 
 /** Those that it waits for, then those that its workflow declares besides. */
-const namesOf = (run: RunWithStepsView, declared: ReadonlyArray<SignalView>) => {
+const namesOf = (run: RunWithStepsView, declared: ReadonlyArray<DeclaredSignalView>) => {
   const awaited = (run.waitsFor?.first ?? []).flatMap((wait) =>
     wait.type === "signal" ? [wait.name] : []
   )
