@@ -32,7 +32,7 @@ import { isLoopback } from "./internal/Loopback.js"
 import type * as Runner from "./runner/Runner.js"
 import * as Settings from "./Settings.js"
 import type { RunStore, RunStoreError } from "./store/RunStore.js"
-import * as SqlRunStore from "./store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "./store/sqlite/SqliteRunStore.js"
 
 export { layerCore, layerEngine, type Services } from "./CoreLayers.js"
 
@@ -121,7 +121,7 @@ export const layer = <WA, WE, WR>(
   options: Options<WA, WE, WR> & { readonly database?: string | undefined }
 ): Complete<WA, WE, WR> => {
   const filename = options.database ?? "data/executor.db"
-  return complete(options, SqlRunStore.layerFile({ filename }), resolve(filename))
+  return complete(options, SqliteRunStore.layerFile({ filename }), resolve(filename))
 }
 
 /**
@@ -180,7 +180,7 @@ const urlOf = ({ hostname, port }: HttpServer.TcpAddress) =>
 
 /** A complete executor in memory: its runs end with it. */
 export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>): Complete<WA, WE, WR> =>
-  complete(options, SqlRunStore.layerMemory, "in memory")
+  complete(options, SqliteRunStore.layerMemory, "in memory")
 
 const layerTokens = (
   options: HttpOptions
@@ -225,12 +225,12 @@ export const layerTest = (
 ): Layer.Layer<
   Services | RunStore | RunnerConfig.RunnerConfig,
   RunStoreError | Runner.RunnerAlreadyStarted
-> => layerTestCore(options).pipe(Layer.provideMerge(SqlRunStore.layerMemory))
+> => layerTestCore(options).pipe(Layer.provideMerge(SqliteRunStore.layerMemory))
 
 /**
  * As `layerTest`, over a RunStore of the test's: one that is there for longer than the executor, so
  * that the test can stop it, in the middle of a run, and start the next one over the same runs. In
- * memory (`SqlRunStore.layerMemory`) or on a file (`SqlRunStore.layerFile`).
+ * memory (`SqliteRunStore.layerMemory`) or on a file (`SqliteRunStore.layerFile`).
  *
  * @example
  * it.effect("goes on after a restart", () =>
@@ -240,7 +240,7 @@ export const layerTest = (
  *       Effect.provide(executor)
  *     )
  *     yield* TestClock.adjust("30 days").pipe(Effect.provide(executor))
- *   }).pipe(Effect.provide(SqlRunStore.layerMemory)))
+ *   }).pipe(Effect.provide(SqliteRunStore.layerMemory)))
  */
 export const layerTestCore = (
   options: Partial<RunnerConfig.RunnerOptions> = {}

@@ -12,7 +12,7 @@ import * as Executors from "../store/sqlite/Executors.js"
 import type { Sql } from "../store/sqlite/Sql.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 import { CommandEnded, exitCodes } from "./Failures.js"
-import * as Migrate from "./Migrate.js"
+import * as MigrateCommand from "./MigrateCommand.js"
 import * as Output from "./Output.js"
 
 /**
@@ -266,7 +266,7 @@ const examine = (file: string, full: boolean): Effect.Effect<ReadonlyArray<Findi
     ]
   })
 
-export interface Options extends Migrate.Options {
+export interface Options extends MigrateCommand.Options {
   /** SQLite's integrity_check, which reads indexes against tables, instead of its quick_check. */
   readonly full: boolean
 }
@@ -274,7 +274,7 @@ export interface Options extends Migrate.Options {
 /** Tells what it found; fails, with code 1, when something is a problem. */
 export const doctor = (options: Options) =>
   Effect.gen(function* () {
-    const file = yield* Migrate.fileOf(options.database)
+    const file = yield* MigrateCommand.fileOf(options.database)
     const findings = yield* DatabaseFile.assertExists(file).pipe(
       Effect.zipRight(examine(file, options.full)),
       orProblem("file")

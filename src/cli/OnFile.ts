@@ -10,7 +10,7 @@ import * as Dispatcher from "../engine/held/Dispatcher.js"
 import * as RunnerConfig from "../engine/RunnerConfig.js"
 import * as Runs from "../runner/Runs.js"
 import { isFinal } from "../store/RunStore.js"
-import * as SqlRunStore from "../store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../store/sqlite/SqliteRunStore.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 import { NotOnFile, Target } from "./Target.js"
 
@@ -19,7 +19,7 @@ export const layerStore = (file: string) =>
   Layer.unwrapEffect(
     Effect.as(
       DatabaseFile.assertOurs(file),
-      SqlRunStore.layerFile({ filename: file, pollInterval: Duration.infinity })
+      SqliteRunStore.layerFile({ filename: file, pollInterval: Duration.infinity })
     )
   )
 

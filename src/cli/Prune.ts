@@ -6,14 +6,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { RunStore } from "../store/RunStore.js"
 import { UsageError } from "./Failures.js"
-import * as Migrate from "./Migrate.js"
+import * as MigrateCommand from "./MigrateCommand.js"
 import { layerStore } from "./OnFile.js"
 import * as Output from "./Output.js"
 
 /** How many runs one transaction looks at: others write in between. */
 const batch = 100
 
-export interface Options extends Migrate.Options {
+export interface Options extends MigrateCommand.Options {
   /** Over for longer than this. */
   readonly olderThan: Option.Option<Duration.Duration>
   /** The newest so many stay. */
@@ -27,7 +27,7 @@ export const prune = ({ keep, olderThan, ...options }: Options) =>
         message: "Say what is to be removed, with --older-than or --keep or both"
       })
     }
-    const file = yield* Migrate.fileOf(options.database)
+    const file = yield* MigrateCommand.fileOf(options.database)
     const removed = yield* Effect.gen(function* () {
       const store = yield* RunStore
       let removed = 0

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { does, inBrowser, make, openAt, order } from "./Browser.js"
 
 describe("the list of runs", () => {
@@ -175,4 +175,4 @@ const fill = (filename: string, total: number) =>
       (runId) => store.create({ runId, workflow: "Archived", payload: `{"id":"${runId}"}` }),
       { concurrency: 500, discard: true }
     )
-  }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })), Effect.orDie)
+  }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })), Effect.orDie)

@@ -17,6 +17,7 @@ const layers = [
   ["queues/"],
   ["runner/"],
   ["engine/Engine", "engine/Step", "engine/Program"],
+  ["engine/calls/"],
   ["engine/held/"],
   ["engine/step/"],
   ["engine/pass/"],

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Settings from "../Settings.js"
-import * as SqlRunStore from "../store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../store/sqlite/SqliteRunStore.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 import * as Output from "./Output.js"
 
@@ -33,7 +33,7 @@ export const migrate = (options: Options) =>
     const before = existsSync(file) ? yield* DatabaseFile.schemaOf(file) : undefined
     // opening it is all that there is to it
     yield* Effect.scoped(
-      Layer.build(SqlRunStore.layerFile({ filename: file, pollInterval: Duration.infinity }))
+      Layer.build(SqliteRunStore.layerFile({ filename: file, pollInterval: Duration.infinity }))
     )
     const after = yield* DatabaseFile.schemaOf(file)
     yield* options.json
