@@ -127,6 +127,25 @@ export const makeBatched = <T, Input, A, E extends RunLost>(
   answer: Answer<A, E>
 ): Write<T> => new Batched(batch, input, bytes, answer)
 
+/** Those of the writes that are of one kind: their inputs, and how they are answered. */
+export const ofKind = <T, Input, A, E extends RunLost>(
+  writes: ReadonlyArray<Write<T>>,
+  batch: Batch<T, Input, A, E>
+): {
+  readonly inputs: ReadonlyArray<Input>
+  readonly answer: (exits: ReadonlyArray<Exit.Exit<A, E>>) => void
+} => {
+  const isOfKind = (write: Write<T>): write is Batched<T, Input, A, E> =>
+    write instanceof Batched && write.batch === batch
+  const found = writes.filter(isOfKind)
+  return {
+    inputs: found.map(({ input }) => input),
+    answer: (exits) => {
+      for (const [index, write] of found.entries()) write.result = exits[index]
+    }
+  }
+}
+
 /**
  * Parts for a transaction each: so many writes at most, and about so many bytes, but for one that is
  * larger by itself.

@@ -1,7 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { wholeMillis } from "../Rows.js"
 import type { NewTimers } from "../RunStore.js"
-import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { requireWellFormed } from "./Texts.js"
 
