@@ -5,7 +5,7 @@ import * as Postgres from "../support/Postgres.js"
 suite(
   "on PostgreSQL",
   Postgres.layer,
-  Effect.flatMap(Postgres.schema, (options) =>
+  Effect.flatMap(Postgres.database, (options) =>
     Effect.all([Postgres.open(options), Postgres.open(options)])
   )
 )

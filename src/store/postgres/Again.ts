@@ -10,8 +10,4 @@ export const removedMeanwhile = (runId: string): SqlError =>
   new SqlError({ cause: new Conflict(`run ${runId} was removed meanwhile`) })
 
 /** A signal found no run. Whether one is just being created is seen where nobody creates any. */
-class CreationsMeanwhile extends Error {}
-
-export const alone = new SqlError({
-  cause: new CreationsMeanwhile("a run may be created meanwhile")
-})
+export const alone = new SqlError({ cause: new Conflict("a run may be created meanwhile") })

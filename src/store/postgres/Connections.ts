@@ -6,6 +6,7 @@ import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
 import { isConnectionLost } from "./Failure.js"
 import type { Schema } from "./Schema.js"
 import type { Sql } from "./Sql.js"
@@ -25,12 +26,20 @@ export const make = (client: PgClient.PgClient, schema: Schema): Connections => 
       Effect.flatMap(client.reserve, (connection) =>
         Effect.tapErrorCause(use(fromConnection(connection, schema)), (cause) =>
           Effect.sync(() => {
-            if (isConnectionLost(cause)) discard(connection, cause)
+            if (isOfNoUse(cause)) discard(connection, cause)
           })
         )
       )
     )
 })
+
+const isOfNoUse = (cause: Cause.Cause<unknown>): boolean => {
+  const failed = Cause.squash(cause)
+  if (failed instanceof OutcomeUnknown) return true
+  return failed instanceof TransactionFailed
+    ? isConnectionLost(Cause.fail(failed.error.cause))
+    : isConnectionLost(cause)
+}
 
 /**
  * A connection that was timed out would go back to the pool with its statement still under way: the

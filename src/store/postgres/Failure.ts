@@ -1,3 +1,4 @@
+import { SqlError } from "@effect/sql/SqlError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
@@ -64,7 +65,9 @@ export const fromCause = (cause: Cause.Cause<unknown>, doing: string): RunStoreE
 
 /** Whether the connection is of no use any more, or nobody knows what became of its statement. */
 export const isConnectionLost = (cause: Cause.Cause<unknown>): boolean => {
-  const { code } = rootOf(Cause.squash(cause))
+  const failed = Cause.squash(cause)
+  const { code, error } = rootOf(failed)
+  if (!(failed instanceof SqlError) || error instanceof NotKept) return false
   // the server answers with a SQLSTATE; 08 and 57P are of connections that are, or were, closed
   return code === undefined || !/^[0-9A-Z]{5}$/.test(code) || /^(08|57P)/.test(code)
 }

@@ -3,6 +3,7 @@
  * anybody hears, and a connection be lost, it is also looked for now and then.
  */
 import { randomUUID } from "node:crypto"
+import { SqlError } from "@effect/sql/SqlError"
 import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -18,7 +19,10 @@ import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import type { Change } from "../RunStore.js"
 import type { Told } from "./Commit.js"
+import * as Liveness from "./Liveness.js"
 import type { Schema } from "./Schema.js"
+import type { Sql } from "./Sql.js"
+import { fromConnection } from "./Sql.js"
 
 const nothing: Change = {
   pending: false,
@@ -63,48 +67,94 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-/** Listens until the scope is closed; answers how to tell the others. */
-export const listen = (options: {
+export interface Listener {
+  readonly told: Told
+  /** As long as this process is there its sessions stand for the executor; see `Liveness`. */
+  readonly standFor: (executor: number) => Effect.Effect<void>
+}
+
+interface Options {
   readonly client: PgClient.PgClient
   readonly schema: Schema
   readonly publish: (change: Change) => void
-}): Effect.Effect<Told, never, Scope.Scope> =>
+}
+
+/** Listens until the scope is closed. */
+export const listen = (options: Options): Effect.Effect<Listener, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { publish, schema } = options
-    const told: Told = {
-      channel: `workflow_executor/${schema.name}`.slice(0, 63),
-      from: randomUUID()
-    }
+    const told: Told = { channel: channelOf(schema), from: randomUUID() }
+    const executors = new Set<number>()
+    let current: Sql | undefined
     const tried = yield* Deferred.make<void>()
-    const session = Effect.scoped(
-      Effect.gen(function* () {
-        const { client, ended } = yield* connect(options.client.config)
-        client.on("notification", ({ payload }) => {
-          const change = changeOf(payload, told.from)
-          if (change !== undefined) publish(change)
+    const session = connect(options.client.config).pipe(
+      Effect.flatMap(({ client, ended }) =>
+        Effect.gen(function* () {
+          const sql = fromClient(client, schema)
+          client.on("notification", ({ payload }) => {
+            const change = changeOf(payload, told.from)
+            if (change !== undefined) publish(change)
+          })
+          yield* sql.script(`LISTEN ${Pg.escapeIdentifier(told.channel)}`)
+          for (const executor of executors) yield* Liveness.standFor(sql, schema.name, executor)
+          current = sql
+          // whatever was told before is looked for
+          publish(anything)
+          yield* Deferred.succeed(tried, undefined)
+          const look = Liveness.make(schema.name)
+          yield* Effect.raceFirst(ended, watching(sql, look, options, executors))
         })
-        yield* query(client, `LISTEN ${Pg.escapeIdentifier(told.channel)}`)
-        // whatever was told before is looked for
-        publish(anything)
-        yield* Deferred.succeed(tried, undefined)
-        const pings = Effect.forever(
-          Effect.zipRight(Effect.sleep(betweenPings), query(client, "SELECT 1"))
+      ),
+      Effect.ensuring(
+        Effect.zipRight(
+          Deferred.succeed(tried, undefined),
+          Effect.sync(() => {
+            current = undefined
+          })
         )
-        yield* Effect.raceFirst(ended, pings)
-      })
-    ).pipe(Effect.ensuring(Deferred.succeed(tried, undefined)))
-    const looks = Effect.forever(
-      Effect.zipRight(
-        Effect.sleep(betweenLooks),
-        Effect.sync(() => publish(anything))
-      )
+      ),
+      Effect.scoped
     )
     // what others do follows no TestClock
     yield* Effect.forkScoped(Effect.withClock(again(session), systemClock))
-    yield* Effect.forkScoped(Effect.withClock(looks, systemClock))
+    yield* Effect.forkScoped(Effect.withClock(looking(publish), systemClock))
     yield* Deferred.await(tried)
-    return told
+    return {
+      told,
+      standFor: (executor) =>
+        Effect.suspend(() => {
+          executors.add(executor)
+          return current === undefined
+            ? Effect.void
+            : Effect.ignore(Liveness.standFor(current, schema.name, executor))
+        })
+    }
   })
+
+const channelOf = ({ name }: Schema) => `workflow_executor/${name}`.slice(0, 63)
+
+/** Whether the connection is still one, and whether the other executors are there. */
+const watching = (
+  sql: Sql,
+  look: (sql: Sql) => Effect.Effect<boolean, SqlError>,
+  { publish }: Options,
+  executors: ReadonlySet<number>
+) =>
+  Effect.forever(
+    Effect.gen(function* () {
+      yield* Effect.sleep(executors.size === 0 ? betweenPings : Liveness.betweenLooks)
+      if (executors.size === 0) yield* sql.script("SELECT 1")
+      else if (yield* look(sql)) publish({ ...anything, lapsed: true })
+    })
+  )
+
+const looking = (publish: Options["publish"]) =>
+  Effect.forever(
+    Effect.zipRight(
+      Effect.sleep(betweenLooks),
+      Effect.sync(() => publish(anything))
+    )
+  )
 
 /** Told once when it does not do any more, and once when it does. */
 const again = <E>(session: Effect.Effect<void, E>): Effect.Effect<void> =>
@@ -156,5 +206,14 @@ const clientConfig = (config: PgClient.PgClientConfig): Pg.ClientConfig => ({
   keepAlive: true
 })
 
-const query = (client: Pg.Client, statement: string) =>
-  Effect.tryPromise(() => client.query(statement))
+const fromClient = (client: Pg.Client, schema: Schema): Sql =>
+  fromConnection(
+    {
+      executeRaw: (statement, params) =>
+        Effect.tryPromise({
+          try: () => client.query(statement, [...params]),
+          catch: (cause) => new SqlError({ cause, message: "Failed to execute statement" })
+        })
+    },
+    schema
+  )

@@ -80,12 +80,12 @@ const schemaExists = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
 
 const tableExists = `
   SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-  WHERE n.nspname = $1 AND c.relname = '${table}'`
+  WHERE n.nspname = $1 AND c.relname = $2`
 
 /** The newest migration that the schema has; 0 when it has none. */
 export const recorded = (sql: Sql, schema: Schema): Effect.Effect<number, SqlError> =>
   Effect.gen(function* () {
-    if ((yield* sql.rows(tableExists, [schema.name])).length === 0) return 0
+    if ((yield* sql.rows(tableExists, [schema.name, table])).length === 0) return 0
     const [row] = yield* sql.rows<{ readonly id: number | null }>(selectNewest)
     return row?.id ?? 0
   })

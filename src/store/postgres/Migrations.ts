@@ -96,11 +96,13 @@ const initial = [
     PRIMARY KEY (parent, child)
   )`,
   "CREATE INDEX workflow_children_of ON workflow_children (child)",
+  // `session`: 1 once a session of the database stands for it, see `Liveness`.
   `CREATE TABLE workflow_executors (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     started_at bigint NOT NULL,
     lease_until bigint NOT NULL,
     pid integer NOT NULL,
+    session smallint NOT NULL DEFAULT 0,
     state text COLLATE "C" NOT NULL CHECK (state IN ('running', 'draining')),
     host text NOT NULL
   ) WITH (fillfactor = 50)`,

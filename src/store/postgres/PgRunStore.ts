@@ -6,7 +6,7 @@
  * - Writes that are ready together share one transaction (group commit), and with
  *   `synchronous_commit = on` an acknowledged one survives a crash of the server.
  * - What others commit is told by NOTIFY, on a connection of its own, and looked for every 5 seconds
- *   besides.
+ *   besides. Whose connection ends is taken to be gone about a second later.
  * - A commit whose answer was lost is asked after until it is known, and never done twice.
  * - A caller that is interrupted while its write waits does not know whether it was written.
  * - When the layer's scope closes, the writes that wait are committed first.
@@ -23,6 +23,7 @@ import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { isSchemaName } from "../../internal/SchemaName.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
@@ -39,7 +40,7 @@ import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Finished from "./Finished.js"
 import * as Listen from "./Listen.js"
-import { migrate } from "./Migrate.js"
+import { migrate, newest, recorded } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
@@ -82,8 +83,7 @@ export const make = (
 ): Effect.Effect<RunStore["Type"], RunStoreError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function* () {
     const name = options.schema ?? defaultSchema
-    if (!Schemas.isAllowed(name))
-      return yield* Effect.die(new Schemas.InvalidSchema({ schema: name }))
+    if (!isSchemaName(name)) return yield* Effect.die(new Schemas.InvalidSchema({ schema: name }))
     const client = yield* PgClient.PgClient
     const schema = Schemas.make(name)
     const connections = AllConnections.make(client, schema)
@@ -93,9 +93,9 @@ export const make = (
     const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
-    const told = yield* Listen.listen({ client, schema, publish })
+    const listener = yield* Listen.listen({ client, schema, publish })
     const writer = yield* GroupCommits.make<Transaction>({
-      transact: transact({ connections, told }),
+      transact: transact({ connections, told: listener.told }),
       // another connection than that of the caller's own transaction
       refused: () => undefined,
       fromCause: (cause) => Failure.fromCause(cause, "write"),
@@ -106,7 +106,7 @@ export const make = (
     })
     const read = readWith(connections, isClosed)
     return RunStore.of({
-      ...writes(writer),
+      ...writes(writer, listener),
       ...reads(read),
       ...readingAfter(writer, read),
       changes: PubSub.subscribe(changes)
@@ -125,7 +125,10 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write, writeBatched }: GroupCommit<Transaction>) => {
+const writes = (
+  { write, writeBatched }: GroupCommit<Transaction>,
+  { standFor }: Listen.Listener
+) => {
   const create = writeBatched(createAll, bytesOf)
   return {
     create: (run, claimFor) =>
@@ -155,7 +158,7 @@ const writes = ({ write, writeBatched }: GroupCommit<Transaction>) => {
     prune: (options) => write(Finished.prune(options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    register: (executor) => write(Executors.register(executor)),
+    register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
@@ -253,3 +256,21 @@ export const layerUrl = (
   }
 ): Layer.Layer<RunStore, RunStoreError> =>
   Layer.scoped(RunStore, make(options)).pipe(Layer.provide(Connect.layer(options)))
+
+/**
+ * The version of the schema there, 0 where there is none, and the one that this version of the package
+ * knows. Changes nothing.
+ */
+export const versions = (options: {
+  readonly url: Redacted.Redacted
+  readonly schema?: string | undefined
+}): Effect.Effect<{ readonly theirs: number; readonly ours: number }, RunStoreError> =>
+  Effect.flatMap(PgClient.PgClient, (client) => {
+    const schema = Schemas.make(options.schema ?? defaultSchema)
+    return Effect.map(
+      Failure.orRunStoreError("read")(
+        AllConnections.make(client, schema).reserved((sql) => recorded(sql, schema))
+      ),
+      (theirs) => ({ theirs, ours: newest(migrations) })
+    )
+  }).pipe(Effect.provide(Connect.layer(options)))

@@ -11,12 +11,9 @@ export interface Schema {
 
 export class InvalidSchema extends Data.TaggedError("InvalidSchema")<{ readonly schema: string }> {
   override get message() {
-    return `${JSON.stringify(this.schema)} cannot be the name of a schema here: it has to have 1 to 63 letters, digits and underscores, not to begin with a digit, and not with pg_`
+    return `${JSON.stringify(this.schema)} cannot be the name of a schema here: it has to have 1 to 63 lower-case letters, digits and underscores, not to begin with a digit, and not with pg_`
   }
 }
-
-export const isAllowed = (name: string): boolean =>
-  /^[a-z_][a-z0-9_]{0,62}$/i.test(name) && !/^pg_/i.test(name)
 
 /** Ours all begin so. */
 const ours = /(?<![\w".$])(workflow_[a-z0-9_]+)/g

@@ -39,7 +39,7 @@ const isResult = (result: unknown): result is Result =>
   Predicate.hasProperty(result, "rows") && Predicate.hasProperty(result, "fields")
 
 /** `Row` is what the statement selects: the columns' types are the server's promise. */
-export const fromConnection = (connection: Connection, schema: Schema): Sql => {
+export const fromConnection = (connection: Pick<Connection, "executeRaw">, schema: Schema): Sql => {
   const execute = (statement: string, params: ReadonlyArray<Param>) =>
     Effect.suspend(() => {
       const half = params.find((param) => !isKept(param))
