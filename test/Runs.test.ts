@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type { StepInFlight } from "../src/engine/step/StepInFlight.js"
 import * as Runs from "../src/runner/Runs.js"
 import * as RunViews from "../src/runner/RunViews.js"
 import type { Run, Step } from "../src/store/RunStore.js"
@@ -125,36 +126,39 @@ describe("a run as clients see it", () => {
 })
 
 describe("the steps of a run", () => {
-  const step: Step = {
+  const step = {
     name: "A",
     attempt: 1,
     status: "running",
     startedAt: 1,
     completedAt: undefined,
-    exit: undefined
-  }
+    exit: undefined,
+    executor: 7
+  } satisfies RunViews.ToldStep
+  const overlay = (stored: ReadonlyArray<Step>, steps: ReadonlyArray<StepInFlight>, window = {}) =>
+    RunViews.overlay(stored, { executor: 7, steps }, window)
   const flying = { ...step, key: "r1/A/1", runId: "r1", workflow: "Order" }
 
   it("in flight here are running, whatever was noted of them before", () => {
-    const noted: Step = { ...step, status: "interrupted", completedAt: 2 }
-    assert.deepStrictEqual(RunViews.overlay([noted], [{ ...flying, startedAt: 5 }]), [
+    const noted: Step = { ...step, position: 1, status: "interrupted", completedAt: 2 }
+    assert.deepStrictEqual(overlay([noted], [{ ...flying, startedAt: 5 }]), [
       { ...step, startedAt: 5 }
     ])
-    assert.deepStrictEqual(RunViews.overlay([], [flying]), [step])
+    assert.deepStrictEqual(overlay([], [flying]), [step])
   })
 
   it("keep a recorded outcome", () => {
-    const recorded: Step = { ...step, status: "completed", completedAt: 2, exit: "{}" }
-    assert.deepStrictEqual(RunViews.overlay([recorded], [flying]), [recorded])
+    const recorded: Step = { ...step, position: 1, status: "completed", completedAt: 2, exit: "{}" }
+    assert.deepStrictEqual(overlay([recorded], [flying]), [recorded])
   })
 
   it("are in the order in which they started", () => {
     const steps = [
-      { ...step, name: "B", startedAt: 2 },
-      { ...step, name: "C", startedAt: 2 }
+      { ...step, position: 1, name: "B", startedAt: 2 },
+      { ...step, position: 2, name: "C", startedAt: 2 }
     ]
     assert.deepStrictEqual(
-      RunViews.overlay(steps, [flying]).map(({ name }) => name),
+      overlay(steps, [flying]).map(({ name }) => name),
       ["A", "B", "C"]
     )
   })

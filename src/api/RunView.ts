@@ -26,7 +26,8 @@ const leftOut = <Field extends string>(...fields: ReadonlyArray<Field>) =>
 
 /**
  * Times are ISO 8601. `result` is the encoded success, `error` is there when it failed. One that is
- * `leftOut` is told of the step alone.
+ * `leftOut` is told of the step alone. `executor` is the id of the one that executes it, or has: not
+ * there where that was not noted, and where something is left out.
  */
 export const StepView = Schema.Struct({
   name: Schema.String,
@@ -36,7 +37,8 @@ export const StepView = Schema.Struct({
   completedAt: Schema.optional(Schema.String),
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView),
-  leftOut: leftOut("result", "error")
+  leftOut: leftOut("result", "error"),
+  executor: Schema.optional(Schema.Int)
 })
 export type StepView = typeof StepView.Type
 
@@ -95,9 +97,30 @@ export const RelativeView = Schema.Struct({
 })
 export type RelativeView = typeof RelativeView.Type
 
+/**
+ * A signal that a run was sent, by others or by itself; a name of more than 200 characters is cut. Times are ISO 8601; `receivedAt` is there where it was noted.
+ */
+export const SignalView = Schema.Struct({
+  name: Schema.String,
+  receivedAt: Schema.optional(Schema.String)
+})
+export type SignalView = typeof SignalView.Type
+
+/** A timer that a run has set, named as its sleep: when it is due, and whether it was seen to be. */
+export const TimerView = Schema.Struct({
+  name: Schema.String,
+  dueAt: Schema.String,
+  fired: Schema.Boolean
+})
+export type TimerView = typeof TimerView.Type
+
 /** How many there are, and the first 20. */
 const bounded = <A, I>(item: Schema.Schema<A, I>) =>
   Schema.Struct({ total: Schema.Int, first: Schema.Array(item) })
+
+/** How many there are, and the last 20, in the order in which they came. */
+const latest = <A, I>(item: Schema.Schema<A, I>) =>
+  Schema.Struct({ total: Schema.Int, last: Schema.Array(item) })
 
 export const RunWithStepsView = Schema.Struct({
   ...RunView.fields,
@@ -116,6 +139,10 @@ export const RunWithStepsView = Schema.Struct({
   parents: Schema.optional(bounded(RelativeView)),
   /** The runs that it has started, if any, without those that were deleted since. Not in events. */
   children: Schema.optional(bounded(RelativeView)),
+  /** The signals that it was sent, if any. */
+  signals: Schema.optional(latest(SignalView)),
+  /** The timers that it has set, if any: its sleeps, unless it completed. */
+  timers: Schema.optional(latest(TimerView)),
   /** In the order in which they started. */
   steps: Schema.Array(StepView),
   /** There where these are only the first steps: where the others begin. */

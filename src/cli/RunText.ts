@@ -4,7 +4,9 @@ import type {
   RelativeView,
   RunView,
   RunWithStepsView,
+  SignalView,
   StepView,
+  TimerView,
   WaitView
 } from "../runner/Runs.js"
 import type { RunEvent } from "./RunChanges.js"
@@ -25,6 +27,7 @@ export const rowOfStep = (step: StepView): ReadonlyArray<string | undefined> => 
   step.status,
   Table.time(step.startedAt),
   between(step.startedAt, step.completedAt),
+  step.executor === undefined ? undefined : String(step.executor),
   step.error === undefined ? valueOf(step.result, step.leftOut?.result) : describeError(step.error)
 ]
 
@@ -44,6 +47,10 @@ export const fieldsOfRun = (
     ["error", run.error === undefined ? undefined : describeError(run.error)],
     ["parent", relatives(run.parents)],
     ["children", relatives(run.children)],
+    ...(run.signals?.last ?? []).map((signal) => ["signal", describeSignal(signal)]),
+    ["and", earlier(run.signals)],
+    ...(run.timers?.last ?? []).map((timer) => ["timer", describeTimer(timer)]),
+    ["and", earlier(run.timers)],
     ...(run.waitsFor?.first ?? []).map((wait) => ["waits for", describeWait(wait)]),
     ["and", more(run.waitsFor)],
     ["in step", run.failedStep === undefined ? undefined : nameOfStep(run.failedStep)]
@@ -71,6 +78,19 @@ const more = (list: Bounded<unknown> | undefined): string | undefined =>
   list === undefined || list.total <= list.first.length
     ? undefined
     : `${list.total - list.first.length} more`
+
+const earlier = (
+  list: { readonly total: number; readonly last: ReadonlyArray<unknown> } | undefined
+): string | undefined =>
+  list === undefined || list.total <= list.last.length
+    ? undefined
+    : `${list.total - list.last.length} before`
+
+const describeSignal = ({ name, receivedAt }: SignalView): string =>
+  receivedAt === undefined ? name : `${name}, received ${Table.time(receivedAt)}`
+
+const describeTimer = ({ dueAt, fired, name }: TimerView): string =>
+  `${name}, ${fired ? "fired, " : ""}due ${Table.time(dueAt)}`
 
 const relatives = (list: Bounded<RelativeView> | undefined): string | undefined => {
   if (list === undefined) return undefined

@@ -135,7 +135,7 @@ const otherSteps = <E>(
 
 const stepTable = (steps: ReadonlyArray<StepView>, { goesOn = false } = {}) =>
   Output.table(
-    ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "RESULT"],
+    ["STEP", "ATTEMPT", "STATUS", "STARTED", "TOOK", "EXECUTOR", "RESULT"],
     steps.map(RunText.rowOfStep),
     { lastBelow: true, goesOn }
   )

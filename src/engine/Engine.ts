@@ -33,28 +33,20 @@ import {
 import * as Spans from "../telemetry/Spans.js"
 import * as Codec from "../values/Codec.js"
 import { notWellFormed } from "../values/WellFormed.js"
-import { childKey, stepKey } from "./held/ActiveRun.js"
 import { Dispatcher } from "./held/Dispatcher.js"
-import { mayPass } from "./held/Persist.js"
 import * as Fibers from "./pass/Fibers.js"
 import { type Instance, type Link, linkOf, type Pass } from "./pass/Pass.js"
 import type * as Waits from "./pass/Waits.js"
+import * as ReservedNames from "./ReservedNames.js"
 import type { RunIdTaken } from "./RunIdTaken.js"
+import { childKey, stepKey } from "./run/ActiveRun.js"
+import { mayPass } from "./run/Persist.js"
 
 const { WorkflowEngine, WorkflowInstance } = Upstream
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
-/** `DurableClock.sleep` names its activities and deferreds so. */
-const timerPrefix = "DurableClock/"
-
 const suspended = new Workflow.Suspended({})
-
-/** `DurableDeferred.raceAll` names its deferred so; it only looks whether the race is over. */
-const racePrefix = "raceAll/"
-
-/** What the engine keeps among a run's signals is named so. */
-const ownPrefix = "workflow-executor/"
 
 /** What a workflow is executed with. */
 interface Execution {
@@ -189,10 +181,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         const instance = Context.unsafeGet(fiber.currentContext, WorkflowInstance)
         const link = ownLink(instance)
         if (link === undefined) return outside(activity.name)
-        if (activity.name.startsWith(timerPrefix)) {
+        if (activity.name.startsWith(ReservedNames.timerPrefix)) {
           return isVoid(activity)
             ? shortSleep(link, fiber, activity)
-            : Effect.dieMessage(reservedName("an Activity", activity.name))
+            : Effect.dieMessage(ReservedNames.refusal("an Activity", activity.name))
         }
         const key = stepKey(activity.name, attempt)
         const recorded = link.run.steps.get(key)
@@ -241,7 +233,7 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       yield* Effect.orDie(Effect.withClock(activity.execute as Effect.Effect<void>, asking))
       const [duration] = asked
       if (duration === undefined || asked.length > 1) {
-        return yield* Effect.dieMessage(reservedName("an Activity", activity.name))
+        return yield* Effect.dieMessage(ReservedNames.refusal("an Activity", activity.name))
       }
       yield* setTimer(link, activity.name, duration)
       yield* inside(link, fiber, wait(link, fiber, activity.name, timerLook(link, activity.name)))
@@ -274,12 +266,12 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
       const link = yield* requireLink(ownLink(yield* WorkflowInstance), deferred.name)
       yield* requireWellFormed("signal name", deferred.name)
       if (isReserved(link, deferred.name)) {
-        return yield* Effect.dieMessage(reservedName("a DurableDeferred", deferred.name))
+        return yield* Effect.dieMessage(ReservedNames.refusal("a DurableDeferred", deferred.name))
       }
       const fiber = yield* currentFiber
       const look = timerLook(link, deferred.name)
       let exit: Json
-      if (deferred.name.startsWith(racePrefix)) {
+      if (deferred.name.startsWith(ReservedNames.racePrefix)) {
         const now = yield* Clock.currentTimeMillis
         const found = lookUnlessHidden(link, deferred.name, look)(now)
         if (found._tag !== "There") return undefined
@@ -307,8 +299,10 @@ export const make: Effect.Effect<Upstream.WorkflowEngine["Type"], never, RunStor
         Exit.isFailure(options.exit) && Cause.isInterruptedOnly(options.exit.cause)
       // `DurableDeferred.into` in a pass that was ended: not an outcome
       if (own !== undefined && (interrupted || own.pass.ended !== undefined)) return
-      if (options.deferredName.startsWith(ownPrefix)) {
-        return yield* Effect.dieMessage(reservedName("a DurableDeferred", options.deferredName))
+      if (options.deferredName.startsWith(ReservedNames.ownPrefix)) {
+        return yield* Effect.dieMessage(
+          ReservedNames.refusal("a DurableDeferred", options.deferredName)
+        )
       }
       yield* requireWellFormed("signal name", options.deferredName)
       yield* requireWellFormed("run id", options.executionId)
@@ -524,10 +518,8 @@ const isVoid = ({ errorSchema, successSchema }: Activity.Any) =>
 
 /** A deferred that is named as one of the engine's, and is none: a timer is set before it is awaited. */
 const isReserved = ({ run }: Link, name: string) =>
-  name.startsWith(ownPrefix) || (name.startsWith(timerPrefix) && !run.timers.has(name))
-
-const reservedName = (what: string, name: string) =>
-  `${what} cannot be named "${name}": the engine uses names that begin with ${timerPrefix} and ${ownPrefix} itself`
+  name.startsWith(ReservedNames.ownPrefix) ||
+  (name.startsWith(ReservedNames.timerPrefix) && !run.timers.has(name))
 
 /** In a pass that goes as far as the record does, where nothing new is begun. */
 const isReplayOnly = ({ nested, pass }: Link) => pass.isReplayOnly && !nested

@@ -10,7 +10,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Defects from "../values/Defects.js"
-import type { ActiveRun, Registration } from "./held/ActiveRun.js"
+import type { ActiveRun, Registration } from "./run/ActiveRun.js"
 
 /** As `effect` says it, with the place at which the service's Tag was made. */
 const pattern = /^Service not found: (.+?)(?: \(defined at [^\n]*\))?$/

@@ -127,12 +127,15 @@ export const untilDrain = <A, E, R>(
   Effect.flatMap(WorkflowInstance, (instance) =>
     Effect.raceFirst(
       effect,
-      Effect.zipRight(
-        Draining.begun(instance),
-        Effect.suspend(() => {
-          Draining.giveUp(instance)
-          return Effect.die(new Draining.DrainBegun())
-        })
+      // where it cannot be interrupted the effect is not, but the wait for a drain is to end with it
+      Effect.interruptible(
+        Effect.zipRight(
+          Draining.begun(instance),
+          Effect.suspend(() => {
+            Draining.giveUp(instance)
+            return Effect.die(new Draining.DrainBegun())
+          })
+        )
       )
     )
   )

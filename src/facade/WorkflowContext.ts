@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as ReservedNames from "../engine/ReservedNames.js"
 import * as Step from "../engine/Step.js"
 import * as Draining from "../engine/step/Draining.js"
 import * as Programs from "../engine/step/Programs.js"
@@ -122,7 +123,7 @@ export interface WorkflowContext {
 export const OwnKey: unique symbol = Symbol.for("effect-workflow-executor/OwnKey")
 
 /** Names that the engine uses itself. */
-const reserved = ["DurableClock/", "raceAll/", "workflow-executor/"]
+const reserved = [ReservedNames.timerPrefix, ReservedNames.racePrefix, ReservedNames.ownPrefix]
 
 const checked = (name: string): string => {
   if (typeof name !== "string" || name === "") {

@@ -21,6 +21,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { firstOf } from "../internal/FirstOf.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import type { RunStoreError } from "../store/RunStore.js"
 import * as Connect from "../store/sqlite/Connect.js"
@@ -190,7 +191,7 @@ export const make = (
         return Effect.flatMap(taken(queue, maxAttempts), ([one]) =>
           one === undefined
             ? Effect.zipRight(
-                Effect.raceFirst(offered.await, Effect.sleep(pollInterval)),
+                firstOf(offered.await, Effect.sleep(pollInterval)),
                 next(queue, maxAttempts)
               )
             : Effect.succeed(one)

@@ -10,6 +10,7 @@ import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { turn } from "../engine/pass/Turn.js"
 import { RunnerConfig } from "../engine/RunnerConfig.js"
+import { firstOf } from "../internal/FirstOf.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import * as Machine from "../internal/Machine.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
@@ -121,7 +122,7 @@ export const leases = (options: {
     const warn = warnOfUnknown.pipe(
       Effect.catchAllCause((cause) => Effect.logWarning("looking at pending runs failed", cause))
     )
-    const pause = Effect.raceFirst(Effect.sleep(between), lease.wanted.await)
+    const pause = firstOf(Effect.sleep(between), lease.wanted.await)
     const round = Effect.all([tick, warn, pause], { discard: true })
     // a lease that is to lapse is not waited for
     return yield* KeepGoing.forever("renewing the lease", round, Duration.min(between, "1 second"))
@@ -206,7 +207,7 @@ export const timers = (latch: Effect.Latch) =>
       const remaining = next - (yield* Clock.currentTimeMillis)
       if (remaining <= 0) return yield* store.wakeDue(batch)
       const sleep = Effect.sleep(Duration.millis(Math.min(remaining, maxSleepMillis)))
-      yield* Effect.raceFirst(sleep, latch.await)
+      yield* firstOf(sleep, latch.await)
     })
     return yield* KeepGoing.forever("waking runs", round)
   })

@@ -5,19 +5,24 @@ import type {
   OutcomeView,
   RunView,
   RunWithStepsView,
+  SignalView,
   StartedView,
   StepView,
+  TimerView,
   WaitView
 } from "../api/RunView.js"
 import * as WaitedFor from "../engine/pass/WaitedFor.js"
+import { nameOfTimer } from "../engine/ReservedNames.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Machine from "../internal/Machine.js"
 import type {
   ExecutorInfo,
   Json,
   Millis,
+  ReceivedSignal,
   Run,
   RunWithSteps,
+  SetTimer,
   Step,
   StepCursor
 } from "../store/RunStore.js"
@@ -99,18 +104,22 @@ export const viewStarted = ({
         ...(completedAt === undefined ? {} : { completedAt: iso(completedAt) })
       }
 
-/** A stored step as clients see it. Never fails. */
-export const viewStep = (step: Step): StepView => ({
+/** A step as it is told: one in flight has no place in the record yet. */
+export type ToldStep = Omit<Step, "position">
+
+/** A step as clients see it. Never fails. */
+export const viewStep = (step: ToldStep): StepView => ({
   name: step.name,
   attempt: step.attempt,
   status: step.status,
   startedAt: iso(step.startedAt),
   ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
   ...(step.exit === undefined ? {} : outcomeView(step.exit)),
-  ...viewStepLeftOut(step)
+  ...viewStepLeftOut(step),
+  ...(step.executor === undefined ? {} : { executor: step.executor })
 })
 
-const viewStepLeftOut = ({ leftOut, status }: Step): Pick<StepView, "error" | "leftOut"> => {
+const viewStepLeftOut = ({ leftOut, status }: ToldStep): Pick<StepView, "error" | "leftOut"> => {
   if (leftOut === undefined) return {}
   return status === "completed"
     ? { leftOut: { result: leftOut } }
@@ -153,13 +162,40 @@ export const viewWaits = (
   return total === 0 ? {} : { waitsFor: { total, first: first.map(viewWait) } }
 }
 
-/** The runs around a run, where there are any. */
-export const viewRelatives = ({
+const viewRelatives = ({ first, total }: RunWithSteps["children"]) => ({
+  total,
+  first: first.map(({ runId, status, workflow }) => ({ runId, workflow, status }))
+})
+
+const viewSignal = ({ name, receivedAt }: ReceivedSignal): SignalView => ({
+  name: name.slice(0, WaitedFor.maxName),
+  ...(receivedAt === undefined ? {} : { receivedAt: iso(receivedAt) })
+})
+
+const viewTimer = ({ fired, name, wakeAt }: SetTimer): TimerView => ({
+  name: nameOfTimer(name).slice(0, WaitedFor.maxName),
+  dueAt: iso(wakeAt),
+  fired
+})
+
+/** The runs around a run, what it was sent and what it has set, as far as there is any. */
+export const viewAbout = ({
   children,
-  parents
-}: Pick<RunWithSteps, "children" | "parents">): Pick<RunWithStepsView, "children" | "parents"> => ({
-  ...(parents.total === 0 ? {} : { parents }),
-  ...(children.total === 0 ? {} : { children })
+  parents,
+  signals,
+  timers
+}: Pick<RunWithSteps, "children" | "parents" | "signals" | "timers">): Pick<
+  RunWithStepsView,
+  "children" | "parents" | "signals" | "timers"
+> => ({
+  ...(parents.total === 0 ? {} : { parents: viewRelatives(parents) }),
+  ...(children.total === 0 ? {} : { children: viewRelatives(children) }),
+  ...(signals.total === 0
+    ? {}
+    : { signals: { total: signals.total, last: signals.last.map(viewSignal) } }),
+  ...(timers.total === 0
+    ? {}
+    : { timers: { total: timers.total, last: timers.last.map(viewTimer) } })
 })
 
 /** An executor as clients see it at this time. */
@@ -204,6 +240,12 @@ export const viewFailure = (
   }
 }
 
+/** The steps that are in flight in this process, which holds their runs under this id. */
+export interface InFlightHere {
+  readonly steps: ReadonlyArray<StepInFlight>
+  readonly executor: number | undefined
+}
+
 /** What lies between two pages of steps: after the one's end, and up to the other's. */
 export interface Window {
   readonly after?: StepCursor | undefined
@@ -218,15 +260,15 @@ export interface Window {
  */
 export const overlay = (
   stored: ReadonlyArray<Step>,
-  inFlight: ReadonlyArray<StepInFlight>,
+  { executor, steps: inFlight }: InFlightHere,
   { after, upTo }: Window = {}
-): ReadonlyArray<Step> => {
+): ReadonlyArray<ToldStep> => {
   if (inFlight.length === 0) return stored
   const key = (step: { readonly name: string; readonly attempt: number }) =>
     `${step.name}/${step.attempt}`
   const flying = new Set(inFlight.map(key))
   const isRecorded = (step: Step) => step.exit !== undefined || step.leftOut !== undefined
-  const steps = new Map(
+  const steps = new Map<string, ToldStep>(
     stored
       .filter((step) => isRecorded(step) || !flying.has(key(step)))
       .map((step) => [key(step), step])
@@ -242,7 +284,8 @@ export const overlay = (
       status: "running",
       startedAt,
       completedAt: undefined,
-      exit: undefined
+      exit: undefined,
+      executor
     })
   }
   return [...steps.values()].sort((a, b) => a.startedAt - b.startedAt)

@@ -50,10 +50,9 @@ import {
   type UnknownWorkflow,
   type WorkflowView
 } from "../api/Runs.js"
-import { interruptPoint } from "../engine/held/ActiveRun.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
+import * as ReservedNames from "../engine/ReservedNames.js"
 import { Signals } from "../engine/Signals.js"
-import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as RunIds from "../internal/RunIds.js"
 import {
   isFinal,
@@ -87,12 +86,13 @@ import {
   unknownWorkflow
 } from "./Refusals.js"
 import {
+  type InFlightHere,
   overlay,
+  viewAbout,
   viewExecutor,
   viewFailure,
   viewOutcome,
   viewPayload,
-  viewRelatives,
   viewRun,
   viewStarted,
   viewStep,
@@ -355,7 +355,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
     /** The steps of a page as they are told, with those in flight here. */
     const viewSteps = (
       { cursor, steps }: Pick<RunWithSteps, "cursor" | "steps">,
-      inFlight: ReadonlyArray<StepInFlight>,
+      inFlight: InFlightHere,
       after?: StepCursor
     ) => overlay(steps, inFlight, { after, upTo: cursor }).map(viewStep)
 
@@ -363,7 +363,11 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
     const inFlightOf = (runId: string) =>
       Effect.map(dispatcher.inFlight, (all) => {
         const steps = all.filter((step) => step.runId === runId)
-        return (status: RunStatus) => (isFinal(status) ? [] : steps)
+        const executor = dispatcher.executor()
+        return (status: RunStatus): InFlightHere => ({
+          executor,
+          steps: isFinal(status) ? [] : steps
+        })
       })
 
     /** The step whose failure the run ended with; it may be on a later page. */
@@ -388,7 +392,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
         ...viewWaits(run, {
           isRegistered: registered.some(({ name }) => name === run.workflow)
         }),
-        ...viewRelatives(found.value),
+        ...viewAbout(found.value),
         steps: viewSteps(found.value, inFlight(run.status)),
         ...(cursor === undefined ? {} : { stepsCursor: Cursors.ofSteps(cursor) })
       }
@@ -419,8 +423,9 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       const inFlight = yield* inFlightOf(runId)
       const found = yield* store.step(request)
       const { status } = yield* findRun(runId)
-      const here = inFlight(status).filter((one) => one.name === name && one.attempt === attempt)
-      const [told] = overlay(Option.toArray(found), here)
+      const { executor, steps } = inFlight(status)
+      const here = steps.filter((one) => one.name === name && one.attempt === attempt)
+      const [told] = overlay(Option.toArray(found), { executor, steps: here })
       return told === undefined ? yield* stepNotFound(request) : viewStep(told)
     })
 
@@ -513,7 +518,9 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
       const invalid = (message: string) => new InvalidSignal({ name, message })
-      if (name === interruptPoint) return yield* invalid("the name is the executor's own")
+      if (name.startsWith(ReservedNames.ownPrefix)) {
+        return yield* invalid("the name is the executor's own")
+      }
       const refusal = notWellFormed("signal name", name)
       if (refusal !== undefined) return yield* invalid(refusal)
       const run = yield* store.find(runId)
@@ -586,13 +593,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
             return isFinal(before.value) ? notResumable(runId, before.value) : Effect.void
           }
         ),
-      // the point at which an interrupt took hold is of the run that was, not of the one that follows
       retry: (runId, { withChildren = true } = {}) =>
-        finished(
-          runId,
-          store.retry({ runId, forget: [interruptPoint], withChildren }),
-          notRetryable
-        ),
+        finished(runId, store.retry({ runId, withChildren }), notRetryable),
       remove: (runId) => finished(runId, store.remove(runId), runNotFinished),
       counts: store.counts,
       executors,

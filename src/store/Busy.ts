@@ -1,5 +1,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { firstOf } from "../internal/FirstOf.js"
 import { nextTurn } from "./NextTurn.js"
 
 const firstPause = 5
@@ -20,7 +21,7 @@ export const retryWhileBusy = <A, E, R>(
   }
 ): Effect.Effect<A, E, R> => {
   const pause = (millis: number) =>
-    Effect.raceFirst(
+    firstOf(
       Effect.as(Effect.sleep(Duration.millis(millis)), millis),
       Effect.as(Effect.zipRight(options.hurry, nextTurn), cutShort)
     )

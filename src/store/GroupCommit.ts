@@ -26,10 +26,14 @@ import { failAll, inTransactions, makeBatched, makeWrite } from "./Write.js"
 
 /** Writes in transactions `T`. */
 export interface GroupCommit<T> {
-  /** Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. */
+  /**
+   * Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. `run` is
+   * that which it is about.
+   */
   readonly write: <A, E extends RunLost = never>(
     operation: Operation<T, A, E>,
-    bytes?: number
+    bytes?: number,
+    run?: string
   ) => Effect.Effect<A, E | RunStoreError>
   /** As `write`; `bytesOf` says about how many an input has. */
   readonly writeBatched: <Input, A, E extends RunLost = never>(
@@ -115,8 +119,8 @@ export const make = <T>(options: Options<T>): Effect.Effect<GroupCommit<T>, neve
       })
 
     return {
-      write: <A, E extends RunLost>(operation: Operation<T, A, E>, bytes = 0) =>
-        enqueue<A, E>((answer) => makeWrite(operation, bytes, answer)),
+      write: <A, E extends RunLost>(operation: Operation<T, A, E>, bytes = 0, run = "") =>
+        enqueue<A, E>((answer) => makeWrite(operation, bytes, run, answer)),
       writeBatched:
         <Input, A, E extends RunLost>(
           batch: Batch<T, Input, A, E>,

@@ -82,6 +82,11 @@ export interface StepOutcome {
   readonly completedAt: Millis
   readonly exit: Json
   readonly timers: NewTimers
+  /**
+   * It was executed inside another step, a race or a compensation: a replay of the workflow need not
+   * come by it. Default: false.
+   */
+  readonly inner?: boolean | undefined
 }
 
 /** A note about a step that is not an outcome. */
@@ -347,8 +352,7 @@ export interface Journal {
 
   /**
    * Makes a failed or interrupted run whose compensations were not executed `pending` again. What
-   * is recorded stays, but for the failures after which no step that completed began, and the
-   * signals whose names are in `forget`.
+   * is recorded stays, but for the failures after which no step that completed began.
    *
    * It would fail again by children that it awaited, which failed or were interrupted, and after
    * whose end no step that completed began. With `withChildren` these are retried with it, all or
@@ -356,7 +360,6 @@ export interface Journal {
    */
   readonly retry: (options: {
     readonly runId: string
-    readonly forget: ReadonlyArray<string>
     readonly withChildren?: boolean | undefined
   }) => Effect.Effect<WithFinished, RunStoreError>
 

@@ -3,12 +3,12 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { RunStatus } from "../api/Status.js"
 import type { RunStoreError } from "./Failures.js"
-import type { Json, Millis, Run, Step } from "./Records.js"
+import type { Json, Millis, Position, ReceivedSignal, Run, SetTimer, Step } from "./Records.js"
 
 /** Where a page of steps has ended: steps are in the order in which they started. */
 export interface StepCursor {
   readonly startedAt: Millis
-  readonly position: number
+  readonly position: Position
 }
 
 /** How much of what is recorded is read at once. */
@@ -41,9 +41,21 @@ export interface RunOutline {
 export type Relative = RunOutline
 
 /** How many there are, and the first 20, in the order in which they were created. */
-export interface Relatives {
+export interface Relatives<A extends Relative = Relative> {
   readonly total: number
-  readonly first: ReadonlyArray<Relative>
+  readonly first: ReadonlyArray<A>
+}
+
+/** A run that another one has started. */
+export interface StartedRelative extends Relative {
+  /** Of its end, once the run that awaits it was woken by that. */
+  readonly position?: Position | undefined
+}
+
+/** How many there are, and the last 20, in the order of their positions. */
+export interface Latest<A> {
+  readonly total: number
+  readonly last: ReadonlyArray<A>
 }
 
 /** A run with what there is about it. */
@@ -52,7 +64,11 @@ export interface RunWithSteps extends StepsPage {
   /** Those that have started it. */
   readonly parents: Relatives
   /** Those that it has started, without those that were removed since. */
-  readonly children: Relatives
+  readonly children: Relatives<StartedRelative>
+  /** Those that it was sent. */
+  readonly signals: Latest<ReceivedSignal>
+  /** Those that it has set; of one that completed there are none any more. */
+  readonly timers: Latest<SetTimer>
 }
 
 export interface RunQuery {
@@ -98,8 +114,8 @@ export interface Queries {
   readonly find: (runId: string) => Effect.Effect<Option.Option<Run>, RunStoreError>
 
   /**
-   * A run with its parents, its children and the first of its steps: by default with all of them,
-   * and all values.
+   * A run with its parents, its children, its signals, its timers and the first of its steps: by
+   * default with all of them, and all values.
    */
   readonly findWithSteps: (
     runId: string,

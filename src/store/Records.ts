@@ -78,6 +78,33 @@ export interface Step {
   readonly exit: Json | undefined
   /** Of an `exit` that is larger than a query's `maxValueBytes`, and is left out: how many bytes it has. */
   readonly leftOut?: number | undefined
+  readonly position: Position
+  /**
+   * The executor that executes it, or has. Not there where that was not noted, and with an `exit` that
+   * is left out.
+   */
+  readonly executor?: number | undefined
+}
+
+/**
+ * Where something stands in the order of what was written of a run: steps as they were written first,
+ * signals, timers as they were set, and the ends of children that it has awaited. The smaller came
+ * first, whichever process wrote it. Without a meaning beyond that, and beyond the run.
+ */
+export type Position = number
+
+/** A signal that a run was sent. */
+export interface ReceivedSignal {
+  readonly name: string
+  /** `undefined` where that was not noted. */
+  readonly receivedAt: Millis | undefined
+  /** 0 where it came before the run did. */
+  readonly position: Position
+}
+
+/** A timer that a run has set. */
+export interface SetTimer extends Timer {
+  readonly position: Position
 }
 
 /** A recorded outcome of a step, as a resumed run reads it. */
@@ -86,6 +113,8 @@ export interface RecordedStep {
   readonly attempt: number
   /** Encoded `Exit` of the step. */
   readonly exit: Json
+  /** See `StepOutcome.inner`. */
+  readonly inner?: boolean | undefined
 }
 
 export interface Timer {

@@ -12,6 +12,7 @@ import { changes } from "./conformance/Changes.js"
 import { claiming } from "./conformance/Claiming.js"
 import { crashes } from "./conformance/Crashes.js"
 import { creation } from "./conformance/Creation.js"
+import { facts } from "./conformance/Facts.js"
 import { fencing } from "./conformance/Fencing.js"
 import { finished } from "./conformance/Finished.js"
 import { interleavings, type Pair } from "./conformance/Interleavings.js"
@@ -45,6 +46,7 @@ export const suite = (
     creation(layer)
     claiming(layer)
     steps(layer)
+    facts(layer)
     suspension(layer)
     keeping(layer)
     wakeUps(layer)

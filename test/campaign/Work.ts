@@ -8,7 +8,8 @@ export const workflows = [
   "Retried",
   "Sleeping",
   "Signalled",
-  "Parent"
+  "Parent",
+  "Queued"
 ] as const
 
 export type WorkflowName = (typeof workflows)[number]
@@ -29,6 +30,8 @@ export const resultOf = ({ id, workflow }: Work): string => {
       return `${id} first own second`
     case "Parent":
       return `${id}/a ${id}/b ${id}/c`
+    case "Queued":
+      return `${id} processed`
     default:
       return id
   }
@@ -43,6 +46,8 @@ export const stepsOf = ({ steps, workflow }: Work): number => {
       return 4
     case "Signalled":
       return 3
+    case "Queued":
+      return 2
     case "Parent":
       return 2 + 3 * Math.max(1, Math.floor(steps / 3))
     default:

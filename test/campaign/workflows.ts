@@ -3,12 +3,13 @@
  * their process when they begin and end.
  *
  * `CAMPAIGN_JOURNAL`: the folder of these files
+ * `DATABASE_FILE`: where the queue is, too
  */
 import { openSync, writeSync } from "node:fs"
 import { join } from "node:path"
-import { Activity, DurableClock, DurableDeferred, Workflow } from "@effect/workflow"
+import { Activity, DurableClock, DurableDeferred, DurableQueue, Workflow } from "@effect/workflow"
 import { Duration, Effect, Layer, Schedule, Schema } from "effect"
-import { Signals, Step } from "effect-workflow-executor"
+import { QueueWorker, Signals, SqlPersistedQueue, Step } from "effect-workflow-executor"
 
 const folder = process.env.CAMPAIGN_JOURNAL ?? "/nonexistent"
 const journal = openSync(join(folder, `${process.pid}.jsonl`), "a")
@@ -174,6 +175,44 @@ const ParentLive = Parent.toLayer(
   })
 )
 
+/** An element of a queue, for which any executor's worker may come. */
+const Elements = DurableQueue.make({
+  name: "elements",
+  payload: { id: Schema.String },
+  success: Schema.String,
+  idempotencyKey: ({ id }) => id
+})
+
+const Queued = define("Queued")
+
+const QueuedLive = Queued.toLayer(
+  Effect.fnUntraced(function* ({ id }, runId) {
+    yield* step("before", runId)
+    const processed = yield* DurableQueue.process(Elements, { id })
+    yield* step("after", runId).pipe(
+      Queued.withCompensation(() => say("compensated", runId, "after", ""))
+    )
+    return processed
+  })
+)
+
+const ElementsLive = QueueWorker.layer(
+  Elements,
+  ({ id }) => Effect.as(Effect.sleep(20), `${id} processed`),
+  { concurrency: 3 }
+)
+
+const QueueLive = Layer.merge(QueuedLive, ElementsLive).pipe(
+  Layer.provide(
+    SqlPersistedQueue.layerFile({
+      filename: process.env.DATABASE_FILE ?? "/nonexistent",
+      // as quick as the executors' own leases
+      holdDuration: "1 second",
+      pollInterval: "100 millis"
+    })
+  )
+)
+
 export default Layer.mergeAll(
   ChainLive,
   UndoneLive,
@@ -181,5 +220,6 @@ export default Layer.mergeAll(
   RetriedLive,
   SleepingLive,
   SignalledLive,
-  ParentLive
+  ParentLive,
+  QueueLive
 )

@@ -25,6 +25,13 @@ const DoctorJson = Schema.Struct({
 
 const EventJson = Schema.Struct({ event: Schema.String, status: Schema.String })
 
+const ToldJson = Schema.Struct({
+  event: Schema.String,
+  at: Schema.String,
+  name: Schema.optionalWith(Schema.String, { exact: true }),
+  status: Schema.String
+})
+
 const problems = (json: string) =>
   decode(DoctorJson, json)
     .findings.filter(({ verdict }) => verdict === "problem")
@@ -118,6 +125,43 @@ describe("migrate and doctor", () => {
 })
 
 describe("runs", () => {
+  it.scopedLive(
+    "watched beyond the end of an executor, tell each thing once, with the time at which it was",
+    () =>
+      Effect.gen(function* () {
+        const fixture = yield* Fixture.make
+        const first = yield* fixture.start()
+        const url = yield* first.url
+        const runId = yield* first.run("Waiting", { id: "1" })
+        yield* first.whenRun(runId, ({ status }) => status === "suspended")
+        const watching = yield* begin(["runs", "watch", runId, "--json", "--url", url])
+        yield* watching.stdoutHas('"status":"suspended"')
+
+        yield* first.stop("SIGKILL")
+        const second = yield* fixture.start({ PORT: new URL(url).port })
+        expect(yield* command(["runs", "signal", runId, "Go", "--url", url])).toMatchObject({
+          code: 0
+        })
+        expect(yield* watching.exited).toMatchObject({ code: 0 })
+
+        const { steps } = yield* second.get(runId)
+        const told = watching.stdout
+          .trim()
+          .split("\n")
+          .map((line) => decode(ToldJson, line))
+        // it may have been seen while it went on
+        const over = told.filter(({ status }) => status !== "running")
+        expect(over.filter(({ event }) => event === "step")).toEqual(
+          steps.map(({ completedAt, name, status }) => ({
+            ...{ event: "step", at: completedAt, name, status }
+          }))
+        )
+        const run = over.filter(({ event }) => event === "run").map(({ status }) => status)
+        expect(run).toEqual(["suspended", "completed"])
+      }),
+    60_000
+  )
+
   it.scopedLive(
     "are started, watched and shown through the API",
     () =>

@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
-import { aRun, begin, suspend } from "../../src/testing/Acts.js"
+import { aRun, aStep, begin, suspend } from "../../src/testing/Acts.js"
 import * as Process from "../support/Executor.js"
 import { command } from "./support.js"
 
@@ -114,6 +114,32 @@ const long = (executor: number) =>
     yield* store.create(aRun("long-2"))
     yield* store.create(aRun("other"))
   })
+
+it.scopedLive(
+  "runs show tells when signals were received, what timers there are, and who executed a step",
+  () =>
+    Effect.gen(function* () {
+      const filename = yield* fileWith((executor) =>
+        Effect.gen(function* () {
+          const store = yield* RunStore
+          const { held } = yield* begin(executor, "r")
+          const timers = [{ name: "DurableClock/nap", wakeAt: 60_000 }]
+          yield* store.recordStep(aStep(held, { exit: `{"_tag":"Success","value":1}`, timers }))
+          for (let n = 0; n < 21; n++) {
+            yield* store.signal({ runId: "r", name: `paid ${n}`, exit: "1" })
+          }
+        })
+      )
+      const { out } = yield* show(filename, "r")
+      expect(out).not.toMatch(/paid 0,/)
+      expect(out).toMatch(/^signal +paid 1, received \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/m)
+      expect(out).toMatch(/^and +1 before$/m)
+      expect(out).toMatch(/^timer +nap, due 1970-01-01 00:01:00$/m)
+      expect(out).toMatch(/^STEP.* TOOK +EXECUTOR +RESULT$/m)
+      expect(out).toMatch(/^charge +1 +completed .* 1 +1$/m)
+    }),
+  slow
+)
 
 describe("a run with a long record", () => {
   it.scopedLive(

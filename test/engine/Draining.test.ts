@@ -131,6 +131,15 @@ worlds("a step in a drain", (test) => {
       yield* b.close
     }))
 
+  test("ends with what it does where that cannot be interrupted", (world) =>
+    Effect.gen(function* () {
+      const done = Effect.uninterruptible(Step.untilDrain(Effect.succeed("done")))
+      const a = yield* world.start({ workflows: One.toLayer(() => text("first", done)) })
+      const runId = yield* a.run(start)
+      yield* untilStatus(world, runId, "completed")
+      yield* a.close
+    }))
+
   test("is told of that of its own workflow, and of no other's", (world) =>
     Effect.gen(function* () {
       const log = journal()

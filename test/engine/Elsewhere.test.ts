@@ -8,15 +8,13 @@ import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Executor from "../../src/Executor.js"
-import { interruptPoint } from "../../src/engine/held/ActiveRun.js"
 import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
-import { RunStore } from "../../src/store/RunStore.js"
+import { type ClaimedRun, RunStore } from "../../src/store/RunStore.js"
 import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
 import {
   exitOf,
-  memoryTest,
   noted,
   pass,
   register,
@@ -114,22 +112,39 @@ describe("what another process has written", () => {
 })
 
 describe("a run that cannot even be begun", () => {
-  memoryTest("is set aside, and those that were claimed with it go on", () =>
+  it.scoped("is set aside, and those that were claimed with it go on", () =>
     Effect.gen(function* () {
-      const store = yield* RunStore
-      const W = textWorkflow()
-      // what is not what this engine writes there
-      yield* store.signal({ runId: "bad", name: interruptPoint, exit: "no JSON" })
-      yield* store.create({ runId: "bad", workflow: W.name, payload: `{"id":"bad"}` })
-      yield* store.create({ runId: "good", workflow: W.name, payload: `{"id":"good"}` })
-      yield* register(W.toLayer(({ id }) => noted([], id)))
-      assert.deepStrictEqual(yield* exitOf(W, "good"), Exit.succeed("good"))
-      yield* until(
-        "it is set aside",
-        Effect.map(store.find("bad"), (run) => Option.getOrThrow(run).status === "suspended")
-      )
-      const { cause } = Option.getOrThrow(yield* store.find("bad"))
-      assert.include(cause, "cannot be executed")
+      const broken = executor(yield* temporaryFile, (store) => ({
+        claim: (options) => Effect.map(store.claim(options), (runs) => runs.map(broke))
+      }))
+      yield* Effect.gen(function* () {
+        const store = yield* RunStore
+        const W = textWorkflow()
+        yield* store.create({ runId: "bad", workflow: W.name, payload: `{"id":"bad"}` })
+        yield* store.create({ runId: "good", workflow: W.name, payload: `{"id":"good"}` })
+        yield* register(W.toLayer(({ id }) => noted([], id)))
+        assert.deepStrictEqual(yield* exitOf(W, "good"), Exit.succeed("good"))
+        yield* until(
+          "it is set aside",
+          Effect.map(store.find("bad"), (run) => Option.getOrThrow(run).status === "suspended")
+        )
+        const { cause } = Option.getOrThrow(yield* store.find("bad"))
+        assert.include(cause, "cannot be executed")
+      }).pipe(Effect.scoped, Effect.provide(broken))
     })
   )
 })
+
+/** What a store at fault may answer with. */
+const broke = (run: ClaimedRun): ClaimedRun =>
+  run.held.runId === "bad"
+    ? {
+        ...run,
+        history: {
+          ...run.history,
+          get signals(): never {
+            throw new Error("no signals")
+          }
+        }
+      }
+    : run

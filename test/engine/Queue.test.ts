@@ -2,7 +2,9 @@
 import * as PersistedQueue from "@effect/experimental/PersistedQueue"
 import { assert, describe, it } from "@effect/vitest"
 import { DurableQueue } from "@effect/workflow"
+import Sqlite from "better-sqlite3"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -19,6 +21,7 @@ import {
   temporaryFile,
   textWorkflow,
   turns,
+  until,
   untilTrue
 } from "./support.js"
 
@@ -121,6 +124,50 @@ describe("a queue in SQLite", () => {
       yield* pass("31 seconds")
       yield* untilTrue("another has taken it", () => got.length === 1)
       yield* Fiber.interruptFork(held)
+    })
+  )
+
+  it.scoped("is given and settled once a file is free that somebody else had locked", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      const { queue } = yield* opened(filename)
+      const other = yield* opened(filename)
+      yield* queue.offer("a", { id: "a" })
+      const got: Array<string> = []
+      const go = yield* Deferred.make<void>()
+      const lock = new Sqlite(filename)
+      yield* Effect.addFinalizer(() => Effect.sync(() => lock.close()))
+
+      // neither what takes nor what settles can be interrupted
+      lock.exec("BEGIN IMMEDIATE")
+      const taking = yield* Effect.fork(
+        queue.take((letter) =>
+          Effect.zipRight(
+            Effect.sync(() => got.push(letter)),
+            Deferred.await(go)
+          )
+        )
+      )
+      yield* pass("1 second")
+      assert.deepStrictEqual(got, [])
+      lock.exec("ROLLBACK")
+      yield* pass("1 second")
+      yield* untilTrue("it is taken", () => got.length > 0)
+
+      lock.exec("BEGIN IMMEDIATE")
+      yield* Deferred.succeed(go, undefined)
+      yield* pass("1 second")
+      assert.strictEqual((yield* taking.poll)._tag, "None")
+      lock.exec("ROLLBACK")
+      yield* pass("1 second")
+      yield* until(
+        "it is settled",
+        Effect.map(taking.poll, ({ _tag }) => _tag === "Some")
+      )
+      yield* takeAll(other.queue, got)
+      yield* pass("2 minutes")
+      assert.deepStrictEqual(got, ["a"])
+      yield* Fiber.interruptFork(taking)
     })
   )
 })

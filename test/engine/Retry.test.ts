@@ -4,7 +4,6 @@ import { Activity, DurableClock } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
-import { interruptPoint } from "../../src/engine/held/ActiveRun.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import {
   type Env,
@@ -22,9 +21,7 @@ import {
 } from "./support.js"
 
 const retry = (runId: string, withChildren = false) =>
-  Effect.flatMap(RunStore, (store) =>
-    store.retry({ runId, forget: [interruptPoint], withChildren })
-  )
+  Effect.flatMap(RunStore, (store) => store.retry({ runId, withChildren }))
 
 /** Steps that note each of their executions and fail until they are mended. */
 const breakage = (log: Array<string>) => {

@@ -289,7 +289,8 @@ describe("a run", () => {
           status: "failed",
           startedAt: "1970-01-01T00:00:01.000Z",
           completedAt: "1970-01-01T00:00:02.000Z",
-          error: { _tag: "SoldOut", item: "x", message: "SoldOut" }
+          error: { _tag: "SoldOut", item: "x", message: "SoldOut" },
+          executor: 1
         },
         {
           name: "Reserve",
@@ -297,7 +298,8 @@ describe("a run", () => {
           status: "completed",
           startedAt: "1970-01-01T00:00:03.000Z",
           completedAt: "1970-01-01T00:00:04.000Z",
-          result: { ok: true }
+          result: { ok: true },
+          executor: 1
         },
         {
           name: "Charge",

@@ -2,7 +2,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Access from "../../src/http/Access.js"
+import { aStep } from "../../src/testing/Acts.js"
 import { held, serve } from "./Harness.js"
 
 const family = Effect.fnUntraced(function* (options: Parameters<typeof serve>[0] = {}) {
@@ -38,11 +40,41 @@ describe("a run over HTTP", () => {
         total: 2,
         first: [child, { runId: "s", workflow: "Secret", status: "running" }]
       })
+      for (const of of ["parents", "signals", "timers"]) assert.notProperty(body, of)
       assert.deepStrictEqual((yield* get("/runs/c")).body.parents, {
         total: 1,
         first: [{ runId: "p", workflow: "Order", status: "suspended" }]
       })
     })
+  )
+
+  it.scoped(
+    "tells when it received signals, what timers it has set, and who executed its steps",
+    () =>
+      Effect.gen(function* () {
+        const { get, store } = yield* family()
+        yield* store.signal({ runId: "c", name: "Go", exit: "1" })
+        const executor = yield* store.register({ host: "test", pid: 2, leaseMillis: 60_000 })
+        const run = yield* store.create({ runId: "d", workflow: "Order", payload: "{}" }, executor)
+        yield* store.recordStep(
+          aStep(Option.getOrThrow(Option.fromNullable(run.claimed)).held, {
+            exit: `{"_tag":"Success","value":1}`,
+            timers: [{ name: "DurableClock/nap", wakeAt: 60_000 }]
+          })
+        )
+        const { signals } = (yield* get("/runs/c")).body
+        assert.deepStrictEqual(signals, {
+          total: 1,
+          last: [{ name: "Go", receivedAt: "1970-01-01T00:00:00.000Z" }]
+        })
+        const { body } = yield* get("/runs/d")
+        assert.deepStrictEqual(body.timers, {
+          total: 1,
+          last: [{ name: "nap", dueAt: "1970-01-01T00:01:00.000Z", fired: false }]
+        })
+        assert.strictEqual(body.steps[0].executor, executor)
+        assert.strictEqual((yield* get("/runs/d/steps/charge/1")).body.executor, executor)
+      })
   )
 
   it.scoped("names none that the request may not read, and none in its events", () =>

@@ -44,14 +44,14 @@ export interface Ran {
 
 const execute = promisify(execFile)
 
-const run = (cwd: string, command: string, args: ReadonlyArray<string>): Promise<Ran> =>
+export const run = (cwd: string, command: string, args: ReadonlyArray<string>): Promise<Ran> =>
   execute(command, args, { cwd, maxBuffer: 1 << 26 }).then(
     ({ stderr, stdout }) => ({ code: 0, stdout, stderr }),
     ({ code, stderr, stdout }) => ({ code: Number(code), stdout, stderr })
   )
 
 /** Packs what `npm run build` has built, without building it again: other tests run it meanwhile. */
-const pack = async (folder: string) => {
+export const pack = async (folder: string) => {
   const args = ["pack", "--ignore-scripts", "--json", "--pack-destination", folder]
   const { code, stderr, stdout } = await run(root, "npm", args)
   if (code !== 0) throw new Error(stderr)

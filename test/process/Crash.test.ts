@@ -128,7 +128,7 @@ describe("executors that crash, freeze and share a file", () => {
         const frozen = yield* fixture.start(lease)
         const runId = yield* frozen.run("Held", { id: "a" })
         yield* fixture.began(runId, "held")
-        yield* frozen.kill("SIGSTOP")
+        yield* fixture.freeze(frozen)
 
         const other = yield* fixture.start(lease)
         yield* other.log("took over")
@@ -173,7 +173,7 @@ describe("executors that crash, freeze and share a file", () => {
           by(pid)(executions).filter(({ event }) => event === "began")
         // in the middle of it: each branch has steps behind it and before it
         yield* fixture.executed((executions) => by(frozen.pid)(executions).length >= 300)
-        yield* frozen.kill("SIGSTOP")
+        yield* fixture.freeze(frozen)
         const other = yield* fixture.start(longer)
         yield* other.log("took over")
         const before = began(frozen.pid, yield* fixture.executions).length

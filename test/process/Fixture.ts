@@ -1,5 +1,5 @@
 /** Executors of the fixture workflows, over one folder. */
-import { stat, truncate, writeFile } from "node:fs/promises"
+import { readFile, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqliteClient } from "@effect/sql-sqlite-node"
@@ -28,6 +28,8 @@ export const make = Effect.gen(function* () {
     options,
     /** Starts one, and waits until it is ready. */
     start: (extra?: Readonly<Record<string, string>>) => Process.startReady(options(extra)),
+    /** Stops one with SIGSTOP, outside of a write. */
+    freeze: (executor: Process.Executor) => freeze(env.DATABASE_FILE, executor),
     executions: Process.executions(file),
     executed: (matches: (executions: ReadonlyArray<Process.Execution>) => boolean) =>
       Process.executed(file, matches),
@@ -50,12 +52,36 @@ export const times = (
     (execution) => execution.event === event && execution.runId === runId && execution.step === step
   ).length
 
-/** Somebody else's statement on a database file. */
-export const statement = (filename: string, text: string) =>
+const execute = (filename: string, text: string) =>
   Effect.scoped(
     Effect.flatMap(SqliteClient.make({ filename }), (sql) => sql.unsafe(text).unprepared).pipe(
-      Effect.provide(Reactivity.layer),
-      Effect.orDie
+      Effect.provide(Reactivity.layer)
+    )
+  )
+
+/** Somebody else's statement on a database file. */
+export const statement = (filename: string, text: string) => Effect.orDie(execute(filename, text))
+
+/**
+ * Stops an executor, but not within a write: there it would keep SQLite's lock for as long as it
+ * stands still, and nobody else could write.
+ */
+export const freeze = (filename: string, executor: Process.Executor): Effect.Effect<void> =>
+  Effect.gen(function* () {
+    yield* executor.kill("SIGSTOP")
+    yield* Effect.repeat(isStopped(executor.pid), { until: (stopped) => stopped })
+    const free = yield* Effect.isSuccess(execute(filename, "BEGIN IMMEDIATE"))
+    if (free) return
+    yield* executor.kill("SIGCONT")
+    yield* freeze(filename, executor)
+  })
+
+/** A stop is there once the system call of the moment is over; what is not Linux is believed. */
+const isStopped = (pid: number) =>
+  Effect.promise(() =>
+    readFile(`/proc/${pid}/stat`, "utf8").then(
+      (stat) => /^.*\) T /.test(stat),
+      () => true
     )
   )
 

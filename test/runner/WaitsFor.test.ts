@@ -155,3 +155,40 @@ worlds("what a pending run waits for", (test) => {
       expect(yield* get(stack, runId)).not.toHaveProperty("waitsFor")
     }))
 })
+
+worlds("who executes a step", (test) => {
+  test("is told while it is in flight, once it is recorded, and when another goes on", (world) =>
+    Effect.gen(function* () {
+      const step = gate()
+      const workflows = Order.toLayer(() =>
+        Effect.zipRight(
+          Activity.make({ name: "first", execute: Effect.void }),
+          Activity.make({ name: "second", execute: step.pass })
+        )
+      )
+      const executors = Effect.map(world.outside.executors, (all) => all.map(({ id }) => id))
+      const told = (stack: Stack, runId: string) =>
+        Effect.map(get(stack, runId), ({ steps }) =>
+          steps.map(({ executor, name, status }) => [name, status, executor])
+        )
+      const a = yield* world.start({ workflows, stopTimeout: 0 })
+      const runId = yield* begin(a)
+      yield* step.entered
+      const [first] = yield* executors
+      expect(yield* told(a, runId)).toEqual([
+        ["first", "completed", first],
+        ["second", "running", first]
+      ])
+      yield* a.close
+      const b = yield* world.start({ workflows })
+      const [second] = yield* executors
+      expect(second).not.toBe(first)
+      yield* step.open
+      yield* untilStatus(world, runId, "completed")
+      expect(yield* told(b, runId)).toEqual([
+        ["first", "completed", first],
+        ["second", "completed", second]
+      ])
+      yield* b.close
+    }))
+})

@@ -40,7 +40,7 @@ describe("a history", () => {
       const read: Array<string> = []
       const writesMeanwhile = (statement: string) =>
         Effect.sync(() => {
-          if (!/exit FROM workflow_steps WHERE run = \?/.test(statement)) return
+          if (!/is_inner FROM workflow_steps WHERE run = \?/.test(statement)) return
           const other = new Sqlite(filename, { timeout: 0 })
           other.exec("BEGIN IMMEDIATE; ROLLBACK")
           other.close()
@@ -196,6 +196,7 @@ describe("a database that another process has locked", () => {
       const opening = yield* Effect.fork(Effect.flip(open(filename, rarely)))
       const error = yield* whileTimePasses(opening)
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "busy" })
+      expect(error.message).toContain("stands still in the middle of a write")
       expect(error.message).toContain(filename)
     })
   )

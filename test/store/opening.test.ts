@@ -210,7 +210,7 @@ describe("migrating", () => {
             failed: 2,
             interrupted: 0
           })
-          expect(yield* store.retry({ runId: "run-0", forget: [] })).toEqual({
+          expect(yield* store.retry({ runId: "run-0" })).toEqual({
             _tag: "Refused",
             status: "failed",
             because: "compensated"

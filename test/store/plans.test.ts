@@ -49,7 +49,7 @@ const everything = Effect.gen(function* () {
   yield* store.remove("child")
   const again = yield* begin(yield* register, "again")
   yield* store.complete({ held: again.held, status: "failed", exit: "0" })
-  yield* store.retry({ runId: "again", forget: ["point"] })
+  yield* store.retry({ runId: "again" })
   yield* store.create(aRun("below", { parent: { runId: "again", awaits: true } }))
   yield* store.terminate({ runId: "again", exit: "0", children: true })
   yield* store.remove("again")

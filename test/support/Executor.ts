@@ -314,6 +314,7 @@ const RunView = Schema.Struct({
       name: Schema.String,
       attempt: Schema.Number,
       status: Schema.String,
+      completedAt: Schema.optionalWith(Schema.String, { exact: true }),
       result: Schema.optionalWith(Schema.Unknown, { exact: true })
     })
   )

@@ -34,12 +34,12 @@ import type { Level } from "../pass/Quiescence.js"
 import { make as makeSuspend } from "../pass/Suspend.js"
 import { turn } from "../pass/Turn.js"
 import type { WarmLimits } from "../pass/Warm.js"
+import { ActiveRun, childKey, type Registration } from "../run/ActiveRun.js"
+import type { Persist } from "../run/Persist.js"
+import * as SetAside from "../run/SetAside.js"
 import type { StepInFlight } from "../step/StepInFlight.js"
 import type { Steps } from "../step/Steps.js"
-import { ActiveRun, childKey, type Registration } from "./ActiveRun.js"
-import type { Persist } from "./Persist.js"
 import type { Told } from "./Results.js"
-import * as SetAside from "./SetAside.js"
 
 /** What a retirement left behind. */
 export interface Retired {

@@ -7,7 +7,7 @@ import type * as Exit from "effect/Exit"
 import type { FinalStatus, Json } from "../../store/RunStore.js"
 import { describeFailure } from "../../values/Described.js"
 import * as EncodedCause from "../../values/EncodedCause.js"
-import type { ActiveRun } from "../held/ActiveRun.js"
+import type { ActiveRun } from "../run/ActiveRun.js"
 
 /** An end, as it was recorded. */
 export interface End {

@@ -40,10 +40,16 @@ type State =
   | "engine"
   | "ended"
 
-/** What can be seen of an effect that a fiber executes; `blockingOn` is that of an `Async`. */
+/**
+ * What of an effect and of a fiber is read that their types do not tell. It is checked, and what is
+ * not recognised counts as unknown.
+ */
 interface Op {
   readonly _op?: string
-  readonly effect_instruction_i1?: unknown
+}
+interface Suspended {
+  /** While it waits in an `Async`: whom for. */
+  readonly _asyncBlockingOn?: unknown
 }
 
 const { never } = Effect
@@ -53,7 +59,7 @@ class Supervised {
   /** How many calls of the engine it is inside of. */
   calls = 0
   /** What it executes, while another fiber executes in the middle of that. */
-  op: Op | undefined = undefined
+  op: Op["_op"] = undefined
   /** It suspended in a wait that it had registered. */
   waits = false
   /** It has started fibers in the act of beginning to wait. */
@@ -83,8 +89,11 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
   private first: Supervised | undefined = undefined
   private others: Map<number, Supervised> | undefined = undefined
   private current: Supervised | undefined = undefined
-  /** What the current one executes; kept no longer, for it has much in it. */
-  private op: Op | undefined = undefined
+  /**
+   * What kind of effect the current one executes. Not the effect: the garbage collector is told of
+   * each new object that one which has been there for longer refers to, and this changes with every effect.
+   */
+  private op: Op["_op"] = undefined
   /** Grows with everything that changes. */
   private version = 0
   private looking = false
@@ -132,7 +141,7 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
     this.moving++
     this.stir()
     // a wait that is registered is an effect of its own, and forks nothing otherwise
-    if (Option.isSome(parent) && this.current !== undefined && this.op?._op === "Commit") {
+    if (Option.isSome(parent) && this.current !== undefined && this.op === "Commit") {
       this.current.startedOthers = true
     }
   }
@@ -150,8 +159,7 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
     effect: Effect.Effect<unknown, unknown, unknown>
   ): void {
     // told of each effect of a workflow: no more is done here than must be
-    // what is read of it is checked, and what is not recognised counts as unknown
-    this.op = effect as Op
+    this.op = (effect as Op)._op
     if (effect === never && this.current !== undefined) this.current.isNever = true
   }
 
@@ -178,11 +186,11 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
     this.current = supervised.outer
     supervised.outer = undefined
     this.op = this.current?.op
-    if (this.current !== undefined) this.current.op = undefined
-    supervised.waits = op?._op === "Async"
+    supervised.waits = op === "Async"
     // one that yields goes on by itself
-    if (state !== "moving" || op?._op === "Yield") return
-    const joins = op?._op === "Async" && this.waitsForOthers(supervised, op)
+    if (state !== "moving" || op === "Yield") return
+    const joins =
+      supervised.waits && this.waitsForOthers(supervised, (fiber as Suspended)._asyncBlockingOn)
     this.become(supervised, joins ? "joining" : "waiting")
     this.look(fiber)
   }
@@ -242,9 +250,8 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
     else if (state === "engine") this.inside += by
   }
 
-  private waitsForOthers({ id, isNever, startedOthers }: Supervised, op: Op): boolean {
+  private waitsForOthers({ id, isNever, startedOthers }: Supervised, on: unknown): boolean {
     if (isNever || startedOthers) return true
-    const on = op.effect_instruction_i1
     if (!FiberId.isFiberId(on) || on._tag === "None") return false
     if (on._tag === "Runtime") return on.id !== id && this.has(on.id)
     for (const other of FiberId.ids(on)) if (other === id || !this.has(other)) return false

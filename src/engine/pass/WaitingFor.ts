@@ -4,12 +4,10 @@
  */
 
 import type { Json } from "../../store/RunStore.js"
-import { type ActiveRun, childOfKey } from "../held/ActiveRun.js"
+import { nameOfTimer } from "../ReservedNames.js"
+import { type ActiveRun, childOfKey } from "../run/ActiveRun.js"
 import * as WaitedFor from "./WaitedFor.js"
 import type { Waits } from "./Waits.js"
-
-/** `DurableClock.sleep` names its timers so. */
-const timerPrefix = "DurableClock/"
 
 const told = (run: ActiveRun, key: string, since: number): WaitedFor.WaitedFor => {
   const cut = (name: string) => name.slice(0, WaitedFor.maxName)
@@ -19,8 +17,7 @@ const told = (run: ActiveRun, key: string, since: number): WaitedFor.WaitedFor =
   }
   const timer = run.timers.get(key)
   if (timer === undefined) return { type: "signal", name: cut(key), since }
-  const name = key.startsWith(timerPrefix) ? key.slice(timerPrefix.length) : key
-  return { type: "timer", name: cut(name), since, until: timer.wakeAt }
+  return { type: "timer", name: cut(nameOfTimer(key)), since, until: timer.wakeAt }
 }
 
 /** @param before what was told with the suspension before */

@@ -16,11 +16,11 @@ import type * as Supervisor from "effect/Supervisor"
 import type { AnySpan } from "effect/Tracer"
 import type * as Events from "../../events/Events.js"
 import type { Json } from "../../store/RunStore.js"
-import { type ActiveRun, stepKey } from "../held/ActiveRun.js"
 import * as Fibers from "../pass/Fibers.js"
 import { LazyScope } from "../pass/LazyScope.js"
 import { type Instance, type Link, type Pass, stepInstance, suspendedBy } from "../pass/Pass.js"
 import { Quiescence } from "../pass/Quiescence.js"
+import { type ActiveRun, stepKey } from "../run/ActiveRun.js"
 import type { StepInFlight } from "./StepInFlight.js"
 
 /** What a step came to in this process. */

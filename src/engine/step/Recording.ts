@@ -10,9 +10,9 @@ import * as Option from "effect/Option"
 import type { Json, RunStore } from "../../store/RunStore.js"
 import * as Codec from "../../values/Codec.js"
 import type { Bounded } from "../../values/ValueSize.js"
-import { type ActiveRun, markInner, stepKey } from "../held/ActiveRun.js"
-import type { Persist, PersistError } from "../held/Persist.js"
 import * as MissingService from "../MissingService.js"
+import { type ActiveRun, stepKey } from "../run/ActiveRun.js"
+import type { Persist, PersistError } from "../run/Persist.js"
 import * as Draining from "./Draining.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
 import * as Programs from "./Programs.js"
@@ -52,7 +52,7 @@ export const make = (options: RecordingOptions) => {
   const write = (flight: Flight, outcome: Outcome): Effect.Effect<StepResult> => {
     const { run } = flight
     const status = Exit.isSuccess(outcome.exit) ? "completed" : "failed"
-    const text = flight.inner ? markInner(outcome.text) : outcome.text
+    const { text } = outcome
     const timers = run.takeNewTimers()
     const completedAt = clock.unsafeCurrentTimeMillis()
     flight.outcome = "unrecorded"
@@ -64,7 +64,8 @@ export const make = (options: RecordingOptions) => {
       startedAt: flight.startedAt,
       completedAt,
       exit: text,
-      timers
+      timers,
+      inner: flight.inner
     } as const
     const recorded = options.persist(store.recordStep(step))
     const written = run.isSuspended ? Effect.zipRight(options.activate(run), recorded) : recorded

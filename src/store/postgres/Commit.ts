@@ -19,7 +19,10 @@ import type { Transaction } from "./Transaction.js"
 
 /** What is recorded or noted of a step. */
 export type AnyStep = Omit<StepNote, "status"> &
-  Pick<StepOutcome, "timers"> & { readonly status: StepStatus; readonly exit: Json | null }
+  Pick<StepOutcome, "timers" | "inner"> & {
+    readonly status: StepStatus
+    readonly exit: Json | null
+  }
 
 export interface Creation {
   readonly run: NewRun
@@ -56,10 +59,10 @@ export interface Committed {
 const types = [
   ...["text[]", "text[]", "text[]", "text[]", "text[]", "smallint[]", "bigint[]"],
   ...["bigint[]", "integer[]", "bigint[]", "text[]", "integer[]", "text[]"],
-  ...["bigint[]", "bigint[]", "text[]"],
-  ...["bigint[]", "integer[]", "text[]", "bigint[]"],
+  ...["bigint[]", "bigint[]", "text[]", "smallint[]"],
+  ...["bigint[]", "integer[]", "text[]", "bigint[]", "bigint[]"],
   ...["bigint[]", "integer[]", "text[]", "text[]", "smallint[]"],
-  ...["bigint", "bigint", "bigint", "bigint", "text", "text"]
+  ...["bigint", "bigint", "bigint", "text", "text"]
 ]
 
 const call = `SELECT * FROM workflow_commit_v1(${types
@@ -114,10 +117,12 @@ const ofSteps = (steps: ReadonlyArray<AnyStep>): ReadonlyArray<Param> => {
     steps.map(({ startedAt }) => wholeMillis(startedAt)),
     steps.map(({ completedAt }) => (completedAt === undefined ? null : wholeMillis(completedAt))),
     steps.map(({ exit }) => exit),
+    steps.map(({ inner = false }) => (inner ? 1 : 0)),
     timers.map(({ held }) => held.key),
     timers.map(({ held }) => held.claim),
     timers.map(({ timer }) => timer.name),
-    timers.map(({ timer }) => wholeMillis(timer.wakeAt))
+    timers.map(({ timer }) => wholeMillis(timer.wakeAt)),
+    timers.map(() => nextPosition())
   ]
 }
 
@@ -150,7 +155,6 @@ export const commit = (
       ...ofCreations(creations),
       ...ofSteps(steps),
       ...ofCompletions(completions),
-      nextPosition(),
       transaction.now,
       transaction.leaseNow,
       transaction.batch,

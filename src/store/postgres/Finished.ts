@@ -56,8 +56,6 @@ const deleteFailures = `
   DELETE FROM workflow_steps
   WHERE run = $1 AND status = 'failed' AND (completed_at, position) > ($2::bigint, $3::bigint)`
 
-const deleteSignals = "DELETE FROM workflow_signals WHERE run_id = $1 AND name = ANY($2::text[])"
-
 /** Who awaits it is to hear of its new end. */
 const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = $1"
 
@@ -112,22 +110,19 @@ const whyNot = (
     return undefined
   })
 
-const again = (transaction: Transaction, run: FinishedRow, forget: ReadonlyArray<string>) =>
+const again = (transaction: Transaction, run: FinishedRow) =>
   Effect.gen(function* () {
     yield* transaction.changes(deleteFailures, [run.id, ...(yield* lastOf(transaction, run.id))])
-    yield* transaction.changes(deleteSignals, [run.run_id, forget])
     yield* transaction.changes(awaitAgain, [run.id])
     yield* transaction.changes(beginAgain, [run.id])
   })
 
 export const retry =
   ({
-    forget,
     runId,
     withChildren = false
   }: {
     readonly runId: string
-    readonly forget: ReadonlyArray<string>
     readonly withChildren?: boolean | undefined
   }): Operation<Transaction, WithFinished> =>
   (transaction) =>
@@ -155,7 +150,7 @@ export const retry =
         for (const child of children) if (!all.has(child.id)) all.set(child.id, child)
         if (all.size > maxRetried) return refused("too many", run)
       }
-      for (const one of all.values()) yield* again(transaction, one, forget)
+      for (const one of all.values()) yield* again(transaction, one)
       transaction.log.becamePending()
       return { _tag: "Done" }
     })
@@ -167,7 +162,7 @@ const deletions = [
   "DELETE FROM workflow_runs WHERE id = $1"
 ]
 
-const deleteAllSignals = "DELETE FROM workflow_signals WHERE run_id = $1"
+const deleteSignals = "DELETE FROM workflow_signals WHERE run_id = $1"
 
 const selectSpared = `
   SELECT r.id FROM workflow_children c
@@ -191,7 +186,7 @@ const removeRun = (
     for (const child of spared) yield* transaction.changes(spareNoMore, [child.id])
     yield* transaction.changes(noteRemoved, [run_id, transaction.now])
     for (const statement of deletions) yield* transaction.changes(statement, [id])
-    yield* transaction.changes(deleteAllSignals, [run_id])
+    yield* transaction.changes(deleteSignals, [run_id])
     return spared.length
   })
 

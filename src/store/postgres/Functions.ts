@@ -6,7 +6,7 @@
  * Done again with the same `p_batch`, because its answer was lost, it writes nothing twice and answers
  * as it would have: new runs and ends bear the batch, and a step that is recorded stays.
  */
-import { positionBy } from "../Position.js"
+import { positionOfHolder, positionOfWakeUp } from "../Position.js"
 import {
   creationLock,
   databaseTime,
@@ -26,7 +26,7 @@ const byIndex = `
 
 /** Wakes the runs that wait for this one. Parents are locked first, so that their counts are right. */
 export const wakeParentsFunction = `
-CREATE FUNCTION workflow_wake_parents_v1(p_child bigint, p_position bigint, p_lease_now bigint)
+CREATE FUNCTION workflow_wake_parents_v1(p_child bigint, p_lease_now bigint)
 RETURNS TABLE(run_id text, status text, claim integer, wakeups integer) LANGUAGE plpgsql
 ${byIndex} AS $f$
 #variable_conflict use_column
@@ -39,7 +39,7 @@ BEGIN
   LOOP
     PERFORM 1 FROM workflow_runs r WHERE r.id = p_parent FOR NO KEY UPDATE;
     UPDATE workflow_children c SET
-      awaits = 0, wakeup = r.wakeups + 1, position = ${positionBy("r.claim", "p_position")}
+      awaits = 0, wakeup = r.wakeups + 1, position = ${positionOfWakeUp("r")}
     FROM workflow_runs r
     WHERE c.child = p_child AND c.parent = p_parent AND c.awaits = 1 AND r.id = c.parent;
     RETURN QUERY UPDATE workflow_runs r SET ${wakeUp("p_lease_now")}
@@ -84,28 +84,31 @@ const createRuns = `
 /** The share lock on the executor's row is what a take-over waits for, and its mark refuses the step. */
 const recordSteps = `
     INSERT INTO workflow_steps AS t (
-        run, position, name, attempt, status, started_at, completed_at, exit
+        run, position, name, attempt, status, started_at, completed_at, exit, is_inner, executor
       )
-      SELECT r.id, ${positionBy("r.claim", "v.position")}, v.name, v.attempt, v.status,
-        v.started_at, v.completed_at, v.exit
+      SELECT r.id, ${positionOfHolder("r", "v.count")}, v.name, v.attempt, v.status,
+        v.started_at, v.completed_at, v.exit, v.is_inner, r.executor
       FROM unnest(
-        s_run, s_claim, s_position, s_name, s_attempt, s_status, s_started_at, s_completed_at, s_exit
-      ) v(run, claim, position, name, attempt, status, started_at, completed_at, exit)
+        s_run, s_claim, s_count, s_name, s_attempt, s_status, s_started_at, s_completed_at, s_exit,
+        s_inner
+      ) v(run, claim, count, name, attempt, status, started_at, completed_at, exit, is_inner)
       JOIN workflow_runs r
         ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
       JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
       FOR SHARE OF e
       ON CONFLICT (run, name, attempt) DO UPDATE SET
         status = excluded.status, started_at = excluded.started_at,
-        completed_at = excluded.completed_at, exit = excluded.exit
+        completed_at = excluded.completed_at, exit = excluded.exit,
+        is_inner = excluded.is_inner, executor = excluded.executor
       WHERE t.exit IS NULL;
     GET DIAGNOSTICS p_count = ROW_COUNT;
     RETURN QUERY SELECT 'steps', p_count, NULL::text, NULL::bigint, NULL::text, NULL::text;
     IF cardinality(t_run) > 0 THEN
-      INSERT INTO workflow_timers (run, name, wake_at)
-        SELECT DISTINCT ON (v.run, v.name) v.run, v.name, v.wake_at
-        FROM unnest(t_run, t_claim, t_name, t_wake_at) WITH ORDINALITY
-          v(run, claim, name, wake_at, ord)
+      INSERT INTO workflow_timers (run, name, wake_at, position)
+        SELECT DISTINCT ON (v.run, v.name)
+          v.run, v.name, v.wake_at, ${positionOfHolder("r", "v.count")}
+        FROM unnest(t_run, t_claim, t_name, t_wake_at, t_count) WITH ORDINALITY
+          v(run, claim, name, wake_at, count, ord)
         JOIN workflow_runs r
           ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
         ORDER BY v.run, v.name, v.ord
@@ -135,18 +138,19 @@ const endRuns = `
     LOOP
       p_woken := true;
       RETURN QUERY SELECT 'woken', w.claim::bigint, w.run_id, w.wakeups::bigint, w.status, NULL::text
-        FROM workflow_wake_parents_v1(p_run, p_position, p_lease_now) w;
+        FROM workflow_wake_parents_v1(p_run, p_lease_now) w;
     END LOOP;`
 
 export const commitFunction = `
 CREATE FUNCTION workflow_commit_v1(
   c_run_id text[], c_workflow text[], c_payload text[], c_trace_id text[], c_span_id text[],
   c_sampled smallint[], c_executor bigint[],
-  s_run bigint[], s_claim integer[], s_position bigint[], s_name text[], s_attempt integer[],
+  s_run bigint[], s_claim integer[], s_count bigint[], s_name text[], s_attempt integer[],
   s_status text[], s_started_at bigint[], s_completed_at bigint[], s_exit text[],
-  t_run bigint[], t_claim integer[], t_name text[], t_wake_at bigint[],
+  s_inner smallint[],
+  t_run bigint[], t_claim integer[], t_name text[], t_wake_at bigint[], t_count bigint[],
   e_run bigint[], e_claim integer[], e_status text[], e_exit text[], e_compensated smallint[],
-  p_position bigint, p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text
+  p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text
 ) RETURNS TABLE(kind text, key bigint, run_id text, number bigint, name text, exit text)
 LANGUAGE plpgsql ${byIndex} AS $f$
 #variable_conflict use_column

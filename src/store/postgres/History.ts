@@ -94,8 +94,13 @@ export const signalsOf = (
       )
 
 const selectSteps = `
-  SELECT run, name, attempt, exit FROM workflow_steps
+  SELECT run, name, attempt, exit, is_inner FROM workflow_steps
   WHERE run = ANY($1::bigint[]) AND exit IS NOT NULL ORDER BY run, name, attempt`
+
+interface StepRow extends Omit<RecordedStep, "inner"> {
+  readonly run: number
+  readonly is_inner: number
+}
 
 const selectTimers = `
   SELECT run, name, wake_at, fired FROM workflow_timers
@@ -138,9 +143,10 @@ export const read = (
       (row) => row
     )
     const steps = groupBy(
-      yield* sql.rows<RecordedStep & { readonly run: number }>(selectSteps, [keys]),
+      yield* sql.rows<StepRow>(selectSteps, [keys]),
       ofRun,
-      ({ attempt, exit, name }): RecordedStep => ({ name, attempt, exit })
+      ({ attempt, exit, is_inner, name }): RecordedStep =>
+        is_inner === 1 ? { name, attempt, exit, inner: true } : { name, attempt, exit }
     )
     const timers = groupBy(yield* sql.rows<TimerRow>(selectTimers, [keys]), ofRun, (row) => row)
     const children = groupBy(

@@ -62,7 +62,9 @@ const initial = [
     position bigint NOT NULL,
     started_at bigint NOT NULL,
     completed_at bigint,
+    executor bigint,
     attempt integer NOT NULL,
+    is_inner smallint NOT NULL DEFAULT 0,
     status text COLLATE "C" NOT NULL CHECK (
       status IN ('running', 'completed', 'failed', 'interrupted')
     ),
@@ -72,6 +74,7 @@ const initial = [
   ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05)`,
   `CREATE TABLE workflow_signals (
     received_at bigint NOT NULL,
+    position bigint NOT NULL,
     wakeup integer NOT NULL,
     run_id text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
@@ -83,6 +86,7 @@ const initial = [
   `CREATE TABLE workflow_timers (
     run bigint NOT NULL,
     wake_at bigint NOT NULL,
+    position bigint NOT NULL,
     fired smallint NOT NULL DEFAULT 0,
     name text COLLATE "C" NOT NULL,
     PRIMARY KEY (run, name)

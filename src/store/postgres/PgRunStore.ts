@@ -137,24 +137,27 @@ const writes = (
       create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
     by: (held) => ({
       create: (run, claimFor) => create({ run, claimFor, by: held }),
-      signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
-      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
-      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId))),
-      interruptChild: (runId) => write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)))
+      signal: (signal) =>
+        write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length, signal.runId),
+      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId)), 0, runId),
+      requestInterrupt: (runId) =>
+        write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)), 0, runId),
+      interruptChild: (runId) =>
+        write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)), 0, runId)
     }),
     recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
-    noteStep: (step) => write(Progress.noteStep(step)),
-    proceed: (held) => write(Progress.proceed(held)),
+    noteStep: (step) => write(Progress.noteStep(step), 0, step.held.runId),
+    proceed: (held) => write(Progress.proceed(held), 0, held.runId),
     evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Claims.release(runs)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
-    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
-    wake: (runId) => write(WakeUps.wake(runId)),
-    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
+    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length, signal.runId),
+    wake: (runId) => write(WakeUps.wake(runId), 0, runId),
+    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
     terminate: terminate({ write }),
-    retry: (options) => write(Finished.retry(options)),
-    remove: (runId) => write(Finished.remove(runId)),
+    retry: (options) => write(Finished.retry(options), 0, options.runId),
+    remove: (runId) => write(Finished.remove(runId), 0, runId),
     prune: (options) => write(Finished.prune(options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
@@ -163,8 +166,8 @@ const writes = (
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
     takeOver: (options) => write(takeOver(options)),
-    waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
-    progressed: (held) => write(Crashes.progressed(held)),
+    waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
+    progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
     survived: (runs) => write(Crashes.survived(runs))
   } satisfies Partial<RunStore["Type"]>
 }
@@ -188,10 +191,11 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
             )
       ),
     suspend: (suspension) =>
-      Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
+      Effect.flatMap(write(Progress.suspend(suspension), 0, suspension.held.runId), (suspended) =>
         suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
       ),
-    history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
+    history: (held) =>
+      Effect.zipRight(write(Claims.aboutToRead(held), 0, held.runId), historyOf(held))
   } satisfies Partial<RunStore["Type"]>
 }
 

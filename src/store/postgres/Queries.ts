@@ -15,7 +15,6 @@ import type {
   Json,
   Millis,
   Page,
-  Relatives,
   Run,
   RunOutline,
   RunQuery,
@@ -24,6 +23,7 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
+import { aboutRun } from "./AboutRuns.js"
 import type { Param, Sql } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
 
@@ -63,41 +63,9 @@ export const findWithSteps =
       return Option.some({
         run: found.run,
         ...(yield* stepsOf(sql, found.key, query)),
-        parents: yield* relatives(sql, parentsOf, found.key),
-        children: yield* relatives(sql, childrenOf, found.key)
+        ...(yield* aboutRun(sql, { key: found.key, runId }))
       })
     })
-
-const maxRelatives = 20
-
-/** Those that were removed are still linked; a run has few of them, if any. */
-const relativesBy = (own: string, other: string) => ({
-  first: `
-    SELECT r.run_id, r.workflow, r.status FROM workflow_children c
-    JOIN workflow_runs r ON r.id = c.${other}
-    WHERE c.${own} = $1 ORDER BY c.${other} LIMIT ${maxRelatives}`,
-  total: `
-    SELECT count(*) AS total FROM workflow_children c
-    WHERE c.${own} = $1 AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
-})
-
-const parentsOf = relativesBy("child", "parent")
-
-const childrenOf = relativesBy("parent", "child")
-
-const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
-  Effect.gen(function* () {
-    const first = yield* sql.rows<OutlineRow>(statements.first, [key])
-    // counted only where there are more than are shown
-    const [counted] =
-      first.length < maxRelatives
-        ? [{ total: first.length }]
-        : yield* sql.rows<{ readonly total: number }>(statements.total, [key])
-    return {
-      total: counted?.total ?? first.length,
-      first: first.map(toOutline)
-    } satisfies Relatives
-  })
 
 interface OutlineRow {
   readonly run_id: string

@@ -18,11 +18,15 @@ import type {
 } from "../RunStore.js"
 import type { Sql } from "./Sql.js"
 
-const stepColumns = "name, attempt, status, started_at, completed_at"
+const stepColumns = "name, attempt, status, started_at, completed_at, position"
 
-/** What a page is cut by: how large an outcome is says the head of its row, and it is not read. */
+/**
+ * What a page is cut by: how large an outcome is says the head of its row, and it is not read; nor is
+ * what comes after it, but where there is none.
+ */
 const selectOutlines = `
-  SELECT ${stepColumns}, position, octet_length(exit) AS bytes FROM workflow_steps
+  SELECT ${stepColumns}, octet_length(exit) AS bytes, CASE WHEN exit IS NULL THEN executor END AS executor
+  FROM workflow_steps
   WHERE run = $1 AND (started_at, position) > ($2::bigint, $3::bigint)
   ORDER BY started_at, position LIMIT $4::bigint`
 
@@ -32,27 +36,32 @@ interface StepRow {
   readonly status: StepStatus
   readonly started_at: Millis
   readonly completed_at: Millis | null
+  readonly position: number
+  readonly executor: number | null
 }
 
 interface Outline extends StepRow {
-  readonly position: number
   readonly bytes: number | null
 }
 
 /** By the primary key. */
 const selectExits = `
-  SELECT s.name, s.attempt, s.exit FROM unnest($2::text[], $3::integer[]) v(name, attempt)
+  SELECT s.name, s.attempt, s.exit, s.executor
+  FROM unnest($2::text[], $3::integer[]) v(name, attempt)
   JOIN workflow_steps s ON s.run = $1 AND s.name = v.name AND s.attempt = v.attempt`
 
 const beforeAll: StepCursor = { startedAt: Number.MIN_SAFE_INTEGER, position: 0 }
 
-const toStep = (row: StepRow, exit: Json | undefined): Step => ({
+/** @param end what is read of its outcome, where it has one */
+const toStep = (row: StepRow, end: End | undefined): Step => ({
   name: row.name,
   attempt: row.attempt,
   status: row.status,
   startedAt: row.started_at,
   completedAt: row.completed_at ?? undefined,
-  exit
+  exit: end?.exit ?? undefined,
+  position: row.position,
+  executor: end?.executor ?? row.executor ?? undefined
 })
 
 export const stepsOf = (
@@ -104,17 +113,22 @@ const fittingOf = (
 const keyOf = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>
   `${attempt}/${name}`
 
-interface ExitRow {
-  readonly name: string
-  readonly attempt: number
-  readonly exit: Json
+/** An outcome, and what comes after it in its row. */
+interface End {
+  readonly exit: Json | null
+  readonly executor: number | null
 }
 
-const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, Json> =>
-  new Map(rows.map((row) => [keyOf(row), row.exit]))
+interface ExitRow extends End {
+  readonly name: string
+  readonly attempt: number
+}
+
+const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, End> =>
+  new Map(rows.map((row) => [keyOf(row), row]))
 
 const selectAllExits = `
-  SELECT name, attempt, exit FROM workflow_steps WHERE run = $1 AND exit IS NOT NULL`
+  SELECT name, attempt, exit, executor FROM workflow_steps WHERE run = $1 AND exit IS NOT NULL`
 
 /** Of a run whose steps fit all: most do. */
 const allExits = (sql: Sql, run: number) =>
@@ -148,7 +162,7 @@ export const steps =
 
 /** By the primary key. */
 const selectStep = `
-  SELECT ${stepColumns}, exit FROM workflow_steps
+  SELECT ${stepColumns}, exit, executor FROM workflow_steps
   WHERE run = (SELECT id FROM workflow_runs WHERE run_id = $1) AND name = $2 AND attempt = $3`
 
 export const step =
@@ -160,8 +174,7 @@ export const step =
         key.name,
         key.attempt
       ]),
-      ([row]) =>
-        row === undefined ? Option.none() : Option.some(toStep(row, row.exit ?? undefined))
+      ([row]) => (row === undefined ? Option.none() : Option.some(toStep(row, row)))
     )
 
 const selectFailedWith = `

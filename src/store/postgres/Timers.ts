@@ -1,14 +1,17 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { nextPosition, positionOfHolder } from "../Position.js"
 import { wholeMillis } from "../Rows.js"
 import type { NewTimers } from "../RunStore.js"
 import type { Sql } from "./Sql.js"
 
 /** A timer keeps the time that it was first given. */
 const insertTimers = `
-  INSERT INTO workflow_timers (run, name, wake_at)
-  SELECT DISTINCT ON (v.run, v.name) v.run, v.name, v.wake_at
-  FROM unnest($1::bigint[], $2::text[], $3::bigint[]) WITH ORDINALITY v(run, name, wake_at, ord)
+  INSERT INTO workflow_timers (run, name, wake_at, position)
+  SELECT DISTINCT ON (v.run, v.name) v.run, v.name, v.wake_at, ${positionOfHolder("r", "v.count")}
+  FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
+    v(run, name, wake_at, count, ord)
+  JOIN workflow_runs r ON r.id = v.run
   ORDER BY v.run, v.name, v.ord
   ON CONFLICT (run, name) DO NOTHING`
 
@@ -23,7 +26,8 @@ export const insert = (
         sql.changes(insertTimers, [
           rows.map(({ key }) => key),
           rows.map(({ name }) => name),
-          rows.map(({ wakeAt }) => wholeMillis(wakeAt))
+          rows.map(({ wakeAt }) => wholeMillis(wakeAt)),
+          rows.map(() => nextPosition())
         ])
       )
 }

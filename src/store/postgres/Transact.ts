@@ -184,6 +184,10 @@ interface Begun {
   readonly xid: string
 }
 
+/** Two transactions that are about the same runs wait for each other in one direction only. */
+const inOrder = (writes: ReadonlyArray<Write<Transaction>>): ReadonlyArray<Write<Transaction>> =>
+  [...writes].sort((a, b) => (a.run < b.run ? -1 : a.run > b.run ? 1 : 0))
+
 /** @param alone nobody creates a run meanwhile */
 const several = (
   options: Options,
@@ -199,7 +203,7 @@ const several = (
         const [begun] = yield* Effect.catchAllCause(sql.script<Begun>(script), failed(false))
         const log = new ChangeLog()
         yield* Effect.flatMap(transactionOf(sql, begun, alone, log), (transaction) =>
-          runAll(writes, transaction)
+          runAll(inOrder(writes), transaction)
         ).pipe(
           Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
           Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))

@@ -6,7 +6,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { nextPosition } from "../Position.js"
+import { positionOfWakeUp } from "../Position.js"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
@@ -31,12 +31,11 @@ const logWoken = (transaction: Transaction, woken: ReadonlyArray<WokenRow>): voi
 }
 
 const lockRun = `
-  SELECT id, status, wakeups FROM workflow_runs WHERE run_id = $1 FOR NO KEY UPDATE`
+  SELECT id, status FROM workflow_runs WHERE run_id = $1 FOR NO KEY UPDATE`
 
 interface Locked {
   readonly id: number
   readonly status: RunStatus
-  readonly wakeups: number
 }
 
 const locked = (transaction: Transaction, runId: string) =>
@@ -52,8 +51,10 @@ const wakeAll = (transaction: Transaction, keys: ReadonlyArray<number>) =>
   )
 
 const insertSignal = `
-  INSERT INTO workflow_signals (run_id, name, exit, received_at, wakeup)
-  VALUES ($1, $2, $3, $4, $5) ON CONFLICT (run_id, name) DO NOTHING`
+  INSERT INTO workflow_signals (run_id, name, exit, received_at, wakeup, position)
+  SELECT $1, $2, $3, $4::bigint, coalesce(r.wakeups + 1, 0), coalesce(${positionOfWakeUp("r")}, 0)
+  FROM (VALUES (1)) v LEFT JOIN workflow_runs r ON r.id = $5::bigint
+  ON CONFLICT (run_id, name) DO NOTHING`
 
 const selectRemoved = "SELECT 1 FROM workflow_removed WHERE run_id = $1"
 
@@ -77,7 +78,7 @@ export const signal =
         name,
         exit,
         transaction.now,
-        run === undefined ? 0 : run.wakeups + 1
+        run?.id ?? null
       ])
       if (inserted === 0) return false
       if (run !== undefined) yield* wakeAll(transaction, [run.id])
@@ -147,13 +148,12 @@ export const interruptChild =
       return others.length > 0 ? Option.none() : yield* requestInterrupt(child)(transaction)
     })
 
-const wakeParentsOf = "SELECT * FROM workflow_wake_parents_v1($1, $2, $3)"
+const wakeParentsOf = "SELECT * FROM workflow_wake_parents_v1($1, $2)"
 
 /** Wakes the runs that wait for this one. */
 export const wakeParents = (transaction: Transaction, key: number): Effect.Effect<void, SqlError> =>
-  Effect.map(
-    transaction.rows<WokenRow>(wakeParentsOf, [key, nextPosition(), transaction.leaseNow]),
-    (rows) => logWoken(transaction, rows)
+  Effect.map(transaction.rows<WokenRow>(wakeParentsOf, [key, transaction.leaseNow]), (rows) =>
+    logWoken(transaction, rows)
   )
 
 const selectDue = `

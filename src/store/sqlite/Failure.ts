@@ -58,14 +58,23 @@ export const fromCause = (cause: Cause.Cause<unknown>, doing: string): RunStoreE
   const message = `The run store could not ${doing}: ${describe(error)}`
   return new RunStoreError({
     reason,
-    message: reason === "damaged" ? `${message}; ${mend}` : message,
+    message: `${message}${hints[reason] ?? ""}`,
     cause: error
   })
 }
 
+/** Who keeps a lock for so long. */
+const holder =
+  "another process writes for too long, or stands still in the middle of a write (stopped, or in a debugger)"
+
 /** What to do with a file that is not whole. */
 const mend =
   "the file is damaged, or none of ours: stop every executor that uses it, keep it together with its -wal, and restore a backup, or what `sqlite3 FILE .recover` finds"
+
+const hints: { readonly [reason in RunStoreError["reason"]]?: string } = {
+  busy: `; ${holder}`,
+  damaged: `; ${mend}`
+}
 
 /** @param found what is wrong, in SQLite's words */
 export const damaged = (found: string) =>

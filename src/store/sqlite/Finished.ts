@@ -54,8 +54,6 @@ const deleteFailures = `
   DELETE FROM workflow_steps
   WHERE run = ? AND status = 'failed' AND (completed_at, position) > (?, ?)`
 
-const deleteSignal = "DELETE FROM workflow_signals WHERE run_id = ? AND name = ?"
-
 /** Who awaits it is to hear of its new end. */
 const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
 
@@ -110,22 +108,19 @@ const whyNot = (
     return undefined
   })
 
-const again = (transaction: Transaction, run: FinishedRow, forget: ReadonlyArray<string>) =>
+const again = (transaction: Transaction, run: FinishedRow) =>
   Effect.gen(function* () {
     yield* transaction.changes(deleteFailures, [run.id, ...(yield* lastOf(transaction, run.id))])
-    for (const name of forget) yield* transaction.changes(deleteSignal, [run.run_id, name])
     yield* transaction.changes(awaitAgain, [run.id])
     yield* transaction.changes(beginAgain, [run.id])
   })
 
 export const retry =
   ({
-    forget,
     runId,
     withChildren = false
   }: {
     readonly runId: string
-    readonly forget: ReadonlyArray<string>
     readonly withChildren?: boolean | undefined
   }): Operation<Transaction, WithFinished> =>
   (transaction) =>
@@ -153,7 +148,7 @@ export const retry =
         for (const child of children) if (!all.has(child.id)) all.set(child.id, child)
         if (all.size > maxRetried) return refused("too many", run)
       }
-      for (const one of all.values()) yield* again(transaction, one, forget)
+      for (const one of all.values()) yield* again(transaction, one)
       transaction.log.becamePending()
       return { _tag: "Done" }
     })

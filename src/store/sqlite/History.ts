@@ -55,7 +55,7 @@ export const read = (sql: Sql, run: Claimed, signals: Signals): Effect.Effect<Hi
   Effect.gen(function* () {
     return {
       ...first(run, signals),
-      steps: yield* sql.rows<RecordedStep>(selectSteps, [run.id]),
+      steps: yield* stepsOf(sql, run.id),
       timers: yield* timersOf(sql, run.id),
       children: yield* childrenOf(sql, run.id),
       ...(run.interrupt_wakeup === null
@@ -116,7 +116,21 @@ export const signalsOf = (
   })
 
 const selectSteps = `
-  SELECT name, attempt, exit FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
+  SELECT name, attempt, exit, is_inner FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
+
+/** How an executor of before schema 9 says so; one may still be there, or have left it. */
+const innerMark = ',"inner":true}'
+
+const stepsOf = (sql: Sql, key: number) =>
+  Effect.map(
+    sql.rows<Omit<RecordedStep, "inner"> & { readonly is_inner: 0 | 1 }>(selectSteps, [key]),
+    (rows): ReadonlyArray<RecordedStep> =>
+      rows.map(({ attempt, exit, is_inner, name }) =>
+        is_inner === 1 || exit.endsWith(innerMark)
+          ? { name, attempt, exit, inner: true }
+          : { name, attempt, exit }
+      )
+  )
 
 const selectTimers = "SELECT name, wake_at, fired FROM workflow_timers WHERE run = ?"
 

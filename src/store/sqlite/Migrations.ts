@@ -225,6 +225,48 @@ const identity = [
   "INSERT INTO workflow_identity (id) VALUES (lower(hex(randomblob(16))))"
 ]
 
+/**
+ * The signal under which 0.1.0 kept what a run had come by when its interrupt took hold: a list of
+ * names of signals and timers, and of its children as `child/<run id>`.
+ */
+const interruptPoint = "'workflow-executor/interrupt-point'"
+
+/** The runs that have one, as `p.run` and `p.run_id`, with that list as `p.seen`. */
+const interruptPoints = `(
+  SELECT r.id AS run, r.run_id, iif(json_valid(s.exit), s.exit, '[]') AS seen
+  FROM workflow_signals s CROSS JOIN workflow_runs r ON r.run_id = s.run_id
+  WHERE s.name = ${interruptPoint}
+) AS p`
+
+const isSeen = (key: string) => `${key} IN (SELECT value FROM json_each(p.seen))`
+
+/**
+ * What was in JSON or in a name has a column. The outcomes of steps that are marked by `"inner":true`
+ * at their end stay so, for what reads them knows the mark; 0.1.0's interrupt points become what the
+ * columns say since 0003: what was seen came before the first wake-up, and what was not came with it.
+ */
+const factsInColumns = [
+  // Who executed it; NULL: not known.
+  "ALTER TABLE workflow_steps ADD COLUMN executor INTEGER",
+  // 1: executed inside another step, a race or a compensation.
+  "ALTER TABLE workflow_steps ADD COLUMN is_inner INTEGER NOT NULL DEFAULT 0",
+  // 0: before its run, or before this was noted.
+  "ALTER TABLE workflow_signals ADD COLUMN position INTEGER NOT NULL DEFAULT 0",
+  // Of its being set; 0: before this was noted.
+  "ALTER TABLE workflow_timers ADD COLUMN position INTEGER NOT NULL DEFAULT 0",
+  `UPDATE workflow_runs SET interrupt_wakeup = 1, interrupt_at = ifnull((
+      SELECT max(t.wake_at) FROM workflow_timers t WHERE t.run = p.run AND ${isSeen("t.name")}
+    ), -1)
+    FROM ${interruptPoints} WHERE workflow_runs.id = p.run`,
+  `UPDATE workflow_signals SET wakeup = iif(${isSeen("name")}, -1, 1)
+    FROM ${interruptPoints} WHERE workflow_signals.run_id = p.run_id`,
+  `UPDATE workflow_children SET wakeup = 1
+    FROM ${interruptPoints}, workflow_runs c
+    WHERE parent = p.run AND c.id = child AND c.exit IS NOT NULL
+      AND NOT ${isSeen("'child/' || c.run_id")}`,
+  `DELETE FROM workflow_signals WHERE name = ${interruptPoint}`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -234,5 +276,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0005_ends_and_upkeep": endsAndUpkeep,
   "0006_crashes": crashes,
   "0007_at_work": atWork,
-  "0008_identity": identity
+  "0008_identity": identity,
+  "0009_facts_in_columns": factsInColumns
 }

@@ -2,7 +2,7 @@
 
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import { nextPosition, positionBy } from "../Position.js"
+import { nextPosition, positionOfHolder } from "../Position.js"
 import { wholeMillis } from "../Rows.js"
 import type {
   Completion,
@@ -24,35 +24,36 @@ import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
 import { wakeParents } from "./WakeUps.js"
 
-const position = positionBy("v.column3", "v.column4")
-
-/** An outcome stays; a note is replaced, and keeps its position. */
+/** An outcome stays; a note is replaced, and keeps its position. The executor is the run's. */
 const upsertSteps = Statements.forRows(
   (rows) => `
   INSERT INTO workflow_steps (
-    run, position, name, attempt, status, started_at, completed_at, exit
+    run, position, name, attempt, status, started_at, completed_at, exit, is_inner, executor
   )
-  SELECT r.id, ${position}, v.column5, v.column6, v.column7, v.column8, v.column9, v.column10
+  SELECT r.id, ${positionOfHolder("r", "v.column3")}, v.column4, v.column5, v.column6, v.column7,
+    v.column8, v.column9, v.column10, r.executor
   FROM ${Statements.table(rows, 10)} v
   CROSS JOIN workflow_runs r NOT INDEXED
     ON r.id = v.column1 AND r.claim = v.column2 AND r.status = 'running'
   WHERE true
   ON CONFLICT (run, name, attempt) DO UPDATE SET
     status = excluded.status, started_at = excluded.started_at,
-    completed_at = excluded.completed_at, exit = excluded.exit
+    completed_at = excluded.completed_at, exit = excluded.exit, is_inner = excluded.is_inner,
+    executor = excluded.executor
   WHERE workflow_steps.exit IS NULL`
 )
 
-/** `exit` is apart from the step, for only an outcome has one, whatever else a note brings along. */
+/** What only an outcome has is apart from the step, whatever else a note brings along. */
 const addStep = (
   params: Array<Param>,
   step: Omit<StepNote, "status"> & { readonly status: StepStatus },
-  exit: Json | null
+  exit: Json | null,
+  inner: boolean
 ): void => {
   const { attempt, completedAt, held, name, startedAt, status } = step
-  params.push(held.key, held.claim, held.claim, nextPosition(), name, attempt, status)
+  params.push(held.key, held.claim, nextPosition(), name, attempt, status)
   params.push(wholeMillis(startedAt), completedAt === undefined ? null : wholeMillis(completedAt))
-  params.push(exit)
+  params.push(exit, inner ? 1 : 0)
 }
 
 const selectHeld = `SELECT 1 FROM workflow_runs WHERE ${isHeld}`
@@ -65,7 +66,7 @@ export const noteStep =
   (transaction) =>
     Effect.gen(function* () {
       const params: Array<Param> = []
-      addStep(params, step, null)
+      addStep(params, step, null, false)
       const written = yield* transaction.changes(upsertSteps(1), params)
       if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
         return yield* lost(step.held)
@@ -79,7 +80,7 @@ export const recordSteps: Batch<Transaction, StepOutcome, void, RunLost> =
       let written = 0
       for (const part of Statements.parts(steps)) {
         const params: Array<Param> = []
-        for (const step of part) addStep(params, step, step.exit)
+        for (const step of part) addStep(params, step, step.exit, step.inner === true)
         written += yield* transaction.changes(upsertSteps(part.length), params)
       }
       const answers =

@@ -16,7 +16,6 @@ import type {
   Json,
   Millis,
   Page,
-  Relatives,
   Run,
   RunOutline,
   RunQuery,
@@ -25,6 +24,7 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
+import { aboutRun } from "./AboutRuns.js"
 import type { Database } from "./Database.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
@@ -69,42 +69,10 @@ export const findWithSteps =
         return Option.some({
           run: found.run,
           ...(yield* stepsOf(sql, found.key, query)),
-          parents: yield* relatives(sql, parentsOf, found.key),
-          children: yield* relatives(sql, childrenOf, found.key)
+          ...(yield* aboutRun(sql, { key: found.key, runId }))
         })
       })
     )
-
-const maxRelatives = 20
-
-/** Those that were removed are still linked; a run has few of them, if any. */
-const relativesBy = (own: string, other: string, index: string) => ({
-  first: `
-    SELECT r.run_id, r.workflow, r.status FROM workflow_children c ${index}
-    CROSS JOIN workflow_runs r ON r.id = c.${other}
-    WHERE c.${own} = ? ORDER BY c.${other} LIMIT ${maxRelatives}`,
-  total: `
-    SELECT count(*) AS total FROM workflow_children c ${index}
-    WHERE c.${own} = ? AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
-})
-
-const parentsOf = relativesBy("child", "parent", "INDEXED BY workflow_children_of")
-
-const childrenOf = relativesBy("parent", "child", "")
-
-const relatives = (sql: Sql, statements: typeof parentsOf, key: number) =>
-  Effect.gen(function* () {
-    const first = yield* sql.rows<OutlineRow>(statements.first, [key])
-    // counted only where there are more than are shown
-    const [counted] =
-      first.length < maxRelatives
-        ? [{ total: first.length }]
-        : yield* sql.rows<{ readonly total: number }>(statements.total, [key])
-    return {
-      total: counted?.total ?? first.length,
-      first: first.map(toOutline)
-    } satisfies Relatives
-  })
 
 interface OutlineRow {
   readonly run_id: string

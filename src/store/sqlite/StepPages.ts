@@ -20,11 +20,15 @@ import type { Param, Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import * as Statements from "./Statements.js"
 
-const stepColumns = "name, attempt, status, started_at, completed_at"
+const stepColumns = "name, attempt, status, started_at, completed_at, position"
 
-/** What a page is cut by: how large an outcome is says the head of its row, and it is not read. */
+/**
+ * What a page is cut by: how large an outcome is says the head of its row, and it is not read; nor is
+ * what comes after it, but where there is none.
+ */
 const selectOutlines = `
-  SELECT ${stepColumns}, position, octet_length(exit) AS bytes FROM workflow_steps
+  SELECT ${stepColumns}, octet_length(exit) AS bytes, iif(exit IS NULL, executor, NULL) AS executor
+  FROM workflow_steps
   WHERE run = ? AND (started_at, position) > (?, ?)
   ORDER BY started_at, position LIMIT ?`
 
@@ -34,30 +38,34 @@ interface StepRow {
   readonly status: StepStatus
   readonly started_at: Millis
   readonly completed_at: Millis | null
+  readonly position: number
+  readonly executor: number | null
 }
 
 interface Outline extends StepRow {
-  readonly position: number
   readonly bytes: number | null
 }
 
 /** By the primary key. */
 const selectExits = Statements.forRows(
   (rows) => `
-  SELECT s.name, s.attempt, s.exit FROM ${Statements.table(rows, 3)} v
+  SELECT s.name, s.attempt, s.exit, s.executor FROM ${Statements.table(rows, 3)} v
   CROSS JOIN workflow_steps s
     ON s.run = v.column1 AND s.name = v.column2 AND s.attempt = v.column3`
 )
 
 const beforeAll: StepCursor = { startedAt: Number.MIN_SAFE_INTEGER, position: 0 }
 
-const toStep = (row: StepRow, exit: Json | undefined): Step => ({
+/** @param end what is read of its outcome, where it has one */
+const toStep = (row: StepRow, end: End | undefined): Step => ({
   name: row.name,
   attempt: row.attempt,
   status: row.status,
   startedAt: row.started_at,
   completedAt: row.completed_at ?? undefined,
-  exit
+  exit: end?.exit ?? undefined,
+  position: row.position,
+  executor: end?.executor ?? row.executor ?? undefined
 })
 
 export const stepsOf = (
@@ -109,17 +117,22 @@ const fittingOf = (
 const keyOf = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>
   `${attempt}/${name}`
 
-interface ExitRow {
-  readonly name: string
-  readonly attempt: number
-  readonly exit: Json
+/** An outcome, and what comes after it in its row. */
+interface End {
+  readonly exit: Json | null
+  readonly executor: number | null
 }
 
-const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, Json> =>
-  new Map(rows.map((row) => [keyOf(row), row.exit]))
+interface ExitRow extends End {
+  readonly name: string
+  readonly attempt: number
+}
+
+const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, End> =>
+  new Map(rows.map((row) => [keyOf(row), row]))
 
 const selectAllExits = `
-  SELECT name, attempt, exit FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
+  SELECT name, attempt, exit, executor FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
 
 /** Of a run whose steps fit all: most do. */
 const allExits = (sql: Sql, run: number) =>
@@ -157,7 +170,7 @@ export const steps =
 
 /** By the primary key. */
 const selectStep = `
-  SELECT ${stepColumns}, exit FROM workflow_steps
+  SELECT ${stepColumns}, exit, executor FROM workflow_steps
   WHERE run = (SELECT id FROM workflow_runs WHERE run_id = ?) AND name = ? AND attempt = ?`
 
 export const step =
@@ -169,8 +182,7 @@ export const step =
         key.name,
         key.attempt
       ]),
-      ([row]) =>
-        row === undefined ? Option.none() : Option.some(toStep(row, row.exit ?? undefined))
+      ([row]) => (row === undefined ? Option.none() : Option.some(toStep(row, row)))
     )
 
 const selectFailedWith = `

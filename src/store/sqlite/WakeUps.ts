@@ -7,7 +7,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { nextPosition, positionBy } from "../Position.js"
+import { positionOfWakeUp } from "../Position.js"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
@@ -58,10 +58,12 @@ const wakeRun = `
 
 /** One for a run that was removed is dropped, until there is another run of that id. */
 const insertSignal = `
-  INSERT INTO workflow_signals (run_id, name, exit, received_at, wakeup)
-  SELECT ?, ?, ?, ?, ifnull((SELECT wakeups + 1 FROM workflow_runs WHERE run_id = ?), 0)
-  WHERE NOT EXISTS (SELECT 1 FROM workflow_removed WHERE run_id = ?)
-    OR EXISTS (SELECT 1 FROM workflow_runs WHERE run_id = ?)
+  INSERT INTO workflow_signals (run_id, name, exit, received_at, wakeup, position)
+  SELECT v.column1, v.column2, v.column3, v.column4,
+    ifnull(r.wakeups + 1, 0), ifnull(${positionOfWakeUp("r")}, 0)
+  FROM (VALUES (?, ?, ?, ?)) v LEFT JOIN workflow_runs r ON r.run_id = v.column1
+  WHERE r.id IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM workflow_removed WHERE run_id = v.column1)
   ON CONFLICT (run_id, name) DO NOTHING`
 
 export const signal =
@@ -69,15 +71,7 @@ export const signal =
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction
-      const inserted = yield* transaction.changes(insertSignal, [
-        runId,
-        name,
-        exit,
-        now,
-        runId,
-        runId,
-        runId
-      ])
+      const inserted = yield* transaction.changes(insertSignal, [runId, name, exit, now])
       if (inserted === 0) return false
       logWoken(
         transaction,
@@ -152,7 +146,7 @@ export const interruptChild =
 const parentsToWake = `
   UPDATE workflow_children INDEXED BY workflow_children_awaited SET
     awaits = 0, wakeup = (SELECT wakeups + 1 FROM workflow_runs WHERE id = parent),
-    position = (SELECT ${positionBy("claim", "?")} FROM workflow_runs WHERE id = parent)
+    position = (SELECT ${positionOfWakeUp("r")} FROM workflow_runs r WHERE r.id = parent)
   WHERE child = ? AND awaits = 1
   RETURNING parent`
 
@@ -162,10 +156,7 @@ const wakeById = `
 /** Wakes the runs that wait for this one. */
 export const wakeParents = (transaction: Transaction, key: number): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    const parents = yield* transaction.rows<{ readonly parent: number }>(parentsToWake, [
-      nextPosition(),
-      key
-    ])
+    const parents = yield* transaction.rows<{ readonly parent: number }>(parentsToWake, [key])
     for (const { parent } of parents) {
       logWoken(
         transaction,

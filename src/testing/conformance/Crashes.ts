@@ -322,7 +322,7 @@ export const crashes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           yield* store.complete({ held: retried.held, status: "failed", exit: "1" })
         }
         expect(yield* Effect.forEach(["recorded", "waited", "ended"], crashesOf)).toEqual([0, 0, 0])
-        yield* store.retry({ runId: "retried", forget: [] })
+        yield* store.retry({ runId: "retried" })
         expect(yield* crashesOf("retried")).toBe(0)
       }).pipe(Effect.provide(layer))
     )

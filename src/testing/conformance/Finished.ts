@@ -20,8 +20,8 @@ const over = (
     return held
   })
 
-const retry = (runId: string, forget: ReadonlyArray<string> = [], withChildren = false) =>
-  Effect.flatMap(RunStore, (store) => store.retry({ runId, forget, withChildren }))
+const retry = (runId: string, withChildren = false) =>
+  Effect.flatMap(RunStore, (store) => store.retry({ runId, withChildren }))
 
 const refused = (status: string, because: string) => ({ _tag: "Refused", status, because })
 
@@ -34,12 +34,11 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         for (const status of ["failed", "interrupted"] as const) {
           const run = yield* begin(executor, status)
           yield* store.signal({ runId: status, name: "paid", exit: "1" })
-          yield* store.signal({ runId: status, name: "point", exit: "1" })
           yield* store.requestInterrupt(status)
           const timers = [{ name: "t", wakeAt: 5 }]
           yield* store.recordStep(aStep(run.held, { timers }))
           yield* store.complete({ held: run.held, status, exit: "0" })
-          expect(yield* retry(status, ["point"])).toEqual({ _tag: "Done" })
+          expect(yield* retry(status)).toEqual({ _tag: "Done" })
           const again = yield* claimOne(executor)
           expect(again.held.runId).toBe(status)
           expect(again.held.claim).toBeGreaterThan(run.held.claim)
@@ -153,7 +152,7 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
 
         expect(yield* retry("p")).toEqual({ ...refused("failed", "failed child"), runId: "failed" })
         expect(yield* statusOf("p")).toBe("failed")
-        expect(yield* retry("p", [], true)).toEqual({ _tag: "Done" })
+        expect(yield* retry("p", true)).toEqual({ _tag: "Done" })
         for (const [runId, status] of [
           ["p", "pending"],
           ["failed", "pending"],
@@ -187,7 +186,7 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* over(executor, "fine", {}, of)
         yield* over(executor, "undone", { compensated: true }, of)
         yield* store.complete({ held, status: "failed", exit: "0" })
-        expect(yield* retry("p", [], true)).toEqual({
+        expect(yield* retry("p", true)).toEqual({
           ...refused("failed", "compensated"),
           runId: "undone"
         })

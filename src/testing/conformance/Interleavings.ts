@@ -355,7 +355,7 @@ const finished = (pair: Pair) => {
             const parent = { runId: `parent of ${runId}`, awaits: true }
             const [created, retried] = yield* atOnce(
               two.create(aRun(runId, { parent }), second),
-              one.retry({ runId, forget: [] })
+              one.retry({ runId })
             )
             // a starter that was told of a failure goes on from it
             expect(isFinal(created.run.status)).toBe(retried._tag === "Refused")

@@ -249,7 +249,7 @@ const execute = (world: World, command: Command) =>
       }
       case "retry": {
         const model = world.runs.get(command.runId)
-        const answer = yield* store.retry({ runId: command.runId, forget: [] })
+        const answer = yield* store.retry({ runId: command.runId })
         const failed =
           (model?.status === "failed" || model?.status === "interrupted") && !model.terminated
         expect(answer._tag).toBe(model === undefined ? "NotFound" : failed ? "Done" : "Refused")

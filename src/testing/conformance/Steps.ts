@@ -30,7 +30,7 @@ export const steps = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.recordStep(
           aStep(held, { attempt: 2, startedAt: 3, completedAt: 4, exit: "2" })
         )
-        expect(yield* stepsOf("a")).toEqual([
+        expect(yield* stepsOf("a")).toMatchObject([
           { name: "charge", attempt: 1, status: "failed", startedAt: 1, completedAt: 2, exit: "1" },
           {
             name: "charge",

@@ -42,7 +42,7 @@ export const suspension = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.wake("a")
         const { held } = yield* claimOne(executor)
         yield* store.complete({ held, status: "failed", exit: "0" })
-        yield* store.retry({ runId: "a", forget: [] })
+        yield* store.retry({ runId: "a" })
         expect((yield* claimOne(executor)).waitsFor).toBeUndefined()
       }).pipe(Effect.provide(layer))
     )

@@ -108,7 +108,7 @@ export const terminating = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* terminate("a")
         const { steps } = Option.getOrThrow(yield* store.findWithSteps("a"))
         expect(steps.map(({ name }) => name)).toEqual(["charge"])
-        expect(yield* store.retry({ runId: "a", forget: [] })).toEqual({
+        expect(yield* store.retry({ runId: "a" })).toEqual({
           _tag: "Refused",
           status: "interrupted",
           because: "terminated"

@@ -44,7 +44,7 @@ const writes: Record<
     store.release([{ held, timers: [{ name: half, wakeAt: 5 }] }]),
   "a signal": (store) => store.signal({ runId: "a", name: half, exit: "1" }),
   "the run of a signal": (store) => store.signal({ runId: half, name: "b", exit: "1" }),
-  "a signal to forget": (store) => store.retry({ runId: half, forget: [half] }),
+  "the run of a retry": (store) => store.retry({ runId: half }),
   "the host of an executor": (store) => store.register({ host: half, pid: 1, leaseMillis: 1 })
 }
 

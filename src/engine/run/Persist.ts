@@ -9,6 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { firstOf } from "../../internal/FirstOf.js"
 import type { RunLost, RunStoreError } from "../../store/RunStore.js"
 
 /** The write was not done when the executor's time to stop was up, or its store was closed or gone. */
@@ -43,12 +44,7 @@ export const make: Effect.Effect<Persist> = Effect.gen(function* () {
         ? Effect.fail(unpassing(error))
         : Effect.logWarning("store write failed; trying again", Cause.fail(error)).pipe(
             // what has happened is to be written, whoever does not want it any more
-            Effect.zipRight(
-              Effect.raceFirst(
-                Effect.interruptible(retrying(write)),
-                Effect.interruptible(Deferred.await(over))
-              )
-            )
+            Effect.zipRight(firstOf(retrying(write), Deferred.await(over)))
           )
     )
 

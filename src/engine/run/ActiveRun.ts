@@ -35,22 +35,6 @@ export interface ActiveTimer {
   fired: boolean
 }
 
-/**
- * The signal under which 0.1.0 kept what a run had seen when its interrupt took hold; still read, so
- * that its forward part ends at the same place.
- */
-export const interruptPoint = "workflow-executor/interrupt-point"
-
-const seenFrom = (exit: Json): ReadonlySet<string> => {
-  const seen: unknown = JSON.parse(exit)
-  return new Set(Array.isArray(seen) ? seen : [])
-}
-
-/** Marks the outcome of a step that a replay need not reach; see `ActiveRun.inner`. */
-const innerMark = ',"inner":true}'
-
-export const markInner = (exit: Json): Json => exit.slice(0, -1) + innerMark
-
 /** A child, among what a pass has come by. */
 export const childKey = (runId: string): string => `child/${runId}`
 
@@ -165,12 +149,9 @@ export class ActiveRun {
     for (const step of history.steps) {
       const key = stepKey(step.name, step.attempt)
       this.setStep(key, step.exit)
-      if (step.exit.endsWith(innerMark)) this.inner = add(this.inner, key)
+      if (step.inner === true) this.inner = add(this.inner, key)
     }
-    for (const signal of history.signals) {
-      if (signal.name === interruptPoint) this.beforeInterrupt ??= seenFrom(signal.exit)
-      else this.setSignal(signal.name, signal.exit)
-    }
+    for (const signal of history.signals) this.setSignal(signal.name, signal.exit)
     for (const timer of history.timers) {
       const fired = timer.fired || this.timers.get(timer.name)?.fired === true
       this.timers = put(this.timers, timer.name, { wakeAt: timer.wakeAt, fired })
