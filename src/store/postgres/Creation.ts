@@ -32,26 +32,33 @@ export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
       const allowed = firstOfEach(creations.filter((creation) => !isLost(creation)))
       const committed = yield* commit(transaction, { creations: allowed })
       const answer = answers(committed, transaction.now)
-      const exits: Array<Exit.Exit<CreatedRun, RunLost>> = []
-      for (const creation of creations) {
-        if (isLost(creation)) {
-          exits.push(Exit.fail(new RunLost({ runId: creation.by?.runId ?? "" })))
+      const found = creations.map((creation) => ({
+        creation,
+        created: isLost(creation) ? undefined : answer(creation)
+      }))
+      const exits = new Map<Creation, Exit.Exit<CreatedRun, RunLost>>()
+      // who links the same runs locks them in the same order
+      for (const { created, creation } of found.sort(byRun)) {
+        const { by, claimFor, run } = creation
+        if (by !== undefined && lost.has(by)) {
+          exits.set(creation, Exit.fail(new RunLost({ runId: by.runId })))
           continue
         }
-        const { claimFor, run } = creation
-        const created = answer(creation)
-        const found = created ?? (yield* existing(transaction, run.runId, selectRunToLink))
-        yield* link(transaction, run, found)
-        exits.push(
-          Exit.succeed({
-            run: found.run,
-            created: created !== undefined,
-            claimed: claimFor === undefined ? undefined : created?.claimed
-          })
+        const there = created ?? (yield* existing(transaction, run.runId, selectRunToLink))
+        yield* link(transaction, run, there)
+        const claimed = claimFor === undefined ? undefined : created?.claimed
+        exits.set(
+          creation,
+          Exit.succeed({ run: there.run, created: created !== undefined, claimed })
         )
       }
-      return exits
+      return creations.map((creation) => exits.get(creation) ?? Exit.die(creation))
     })
+
+const byRun = (
+  { creation: a }: { readonly creation: Creation },
+  { creation: b }: { readonly creation: Creation }
+) => (a.run.runId < b.run.runId ? -1 : a.run.runId > b.run.runId ? 1 : 0)
 
 interface Found {
   readonly key: number

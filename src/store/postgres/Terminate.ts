@@ -172,7 +172,7 @@ export const terminate =
   ({ write }: Pick<GroupCommit<Transaction>, "write">) =>
   (options: Termination): Effect.Effect<Terminated, RunStoreError> =>
     Effect.gen(function* () {
-      const { ended, status, ...first } = yield* write(endRoot(options))
+      const { ended, status, ...first } = yield* write(endRoot(options), 0, options.runId)
       if (status === undefined) return { _tag: "NotFound" }
       const all = [...ended]
       const known = new Set(first.seen)
