@@ -107,10 +107,11 @@ describe("executors on PostgreSQL", () => {
     () =>
       Effect.gen(function* () {
         const fixture = yield* onSchema
+        // whose session is not a new one: then the others' may be on their way
+        const other = yield* fixture.start(longLease)
         const killed = yield* fixture.start(longLease)
         const runId = yield* killed.run("Held", { id: "a" })
         yield* fixture.began(runId, "held")
-        const other = yield* fixture.start(longLease)
         const { at } = yield* killed.stop("SIGKILL")
         yield* fixture.open("a")
         const tookOver = yield* other.log("took over")

@@ -40,8 +40,8 @@ const anything: Change = { ...nothing, pending: true, foreign: true }
 /** How often it is looked for what nobody has told. */
 const betweenLooks = Duration.seconds(5)
 
-/** How long a connection is silent before it is asked whether it is still one. */
-const betweenPings = Duration.seconds(10)
+/** How many looks' time a connection is silent before it is asked whether it is still one. */
+const looksBetweenPings = 25
 
 const Note = EffectSchema.parseJson(
   EffectSchema.Struct({
@@ -133,20 +133,27 @@ export const listen = (options: Options): Effect.Effect<Listener, never, Scope.S
 
 const channelOf = ({ name }: Schema) => `workflow_executor/${name}`.slice(0, 63)
 
-/** Whether the connection is still one, and whether the other executors are there. */
+/** Whether the other executors are there; and, where nobody looks, whether the connection is. */
 const watching = (
   sql: Sql,
   look: (sql: Sql) => Effect.Effect<boolean, SqlError>,
   { publish }: Options,
   executors: ReadonlySet<number>
 ) =>
-  Effect.forever(
-    Effect.gen(function* () {
-      yield* Effect.sleep(executors.size === 0 ? betweenPings : Liveness.betweenLooks)
-      if (executors.size === 0) yield* sql.script("SELECT 1")
-      else if (yield* look(sql)) publish({ ...anything, lapsed: true })
-    })
-  )
+  Effect.suspend(() => {
+    let silent = 0
+    return Effect.forever(
+      Effect.gen(function* () {
+        yield* Effect.sleep(Liveness.betweenLooks)
+        if (executors.size > 0) {
+          if (yield* look(sql)) publish({ ...anything, lapsed: true })
+        } else if (++silent >= looksBetweenPings) {
+          silent = 0
+          yield* sql.script("SELECT 1")
+        }
+      })
+    )
+  })
 
 const looking = (publish: Options["publish"]) =>
   Effect.forever(
