@@ -13,6 +13,7 @@ export default defineConfig({
   },
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/globalSetup.ts"],
     globals: false,
     pool: "forks",
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },

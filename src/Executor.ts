@@ -2,6 +2,7 @@
  * The front door: an executor, whole, as a Layer.
  *
  * - `layer`: on a SQLite file, with its HTTP API. `layerMemory`: the same, in memory.
+ * - `layerPostgres`: on PostgreSQL, beside others on as many machines.
  * - `layerConfig`: as `layer`, configured by the environment.
  * - `layerCore`: for apps that bring their own SqlClient, HTTP server or config.
  * - `layerTest`: for tests under TestClock; `layerTestCore`: the same, over a RunStore that outlives it.
@@ -29,6 +30,7 @@ import * as Http from "./http/Http.js"
 import type { HttpListenError } from "./http/Server.js"
 import * as HashOnTheSpot from "./internal/HashOnTheSpot.js"
 import { isLoopback } from "./internal/Loopback.js"
+import * as PostgresStore from "./PostgresStore.js"
 import type * as Runner from "./runner/Runner.js"
 import * as Settings from "./Settings.js"
 import type { RunStore, RunStoreError } from "./store/RunStore.js"
@@ -125,6 +127,22 @@ export const layer = <WA, WE, WR>(
 }
 
 /**
+ * A complete executor on PostgreSQL, beside any number of others on the same schema. Needs the packages
+ * `@effect/sql-pg` and `pg`. For an app with a `PgClient` of its own there are `layerCore` and
+ * `PgRunStore.layer` of `effect-workflow-executor/postgres`.
+ *
+ * @example
+ * Executor.layerPostgres({
+ *   workflows: OrdersLive,
+ *   url: Redacted.make("postgres://orders:secret@db.internal/orders")
+ * }).pipe(Layer.launch, NodeRuntime.runMain)
+ */
+export const layerPostgres = <WA, WE, WR>(
+  options: Options<WA, WE, WR> & PostgresStore.Options
+): Complete<WA, WE, WR> =>
+  complete(options, PostgresStore.layer(options), PostgresStore.describe(options))
+
+/**
  * A complete executor configured by the environment: see `Settings` for the variables. Wrong ones
  * are told before anything is opened.
  *
@@ -145,14 +163,21 @@ export const layerConfig = <WA, WE, WR>(options: {
     Effect.map(
       Settings.read,
       ({ authSecret, database, host, log, port, runner, stacksForReaders }) =>
-        layer({
+        onDatabase(database, {
           ...options,
           ...runner,
-          database,
           http: { stacksForReaders, ...options.http, host, port, authSecret }
         }).pipe(Layer.provide(Settings.layerLog(log)))
     )
   )
+
+const onDatabase = <WA, WE, WR>(
+  database: Settings.Database,
+  options: Options<WA, WE, WR>
+): Complete<WA, WE, WR> =>
+  database._tag === "File"
+    ? layer({ ...options, database: database.file })
+    : layerPostgres({ ...options, url: database.url, schema: database.schema })
 
 const logReady =
   (database: string) =>

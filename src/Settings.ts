@@ -21,13 +21,26 @@ import * as Redacted from "effect/Redacted"
 import * as RunnerConfig from "./engine/RunnerConfig.js"
 import * as Authorization from "./http/Authorization.js"
 import { isLoopback } from "./internal/Loopback.js"
+import { isSchemaName } from "./internal/SchemaName.js"
 import * as Variable from "./internal/Variable.js"
 
 export type LogFormat = "pretty" | "json"
 
+/** Where the runs are kept. */
+export type Database =
+  | { readonly _tag: "File"; readonly file: string }
+  | {
+      readonly _tag: "Postgres"
+      readonly url: Redacted.Redacted
+      readonly schema: string | undefined
+    }
+
 export interface Settings {
-  /** `DATABASE_FILE`: the SQLite file; its folder is made. Default: `data/executor.db`. */
-  readonly database: string
+  /**
+   * `DATABASE_FILE`: the SQLite file; its folder is made. Default: `data/executor.db`. Or instead
+   * `DATABASE_URL`, of PostgreSQL, and `DATABASE_SCHEMA`, by default `workflow_executor`.
+   */
+  readonly database: Database
   /** `HOST`: the name or address to listen on. Default: `127.0.0.1`, this machine only. */
   readonly host: string
   /** `PORT`: 0 to 65535; 0 takes a free one. Default: 3400. */
@@ -47,11 +60,54 @@ export interface Settings {
   readonly runner: RunnerConfig.RunnerConfig["Type"]
 }
 
-/** `DATABASE_FILE`. */
-export const database = Variable.make("DATABASE_FILE", {
+const databaseFile = Variable.make("DATABASE_FILE", {
+  option: "--database",
   allowed: "the path of a file",
   parse: (text) => text
-}).pipe(Config.withDefault("data/executor.db"))
+}).pipe(Config.withDefault(undefined))
+
+const databaseUrl = Variable.make("DATABASE_URL", {
+  option: "--database-url",
+  secret: true,
+  allowed: "the URL of a PostgreSQL database, such as postgres://user:password@host:5432/name",
+  parse: (text) =>
+    URL.canParse(text.trim()) && /^postgres(ql)?:$/.test(new URL(text.trim()).protocol)
+      ? Redacted.make(text.trim())
+      : undefined
+}).pipe(Config.withDefault(undefined))
+
+const databaseSchema = Variable.make("DATABASE_SCHEMA", {
+  allowed:
+    "the name of a schema: 1 to 63 lower-case letters, digits and underscores, beginning with neither a digit nor pg_",
+  parse: (text) => (isSchemaName(text) ? text : undefined)
+}).pipe(Config.withDefault(undefined))
+
+const refused = (name: string, message: string) =>
+  Either.left(ConfigError.InvalidData([name], message))
+
+/** `DATABASE_FILE`, or `DATABASE_URL` and `DATABASE_SCHEMA`. */
+export const database: Config.Config<Database> = Config.all({
+  file: databaseFile,
+  url: databaseUrl,
+  schema: databaseSchema
+}).pipe(
+  Config.mapOrFail(({ file, schema, url }): Either.Either<Database, ConfigError.ConfigError> => {
+    if (url === undefined) {
+      return schema === undefined
+        ? Either.right({ _tag: "File", file: file ?? "data/executor.db" })
+        : refused(
+            "DATABASE_SCHEMA",
+            `DATABASE_SCHEMA is "${schema}", and DATABASE_URL is not set; expected both, or neither: a file has no schemas`
+          )
+    }
+    return file === undefined
+      ? Either.right({ _tag: "Postgres", url, schema })
+      : refused(
+          "DATABASE_URL",
+          `DATABASE_URL (option --database-url) is set, and so is DATABASE_FILE (option --database), to "${file}"; expected one of them`
+        )
+  })
+)
 
 const hostName = /^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$/i
 

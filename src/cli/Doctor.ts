@@ -1,122 +1,27 @@
 /**
- * `workflow-executor doctor`: what is wrong with a database file, if anything. It only reads.
+ * `workflow-executor doctor`: what is wrong with a database, if anything. It only reads.
  */
 import { constants } from "node:fs"
 import { access, stat, statfs } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Machine from "../internal/Machine.js"
-import type { ExecutorInfo, RunStoreError } from "../store/RunStore.js"
+import type { RunStoreError } from "../store/RunStore.js"
 import * as Executors from "../store/sqlite/Executors.js"
 import type { Sql } from "../store/sqlite/Sql.js"
+import * as Database from "./Database.js"
 import * as DatabaseFile from "./DatabaseFile.js"
+import * as DoctorPostgres from "./DoctorPostgres.js"
 import { CommandEnded, exitCodes } from "./Failures.js"
-import * as MigrateCommand from "./MigrateCommand.js"
+import type { Finding } from "./Findings.js"
+import { found, isGone, ofBlocked, ofExecutors, ofPending } from "./Findings.js"
+import type * as MigrateCommand from "./MigrateCommand.js"
 import * as Output from "./Output.js"
-
-/**
- * - `ok`: as it should be.
- * - `warning`: worth a look; it may be meant so.
- * - `problem`: executors do not start on this file, or runs do not go on.
- */
-export type Verdict = "ok" | "warning" | "problem"
-
-export interface Finding {
-  readonly check: string
-  readonly verdict: Verdict
-  readonly message: string
-}
-
-const found = (check: string, verdict: Verdict, message: string): Finding => ({
-  check,
-  verdict,
-  message
-})
-
-// ---------------------------------------------------------------------------------------------
-// What is found, from what is seen
-// ---------------------------------------------------------------------------------------------
-
-/** Its lease has lapsed, or its process, of this machine, is gone. */
-const isGone = (executor: ExecutorInfo, now: number) =>
-  executor.leaseUntil <= now || Machine.here.isDead(executor)
-
-const describeExecutor = ({ host, id, pid, runs }: ExecutorInfo) =>
-  `executor ${id} (pid ${pid} on ${Machine.nameOf(host)}), which holds ${runs} run${runs === 1 ? "" : "s"}`
-
-/** Leases are seconds; one that ends this much later was given by a clock that is ahead. */
-const leaseTooLong = 24 * 60 * 60 * 1000
-
-export const ofExecutors = (
-  executors: ReadonlyArray<ExecutorInfo>,
-  now: number
-): ReadonlyArray<Finding> => {
-  const alive = executors.filter((executor) => !isGone(executor, now))
-  const ahead = alive.filter(
-    ({ leaseUntil, startedAt }) => leaseUntil - now > leaseTooLong || startedAt - now > 60_000
-  )
-  return [
-    alive.length === 0
-      ? found("executors", "warning", "none is running")
-      : found("executors", "ok", `${alive.length} running`),
-    ...executors
-      .filter((executor) => isGone(executor, now))
-      .map((executor) =>
-        found(
-          "leases",
-          executor.runs > 0 ? "problem" : "warning",
-          `${describeExecutor(executor)}, is dead or frozen${
-            executor.leaseUntil <= now ? ": its lease has lapsed" : ": its process is gone"
-          }; ${alive.length === 0 ? "the next one that starts takes over" : "another takes over"}`
-        )
-      ),
-    ...ahead.map((executor) =>
-      found(
-        "clocks",
-        "problem",
-        `by this clock ${describeExecutor(executor)}, started or has its lease in the future: a clock was set`
-      )
-    )
-  ]
-}
-
-export const ofPending = (
-  pending: ReadonlyArray<{ readonly workflow: string; readonly runs: number }>,
-  running: boolean
-): ReadonlyArray<Finding> =>
-  pending.length === 0
-    ? [found("pending runs", "ok", "none")]
-    : pending.map(({ runs, workflow }) =>
-        found(
-          "pending runs",
-          running ? "ok" : "warning",
-          `${runs} of ${workflow}${running ? "" : ": they wait for an executor"}`
-        )
-      )
-
-/** Nothing wakes them. */
-export const ofBlocked = (
-  blocked: ReadonlyArray<{ readonly workflow: string; readonly runs: number }>
-): ReadonlyArray<Finding> =>
-  blocked.length === 0
-    ? [found("runs to mend", "ok", "none")]
-    : blocked.map(({ runs, workflow }) =>
-        found(
-          "runs to mend",
-          "problem",
-          `${runs} of ${workflow}, suspended after a failure: runs list --mend tells why; mend that, and resume them`
-        )
-      )
 
 export const ofSchema = (file: string, schema: number): Finding =>
   schema === DatabaseFile.ourSchema
     ? found("schema", "ok", `${schema}, that of this version`)
     : found("schema", "problem", DatabaseFile.describeSchema(file, schema))
-
-// ---------------------------------------------------------------------------------------------
-// What is seen
-// ---------------------------------------------------------------------------------------------
 
 const may = (path: string, mode: number) =>
   Effect.match(
@@ -274,14 +179,16 @@ export interface Options extends MigrateCommand.Options {
 /** Tells what it found; fails, with code 1, when something is a problem. */
 export const doctor = (options: Options) =>
   Effect.gen(function* () {
-    const file = yield* MigrateCommand.fileOf(options.database)
-    const findings = yield* DatabaseFile.assertExists(file).pipe(
-      Effect.zipRight(examine(file, options.full)),
-      orProblem("file")
-    )
+    const database = yield* Database.read(options)
+    const findings = yield* database._tag === "File"
+      ? DatabaseFile.assertExists(database.file).pipe(
+          Effect.zipRight(examine(database.file, options.full)),
+          orProblem("file")
+        )
+      : DoctorPostgres.examine(database)
     const isWell = findings.every(({ verdict }) => verdict !== "problem")
     yield* options.json
-      ? Output.json({ database: file, ok: isWell, findings })
+      ? Output.json({ database: Database.nameOf(database), ok: isWell, findings })
       : Output.table(
           ["CHECK", "VERDICT", "WHAT"],
           findings.map(({ check, message, verdict }) => [check, verdict, message])

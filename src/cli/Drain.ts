@@ -26,10 +26,10 @@ export interface Options extends TargetOptions {
 
 export const drain = (options: Options) =>
   Effect.gen(function* () {
-    if (Option.isSome(options.database)) {
+    if (Option.isSome(options.database) || Option.isSome(options.databaseUrl)) {
       return yield* new NotOnFile({
         message:
-          "A file does not drain: leave out --database, and ask the executor that works on it (--url)"
+          "A database does not drain: leave out --database and --database-url, and ask the executor that works on it (--url)"
       })
     }
     const { baseUrl, client, explained } = yield* OnApi.make({ ...options, patient: false })

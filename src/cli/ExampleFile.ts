@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import type * as Settings from "../Settings.js"
 import type { Sql } from "../store/sqlite/Sql.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 
@@ -42,8 +43,16 @@ const otherUse = (sql: Sql) =>
     return run && `runs of the workflow ${JSON.stringify(run.workflow)}`
   })
 
-/** Fails where the file is there, and has what is not the example's. */
-export const assertFree = (file: string): Effect.Effect<void, NotForExample> =>
+/** Fails where the file is there, and has what is not the example's; PostgreSQL is never for it. */
+export const assertFree = (database: Settings.Database): Effect.Effect<void, NotForExample> =>
+  database._tag === "File"
+    ? assertFileFree(database.file)
+    : new NotForExample({
+        message:
+          "DATABASE_URL (option --database-url) is set, and no module was given: the bundled example runs on a file of its own. Name the module with your workflows: workflow-executor start workflows.ts"
+      })
+
+const assertFileFree = (file: string): Effect.Effect<void, NotForExample> =>
   existsSync(file)
     ? DatabaseFile.inspect(file, otherUse).pipe(
         // whoever opens it says what is wrong with it

@@ -1,12 +1,13 @@
 /**
- * `workflow-executor prune`: removes runs that are over from a file.
+ * `workflow-executor prune`: removes runs that are over from a database.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { RunStore } from "../store/RunStore.js"
+import * as Database from "./Database.js"
 import { UsageError } from "./Failures.js"
-import * as MigrateCommand from "./MigrateCommand.js"
+import type * as MigrateCommand from "./MigrateCommand.js"
 import { layerStore } from "./OnFile.js"
 import * as Output from "./Output.js"
 
@@ -27,7 +28,8 @@ export const prune = ({ keep, olderThan, ...options }: Options) =>
         message: "Say what is to be removed, with --older-than or --keep or both"
       })
     }
-    const file = yield* MigrateCommand.fileOf(options.database)
+    const database = yield* Database.read(options)
+    const name = Database.nameOf(database)
     const removed = yield* Effect.gen(function* () {
       const store = yield* RunStore
       let removed = 0
@@ -45,8 +47,8 @@ export const prune = ({ keep, olderThan, ...options }: Options) =>
         yield* Effect.sleep("10 millis")
       } while (more)
       return removed
-    }).pipe(Effect.provide(layerStore(file)))
+    }).pipe(Effect.provide(layerStore(database)))
     yield* options.json
-      ? Output.json({ database: file, removed })
-      : Output.line(`${file}: ${removed} run${removed === 1 ? "" : "s"} removed`)
+      ? Output.json({ database: name, removed })
+      : Output.line(`${name}: ${removed} run${removed === 1 ? "" : "s"} removed`)
   })

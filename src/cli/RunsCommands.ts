@@ -31,13 +31,12 @@ export interface Options extends TargetOptions {
   readonly json: boolean
 }
 
-/** The API, or with `--database` the file; only what it needs is loaded. */
+/** The API, or with `--database` or `--database-url` that itself; only what it needs is loaded. */
 const layerTarget = (options: Options, patient: boolean): Layer.Layer<Target, unknown> =>
   Layer.unwrapEffect(
-    Option.match(options.database, {
-      onNone: () => layerApi(options, patient),
-      onSome: (file) => layerFile(options, file)
-    })
+    Option.isNone(options.database) && Option.isNone(options.databaseUrl)
+      ? layerApi(options, patient)
+      : layerDatabase(options)
   )
 
 type LayerTarget = Effect.Effect<Layer.Layer<Target, unknown>, UsageError>
@@ -48,15 +47,18 @@ const layerApi = (options: Options, patient: boolean): LayerTarget =>
     (OnApi) => OnApi.layer({ ...options, patient })
   )
 
-const layerFile = (options: Options, file: string): LayerTarget =>
+const layerDatabase = (options: Options): Effect.Effect<Layer.Layer<Target, unknown>, unknown> =>
   Option.isSome(options.url) || Option.isSome(options.token)
     ? new UsageError({
-        message: "--database works on the file itself: leave out --url and --token"
+        message:
+          "--database and --database-url work on the database itself: leave out --url and --token"
       })
-    : Effect.map(
-        Effect.promise(() => import("./OnFile.js")),
-        (OnFile) => OnFile.layer(file)
-      )
+    : Effect.gen(function* () {
+        const [Database, OnFile] = yield* Effect.promise(() =>
+          Promise.all([import("./Database.js"), import("./OnFile.js")])
+        )
+        return OnFile.layer(yield* Database.read(options))
+      })
 
 const on =
   (options: Options, { patient = false }: { readonly patient?: boolean } = {}) =>

@@ -3,7 +3,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -25,13 +24,14 @@ import * as DrainProgress from "./DrainProgress.js"
 import * as ExampleFile from "./ExampleFile.js"
 import * as Failures from "./Failures.js"
 import * as Telemetry from "./Telemetry.js"
+import { type Variables, withVariables } from "./Variables.js"
 import * as WorkflowModule from "./WorkflowModule.js"
 
 export interface Options {
   /** The module of workflows; without one the bundled example. */
   readonly module: Option.Option<string>
   /** What stands in for variables of the environment, by their names. */
-  readonly variables: Readonly<Record<string, Option.Option<string>>>
+  readonly variables: Variables
 }
 
 /** Something went wrong, and has been logged: the process's exit code is to be 1. */
@@ -157,19 +157,3 @@ const tellOfSignals = Effect.gen(function* () {
 const surviveReaders = Effect.sync(() => {
   for (const output of [process.stdout, process.stderr]) output.on("error", () => {})
 })
-
-/** One validation for both: options are variables that stand before those of the environment. */
-const withVariables =
-  (variables: Options["variables"]) =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-    const given = new Map<string, string>()
-    for (const [name, value] of Object.entries(variables)) {
-      if (Option.isSome(value)) given.set(name, value.value)
-    }
-    return Effect.configProviderWith((environment) =>
-      Effect.withConfigProvider(
-        effect,
-        ConfigProvider.orElse(ConfigProvider.fromMap(given), () => environment)
-      )
-    )
-  }

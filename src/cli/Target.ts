@@ -1,5 +1,5 @@
 /**
- * What the commands for runs work on: an executor's API, or the file itself.
+ * What the commands for runs work on: an executor's API, or the database itself.
  */
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -41,6 +41,8 @@ export interface TargetOptions {
   readonly token: Option.Option<Redacted.Redacted>
   /** The file to work on instead of an API. */
   readonly database: Option.Option<string>
+  /** PostgreSQL to work on instead of an API. */
+  readonly databaseUrl: Option.Option<Redacted.Redacted>
 }
 
 export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<

@@ -212,15 +212,20 @@ export const timers = (latch: Effect.Latch) =>
     return yield* KeepGoing.forever("waking runs", round)
   })
 
-/** Tells the timer loop of timers that are earlier than the one it sleeps for. */
+/**
+ * Tells the timer loop of timers that are earlier than the one it sleeps for, and that of the leases
+ * of executors that are gone.
+ */
 export const nudges = (latch: Effect.Latch) =>
   Effect.gen(function* () {
     const store = yield* RunStore
+    const { lease } = yield* Dispatcher
     const changes = yield* store.changes
     yield* KeepGoing.forever(
       "looking at timers",
       Effect.map(changes.take, (change) => {
         if (change.foreign || change.wakeAt !== undefined) latch.unsafeOpen()
+        if (change.lapsed === true) lease.wanted.unsafeOpen()
       })
     )
   }).pipe(Effect.scoped)

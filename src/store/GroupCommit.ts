@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -25,10 +26,14 @@ import { failAll, inTransactions, makeBatched, makeWrite } from "./Write.js"
 
 /** Writes in transactions `T`. */
 export interface GroupCommit<T> {
-  /** Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. */
+  /**
+   * Succeeds once committed. Interrupted meanwhile, it is not known whether it was written. `run` is
+   * that which it is about.
+   */
   readonly write: <A, E extends RunLost = never>(
     operation: Operation<T, A, E>,
-    bytes?: number
+    bytes?: number,
+    run?: string
   ) => Effect.Effect<A, E | RunStoreError>
   /** As `write`; `bytesOf` says about how many an input has. */
   readonly writeBatched: <Input, A, E extends RunLost = never>(
@@ -44,6 +49,14 @@ export class TransactionFailed extends Data.TaggedError("TransactionFailed")<{
   readonly inOperation: boolean
 }> {}
 
+/**
+ * Whether the writes were committed is not known, for the answer did not come. Nobody hears of them
+ * until `outcome` knows; others are written meanwhile.
+ */
+export class OutcomeUnknown extends Data.TaggedError("OutcomeUnknown")<{
+  readonly outcome: Effect.Effect<Change | undefined, TransactionFailed>
+}> {}
+
 export interface Options<T> {
   /**
    * Does the writes (`runAll`), commits them, and answers with what they have changed. While it
@@ -51,7 +64,7 @@ export interface Options<T> {
    */
   readonly transact: (
     writes: ReadonlyArray<Write<T>>
-  ) => Effect.Effect<Change | undefined, TransactionFailed>
+  ) => Effect.Effect<Change | undefined, TransactionFailed | OutcomeUnknown>
   readonly publish: (change: Change) => void
   /** Lets the writes that are ready join the first. */
   readonly gather: Effect.Effect<void>
@@ -75,15 +88,21 @@ export const make = <T>(options: Options<T>): Effect.Effect<GroupCommit<T>, neve
   Effect.gen(function* () {
     const queue = yield* Mailbox.make<Write<T>>()
     const closing = yield* Deferred.make<void>()
-    const commit = committer({ ...options, hurry: Deferred.await(closing) })
+    const unsettled = yield* FiberSet.make<void>()
+    const commit = committer({
+      ...options,
+      hurry: Deferred.await(closing),
+      fork: (effect) => Effect.asVoid(FiberSet.run(unsettled, Effect.interruptible(effect)))
+    })
 
     yield* Effect.acquireRelease(
       Effect.forkDaemon(Effect.interruptible(drainQueue(queue, options, commit))),
       (writer) =>
         Deferred.succeed(closing, undefined).pipe(
           Effect.zipRight(queue.end),
-          Effect.zipRight(queueFlushed(writer)),
-          Effect.zipRight(Fiber.interrupt(writer))
+          Effect.zipRight(flushed(Fiber.await(writer))),
+          Effect.zipRight(Fiber.interrupt(writer)),
+          Effect.zipRight(flushed(FiberSet.awaitEmpty(unsettled)))
         )
     )
 
@@ -100,8 +119,8 @@ export const make = <T>(options: Options<T>): Effect.Effect<GroupCommit<T>, neve
       })
 
     return {
-      write: <A, E extends RunLost>(operation: Operation<T, A, E>, bytes = 0) =>
-        enqueue<A, E>((answer) => makeWrite(operation, bytes, answer)),
+      write: <A, E extends RunLost>(operation: Operation<T, A, E>, bytes = 0, run = "") =>
+        enqueue<A, E>((answer) => makeWrite(operation, bytes, run, answer)),
       writeBatched:
         <Input, A, E extends RunLost>(
           batch: Batch<T, Input, A, E>,
@@ -113,8 +132,8 @@ export const make = <T>(options: Options<T>): Effect.Effect<GroupCommit<T>, neve
   })
 
 /** Interruptible, for a finalizer is not, and a timeout would wait for what it gave up. */
-const queueFlushed = (writer: Fiber.Fiber<void>) =>
-  Effect.timeoutOption(Effect.interruptible(Fiber.await(writer)), closeTimeout)
+const flushed = (end: Effect.Effect<unknown>) =>
+  Effect.timeoutOption(Effect.interruptible(end), closeTimeout)
 
 const drainQueue = <T>(
   queue: Mailbox.Mailbox<Write<T>>,
@@ -162,7 +181,13 @@ const giveUp = <T>(
   )
 
 /** Commits writes together and answers their callers. Never fails: the callers have the error. */
-const committer = <T>(options: Options<T> & { readonly hurry: Effect.Effect<void> }) => {
+const committer = <T>(
+  options: Options<T> & {
+    readonly hurry: Effect.Effect<void>
+    /** In the background; it ends with the store. */
+    readonly fork: (effect: Effect.Effect<void>) => Effect.Effect<void>
+  }
+) => {
   const commit = (writes: ReadonlyArray<Write<T>>): Effect.Effect<void> =>
     Effect.clockWith((clock) => {
       const gone = options.gone()
@@ -177,26 +202,49 @@ const committer = <T>(options: Options<T> & { readonly hurry: Effect.Effect<void
     began: bigint
   ): Effect.Effect<void> =>
     retryWhileBusy(options.transact(writes), {
-      isBusy: ({ error }) => error.reason === "busy",
+      isBusy: (failed) => failed._tag === "TransactionFailed" && failed.error.reason === "busy",
       hurry: options.hurry
     }).pipe(
       Effect.matchCauseEffect({
         onSuccess: (change) => {
           Metrics.committed(writes.length, Number(clock.unsafeCurrentTimeNanos() - began) / 1e9)
-          for (const write of writes) write.settle()
-          if (change !== undefined) options.publish(change)
+          succeeded(writes, change)
           return Effect.void
         },
         onFailure: (cause) => {
-          const failed = Cause.failureOption(cause)
-          return Option.isSome(failed) && failed.value.inOperation && writes.length > 1
-            ? oneByOne(writes)
-            : Effect.sync(() => {
-                const error = Option.isSome(failed) ? failed.value.error : options.fromCause(cause)
-                failAll(options.named(error))(writes)
-              })
+          const failed = Option.getOrUndefined(Cause.failureOption(cause))
+          return failed?._tag === "OutcomeUnknown"
+            ? options.fork(settleLater(writes, failed))
+            : failedWith(writes, failed, cause)
         }
       })
+    )
+
+  const succeeded = (writes: ReadonlyArray<Write<T>>, change: Change | undefined) => {
+    for (const write of writes) write.settle()
+    if (change !== undefined) options.publish(change)
+  }
+
+  const failedWith = (
+    writes: ReadonlyArray<Write<T>>,
+    failed: TransactionFailed | undefined,
+    cause: Cause.Cause<unknown>
+  ): Effect.Effect<void> =>
+    failed?.inOperation === true && writes.length > 1
+      ? oneByOne(writes)
+      : Effect.sync(() => {
+          failAll(options.named(failed?.error ?? options.fromCause(cause)))(writes)
+        })
+
+  const settleLater = (writes: ReadonlyArray<Write<T>>, { outcome }: OutcomeUnknown) =>
+    outcome.pipe(
+      Effect.matchCauseEffect({
+        onSuccess: (change) => Effect.sync(() => succeeded(writes, change)),
+        onFailure: (cause) =>
+          failedWith(writes, Option.getOrUndefined(Cause.failureOption(cause)), cause)
+      }),
+      // the store is closed: nobody knows, and nobody waits any more
+      Effect.onInterrupt(() => Effect.sync(() => failAll(closed)(writes)))
     )
 
   /** So that the write which cannot be done fails alone. */

@@ -212,4 +212,6 @@ export interface Change {
   readonly woken: ReadonlyArray<Woken>
   /** The earliest timer among the runs that this commit suspended. */
   readonly wakeAt: Millis | undefined
+  /** An executor was seen to be gone: its runs can be taken over. */
+  readonly lapsed?: true | undefined
 }

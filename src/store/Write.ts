@@ -30,6 +30,8 @@ interface Group<T> {
 export interface Write<T> {
   /** About how many bytes it writes. */
   readonly bytes: number
+  /** The run that it is about, if it is about one: where rows are locked they are to be in an order. */
+  readonly run: string
   /** Does it, unless it joins a group. */
   readonly attempt: ((transaction: T) => Effect.Effect<void, SqlError>) | undefined
   /** Joins the group of its kind. */
@@ -44,6 +46,7 @@ type Answer<A, E> = (exit: Exit.Exit<A, E | RunStoreError>) => void
 export const makeWrite = <T, A, E extends RunLost>(
   operation: Operation<T, A, E>,
   bytes: number,
+  run: string,
   answer: Answer<A, E>
 ): Write<T> => {
   let result: Exit.Exit<A, E> | undefined
@@ -53,6 +56,7 @@ export const makeWrite = <T, A, E extends RunLost>(
   }
   return {
     bytes,
+    run,
     attempt: (transaction) =>
       Effect.matchEffect(
         Effect.suspend(() => operation(transaction)),
@@ -94,6 +98,7 @@ class GroupOf<T, Input, A, E extends RunLost> implements Group<T> {
 /** One of which a transaction has many; a class, for there is one for every step. */
 class Batched<T, Input, A, E extends RunLost> implements Write<T> {
   readonly attempt = undefined
+  readonly run = ""
   result: Exit.Exit<A, E> | undefined = undefined
 
   constructor(
@@ -126,6 +131,25 @@ export const makeBatched = <T, Input, A, E extends RunLost>(
   bytes: number,
   answer: Answer<A, E>
 ): Write<T> => new Batched(batch, input, bytes, answer)
+
+/** Those of the writes that are of one kind: their inputs, and how they are answered. */
+export const ofKind = <T, Input, A, E extends RunLost>(
+  writes: ReadonlyArray<Write<T>>,
+  batch: Batch<T, Input, A, E>
+): {
+  readonly inputs: ReadonlyArray<Input>
+  readonly answer: (exits: ReadonlyArray<Exit.Exit<A, E>>) => void
+} => {
+  const isOfKind = (write: Write<T>): write is Batched<T, Input, A, E> =>
+    write instanceof Batched && write.batch === batch
+  const found = writes.filter(isOfKind)
+  return {
+    inputs: found.map(({ input }) => input),
+    answer: (exits) => {
+      for (const [index, write] of found.entries()) write.result = exits[index]
+    }
+  }
+}
 
 /**
  * Parts for a transaction each: so many writes at most, and about so many bytes, but for one that is

@@ -12,8 +12,8 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import type { RunView, RunWithStepsView, StepView } from "../../src/api/RunView.js"
 import * as Command from "../../src/cli/Command.js"
-import * as Doctor from "../../src/cli/Doctor.js"
 import * as Failures from "../../src/cli/Failures.js"
+import * as Findings from "../../src/cli/Findings.js"
 import * as RunChanges from "../../src/cli/RunChanges.js"
 import * as RunText from "../../src/cli/RunText.js"
 import * as Table from "../../src/cli/Table.js"
@@ -192,7 +192,7 @@ describe("doctor", () => {
     ...extra
   })
   const verdicts = (...executors: ReadonlyArray<ExecutorInfo>) =>
-    Doctor.ofExecutors(executors, now).map(({ check, verdict }) => `${check}: ${verdict}`)
+    Findings.ofExecutors(executors, now).map(({ check, verdict }) => `${check}: ${verdict}`)
 
   it("finds nothing wrong with executors that renew their leases", () => {
     expect(verdicts(executor())).toEqual(["executors: ok"])
@@ -200,7 +200,7 @@ describe("doctor", () => {
 
   it("warns where nothing executes runs", () => {
     expect(verdicts()).toEqual(["executors: warning"])
-    expect(Doctor.ofPending([{ workflow: "Order", runs: 3 }], false)).toEqual([
+    expect(Findings.ofPending([{ workflow: "Order", runs: 3 }], false)).toEqual([
       {
         check: "pending runs",
         verdict: "warning",

@@ -39,7 +39,9 @@ describe("a file whose schema is not ours", () => {
       ] as const
       for (const [statement, schema, message] of refused) {
         const file = yield* makeFile(statement)
-        const error = yield* Effect.flip(Effect.scoped(Layer.build(OnFile.layer(file))))
+        const error = yield* Effect.flip(
+          Effect.scoped(Layer.build(OnFile.layer({ _tag: "File", file })))
+        )
         expect(error.message).toMatch(message)
         expect(yield* DatabaseFile.schemaOf(file)).toBe(schema)
         expect(Doctor.ofSchema(file, schema)).toMatchObject({ verdict: "problem" })

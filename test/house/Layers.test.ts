@@ -8,10 +8,10 @@ const root = fileURLToPath(new URL("../../src", import.meta.url))
 
 /** From the top down. */
 const layers = [
-  ["index", "bin", "core", "sqlite", "http", "client", "command", "testing"],
+  ["index", "bin", "core", "sqlite", "postgres", "http", "client", "command", "testing"],
   ["cli/"],
   ["facade/"],
-  ["Executor", "CoreLayers", "Misplaced", "Settings"],
+  ["Executor", "PostgresStore", "CoreLayers", "Misplaced", "Settings"],
   ["http/"],
   ["client/"],
   ["queues/"],
@@ -25,7 +25,7 @@ const layers = [
   ["engine/"],
   ["events/"],
   ["testing/"],
-  ["store/sqlite/"],
+  ["store/sqlite/", "store/postgres/"],
   ["store/"],
   ["values/"],
   ["telemetry/"],

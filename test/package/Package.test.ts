@@ -25,7 +25,7 @@ const modules = readdirSync(join(App.root, "src"), { recursive: true, encoding: 
   .sort()
 
 /** What a program may import. */
-const entries = ["client", "command", "core", "http", "sqlite"]
+const entries = ["client", "command", "core", "http", "postgres", "sqlite"]
 
 describe("the package", () => {
   it("holds every module's code and types, their sources, and none that is no more", () => {

@@ -190,7 +190,7 @@ describe("the command drain", () => {
       })
       const file = yield* drained(["--database", fixture.env.DATABASE_FILE])
       expect(file).toMatchObject({ code: 1, out: "" })
-      expect(file.err).toMatch(/^A file does not drain: .*--url.*\n$/)
+      expect(file.err).toMatch(/^A database does not drain: .*--url.*\n$/)
       const soon = yield* drained(["--url", url, "--timeout", "soon"])
       expect(soon).toMatchObject({ code: 2, out: "" })
       expect(soon.err).toContain('--timeout is "soon"; expected a duration')

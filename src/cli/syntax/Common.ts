@@ -81,7 +81,11 @@ export const json = Options.boolean("json").pipe(
   Options.withDescription("JSON instead of tables, for programs")
 )
 
-/** Of the commands that work on an API or, instead, on a file. */
+/** A secret, for the password is in it; in the schema DATABASE_SCHEMA. */
+export const databaseUrl = (description: string) =>
+  Options.redacted("database-url").pipe(Options.withDescription(description), Options.optional)
+
+/** Of the commands that work on an API or, instead, on a database. */
 export const target = {
   json,
   url: optionalText("url", "API of a running executor (http://HOST:PORT; http://127.0.0.1:3400)"),
@@ -91,7 +95,8 @@ export const target = {
     ),
     Options.optional
   ),
-  database: optionalText("database", "Work on this SQLite file itself, instead of on an API")
+  database: optionalText("database", "Work on this SQLite file itself, instead of on an API"),
+  databaseUrl: databaseUrl("Work on this PostgreSQL database itself, instead of on an API")
 }
 
 /** A command that answers, in a module of its own. */

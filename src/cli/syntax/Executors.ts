@@ -5,10 +5,13 @@ import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type { Scope } from "../../api/Access.js"
 import {
   argument,
   calling,
+  databaseUrl,
   load,
   optionalText,
   parseDuration,
@@ -26,6 +29,7 @@ export const startCommand = Cli.make(
   {
     module,
     database: optionalText("database", "SQLite file (DATABASE_FILE; data/executor.db)"),
+    databaseUrl: databaseUrl("PostgreSQL instead (DATABASE_URL, and DATABASE_SCHEMA)"),
     host: optionalText("host", "Name or address to listen on (HOST; 127.0.0.1)"),
     port: optionalText("port", "Port to listen on, 0 for a free one (PORT; 3400)"),
     stopTimeout: optionalText(
@@ -33,13 +37,19 @@ export const startCommand = Cli.make(
       'How long a stop waits for steps in flight, such as "30 seconds" (STOP_TIMEOUT)'
     )
   },
-  ({ database, host, module, port, stopTimeout }) =>
+  ({ database, databaseUrl, host, module, port, stopTimeout }) =>
     Effect.flatMap(
       load(() => import("../Start.js")),
       ({ start }) =>
         start({
           module,
-          variables: { DATABASE_FILE: database, HOST: host, PORT: port, STOP_TIMEOUT: stopTimeout }
+          variables: {
+            DATABASE_FILE: database,
+            DATABASE_URL: Option.map(databaseUrl, Redacted.value),
+            HOST: host,
+            PORT: port,
+            STOP_TIMEOUT: stopTimeout
+          }
         })
     )
 ).pipe(

@@ -1,11 +1,12 @@
-/** The commands of a database file: `migrate`, `prune` and `doctor`. */
+/** The commands of a database: `migrate`, `prune` and `doctor`. */
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import { calling, integer, json, optionalText, parseDuration } from "./Common.js"
+import { calling, databaseUrl, integer, json, optionalText, parseDuration } from "./Common.js"
 
 const file = {
   json,
-  database: optionalText("database", "SQLite file (DATABASE_FILE; data/executor.db)")
+  database: optionalText("database", "SQLite file (DATABASE_FILE; data/executor.db)"),
+  databaseUrl: databaseUrl("PostgreSQL instead (DATABASE_URL, and DATABASE_SCHEMA)")
 }
 
 export const migrateCommand = Cli.make("migrate", file, (options) =>
@@ -13,7 +14,7 @@ export const migrateCommand = Cli.make("migrate", file, (options) =>
     () => import("../MigrateCommand.js"),
     ({ migrate }) => migrate(options)
   )
-).pipe(Cli.withDescription("Brings a database file's schema to this version, as a start does too."))
+).pipe(Cli.withDescription("Brings a database's schema to this version, as a start does too."))
 
 export const pruneCommand = Cli.make(
   "prune",
@@ -34,9 +35,7 @@ export const pruneCommand = Cli.make(
       () => import("../Prune.js"),
       ({ prune }) => prune(options)
     )
-).pipe(
-  Cli.withDescription("Removes runs that are over from a database file, also beside executors.")
-)
+).pipe(Cli.withDescription("Removes runs that are over from a database, also beside executors."))
 
 export const doctorCommand = Cli.make(
   "doctor",
@@ -53,6 +52,6 @@ export const doctorCommand = Cli.make(
     )
 ).pipe(
   Cli.withDescription(
-    "Checks a database file, its executors and what waits in it. Exit code 1: something is wrong."
+    "Checks a database, its executors and what waits in it. Exit code 1: something is wrong."
   )
 )

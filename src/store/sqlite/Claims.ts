@@ -3,6 +3,10 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type { Left } from "../Judgement.js"
+import { suspicious } from "../Judgement.js"
+import type { TraceRow } from "../Rows.js"
+import { toTrace } from "../Rows.js"
 import type {
   ClaimedRun,
   ClaimOptions,
@@ -16,8 +20,6 @@ import { RunLost } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
 import * as Histories from "./History.js"
-import type { TraceRow } from "./Rows.js"
-import { toTrace } from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import * as Timers from "./Timers.js"
@@ -93,9 +95,9 @@ const claimRun = `
   UPDATE workflow_runs SET
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
     started_at = coalesce(started_at, ?), at_work = (crashes > 0)
-  WHERE id = ? AND (crashes < ${Crashes.suspicious} OR NOT EXISTS (
+  WHERE id = ? AND (crashes < ${suspicious} OR NOT EXISTS (
     SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
-    WHERE crashes >= ${Crashes.suspicious} AND status = 'running'
+    WHERE crashes >= ${suspicious} AND status = 'running'
   ))
   RETURNING id, run_id, claim`
 
@@ -333,7 +335,7 @@ const selectLapsedSuspects = `
   SELECT ${Crashes.leftColumns}
   FROM workflow_runs r INDEXED BY workflow_runs_suspects
   LEFT JOIN workflow_executors e ON e.id = r.executor
-  WHERE r.crashes >= ${Crashes.suspicious} AND r.status = 'running' AND r.executor <> ?
+  WHERE r.crashes >= ${suspicious} AND r.status = 'running' AND r.executor <> ?
     AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
 
 const markLapsed = `
@@ -385,7 +387,7 @@ export const takeOver =
       let taken = 0
       if ((yield* hasNewDeath(transaction, by, dead)) && Number.isFinite(maxCrashes)) {
         const alone = !(yield* Crashes.diedWithout(transaction))
-        const suspects = yield* transaction.rows<Crashes.Left>(selectLapsedSuspects, [
+        const suspects = yield* transaction.rows<Left>(selectLapsedSuspects, [
           by,
           transaction.now,
           limit
@@ -393,11 +395,7 @@ export const takeOver =
         for (const run of suspects) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone })
         taken += suspects.length
       }
-      const runs = yield* transaction.rows<Crashes.Left>(selectLapsed, [
-        by,
-        transaction.now,
-        limit - taken
-      ])
+      const runs = yield* transaction.rows<Left>(selectLapsed, [by, transaction.now, limit - taken])
       for (const run of runs) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone: true })
       taken += runs.length
       yield* transaction.changes(removeLapsed, [by, transaction.now])

@@ -1,79 +1,16 @@
-/**
- * Runs that were under way when their executor died, again and again, and have got nowhere in
- * between: one of them may be what it dies of.
- *
- * The first time says nothing: all that was under way is counted, so that nothing need be noted of
- * runs whose executors live. From then on it is noted what the run is at (`at_work`), and a further
- * death counts only where its code or a step of it was executing. From the second in a row on the run
- * is a suspect: it comes back after a pause, and one at a time (see `Claims`), so that the next death
- * tells it from the others. A death for which it was not even there clears one that is suspected for
- * the first time, and so does what it gets recorded, waits for, or comes to. One that dies while others
- * are suspected too is `doubted`, and has another try before it is set aside: where executors are
- * killed from outside, one of a long line is always under way.
- */
-
+/** Deaths of executors, as they are written: what they are judged by is in `Judgement`. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import type { Left } from "../Judgement.js"
+import { inLineMillis, suspicious, taken } from "../Judgement.js"
 import type { Held } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import type { Transaction } from "./Transaction.js"
-
-/** From so many deaths in a row on. */
-export const suspicious = 2
-
-const firstPauseMillis = 5_000
-const longestPauseMillis = 5 * 60 * 1_000
-
-/** What is known of a run when its executor has died. */
-export interface Evidence {
-  /** Deaths in a row, before this one. */
-  readonly crashes: number
-  /** Since it was claimed its code has executed, or a step was begun; known from the first death on. */
-  readonly atWork: boolean
-  /** No others were suspected when the executor died. */
-  readonly alone: boolean
-  readonly doubted: boolean
-}
-
-/** What a death makes of a run; `pauseMillis` of one that is to come back later. */
-export interface Verdict {
-  readonly crashes: number
-  readonly doubted: boolean
-  readonly pauseMillis: number | undefined
-}
-
-/** Five seconds, and then four times as long each time. */
-const pauseOf = (crashes: number) =>
-  Math.min(longestPauseMillis, firstPauseMillis * 4 ** (crashes - suspicious))
-
-/** @param maxCrashes with so many it is set aside by whoever claims it, which nothing has to wait for */
-export const judge = (evidence: Evidence, maxCrashes: number): Verdict => {
-  const { alone, atWork, crashes } = evidence
-  const doubted = evidence.doubted && crashes > 0
-  const counted = crashes === 0 || atWork ? crashes + 1 : withoutIt(crashes, doubted)
-  if (counted < suspicious) return { crashes: counted, doubted, pauseMillis: undefined }
-  if (counted < maxCrashes) return { crashes: counted, doubted, pauseMillis: pauseOf(counted) }
-  return counted > crashes && !alone && !doubted
-    ? { crashes, doubted: true, pauseMillis: pauseOf(counted) }
-    : { crashes: counted, doubted, pauseMillis: 0 }
-}
-
-/** Of one that was tried already there is more to say than that executors die of others, too. */
-const withoutIt = (crashes: number, doubted: boolean) =>
-  crashes === suspicious && !doubted ? suspicious - 1 : crashes
 
 const takeOverRun = `
   UPDATE workflow_runs SET
     executor = NULL, claim = claim + 1, crashes = ?, doubted = ?, status = ?, wake_at = ?
   WHERE id = ?`
-
-/** A run of an executor that has died. */
-export interface Left {
-  readonly id: number
-  readonly crashes: number
-  readonly at_work: number
-  readonly doubted: number
-}
 
 /** What is read of it. */
 export const leftColumns = "r.id, r.crashes, r.at_work, r.doubted"
@@ -88,18 +25,12 @@ export const takeOver = (
   run: Left,
   { alone, maxCrashes }: { readonly maxCrashes: number; readonly alone: boolean }
 ) => {
-  const { crashes } = run
-  const known = { crashes, atWork: run.at_work === 1, doubted: run.doubted === 1 }
-  const judged = Number.isFinite(maxCrashes)
-    ? judge({ ...known, alone }, maxCrashes)
-    : { ...known, pauseMillis: undefined }
-  const { pauseMillis } = judged
-  const wakeAt = pauseMillis === undefined ? null : transaction.now + pauseMillis
-  if (wakeAt === null) transaction.log.becamePending()
-  else transaction.log.timer(wakeAt)
-  const status = wakeAt === null ? "pending" : "suspended"
-  const doubted = judged.doubted ? 1 : 0
-  return transaction.changes(takeOverRun, [judged.crashes, doubted, status, wakeAt, run.id])
+  const { log, now } = transaction
+  const { crashes, doubted, wakeAt } = taken(run, { alone, maxCrashes, now })
+  if (wakeAt === undefined) log.becamePending()
+  else log.timer(wakeAt)
+  const status = wakeAt === undefined ? "pending" : "suspended"
+  return transaction.changes(takeOverRun, [crashes, doubted, status, wakeAt ?? null, run.id])
 }
 
 /** Suspects that wait for their first try; one that was set aside has a cause. */
@@ -127,9 +58,6 @@ export const diedWithout = (transaction: Transaction): Effect.Effect<boolean, Sq
     }
     return waiting > 0
   })
-
-/** How much later the next suspect asks again, where one is under way. */
-const inLineMillis = 1_000
 
 const holdBackRun = `
   UPDATE workflow_runs SET status = 'suspended', wake_at = ? WHERE id = ? AND status = 'pending'`

@@ -1,8 +1,8 @@
 import * as Effect from "effect/Effect"
+import { wholeMillis } from "../Rows.js"
 import type { ExecutorInfo, Millis } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import { takenOver } from "./Claims.js"
-import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 

@@ -2,6 +2,8 @@
 
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import { nextPosition, positionOfHolder } from "../Position.js"
+import { wholeMillis } from "../Rows.js"
 import type {
   Completion,
   Held,
@@ -16,8 +18,6 @@ import type {
 import type { Batch, Operation } from "../Write.js"
 import { aboutToRead, isHeld, lost } from "./Claims.js"
 import * as Crashes from "./Crashes.js"
-import { nextPosition, positionOfHolder } from "./Position.js"
-import { wholeMillis } from "./Rows.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
 import * as Timers from "./Timers.js"

@@ -2,6 +2,16 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { nextTurn } from "../NextTurn.js"
+import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
+import {
+  bytesRead,
+  readColumns,
+  runColumns,
+  sizeColumns,
+  toReadRun,
+  toRun,
+  wholeMillis
+} from "../Rows.js"
 import type {
   Json,
   Millis,
@@ -16,17 +26,6 @@ import type {
 } from "../RunStore.js"
 import { aboutRun } from "./AboutRuns.js"
 import type { Database } from "./Database.js"
-import type { Reading, ReadRow, RunRow, Sizes } from "./Rows.js"
-import {
-  bytesRead,
-  readColumns,
-  readingParams,
-  runColumns,
-  sizeColumns,
-  toReadRun,
-  toRun,
-  wholeMillis
-} from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
@@ -39,7 +38,18 @@ const findRow = (sql: Sql, runId: string) =>
 export const find = (runId: string) => (sql: Sql) =>
   Effect.map(findRow(sql, runId), Option.map(toRun))
 
-const selectReadRun = `SELECT ${readColumns("r")} FROM workflow_runs r WHERE r.run_id = ?`
+const readingOf = { payload: "?", result: "?", max: "?" }
+
+const readingParams = ({
+  maxValueBytes = Number.MAX_SAFE_INTEGER,
+  payload = true,
+  result = true
+}: Reading): ReadonlyArray<number> => {
+  const max = wholeMillis(maxValueBytes)
+  return [payload ? 1 : 0, max, result ? 1 : 0, max, max]
+}
+
+const selectReadRun = `SELECT ${readColumns("r", readingOf)} FROM workflow_runs r WHERE r.run_id = ?`
 
 /** A run as far as it is asked for, with its key. */
 const readRun = (sql: Sql, runId: string, reading: Reading) =>
@@ -296,7 +306,7 @@ export const list = (database: Database, query: RunQuery): Effect.Effect<Page, S
   })
 
 const selectRuns = `
-  SELECT ${readColumns("r")}
+  SELECT ${readColumns("r", readingOf)}
   FROM json_each(?) v CROSS JOIN workflow_runs r ON r.id = v.value ORDER BY r.id DESC`
 
 interface Found extends Sizes {

@@ -5,6 +5,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { wholeMillis } from "../Rows.js"
 import type {
   Json,
   Millis,
@@ -15,7 +16,6 @@ import type {
   StepsPage,
   StepsQuery
 } from "../RunStore.js"
-import { wholeMillis } from "./Rows.js"
 import type { Param, Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import * as Statements from "./Statements.js"

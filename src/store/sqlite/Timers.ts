@@ -1,8 +1,8 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { nextPosition, positionOfHolder } from "../Position.js"
+import { wholeMillis } from "../Rows.js"
 import type { NewTimers } from "../RunStore.js"
-import { nextPosition, positionOfHolder } from "./Position.js"
-import { wholeMillis } from "./Rows.js"
 import type { Sql } from "./Sql.js"
 import { requireWellFormed } from "./Texts.js"
 

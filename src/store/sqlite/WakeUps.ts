@@ -7,10 +7,10 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { positionOfWakeUp } from "../Position.js"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
-import { positionOfWakeUp } from "./Position.js"
 import type { Param } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 

@@ -1,4 +1,4 @@
-import type { Json, Millis, NewRun, Run, RunStatus, Trace } from "../RunStore.js"
+import type { Json, Millis, NewRun, Run, RunStatus, Trace } from "./RunStore.js"
 
 export interface RunRow {
   readonly id: number
@@ -44,30 +44,28 @@ export interface ReadRow extends Omit<RunRow, "payload">, Sizes {
   readonly payload: Json | null
 }
 
-/** The columns of a run of which only some values are read; their parameters are `readingParams`. */
-export const readColumns = (r: string): string => `
+/** Of what a query reads, in SQL: whether the payload, whether the result, and the largest value. */
+export interface ReadingParams {
+  readonly payload: string
+  readonly result: string
+  readonly max: string
+}
+
+/** The columns of a run of which only some values are read. */
+export const readColumns = (r: string, { max, payload, result }: ReadingParams): string => `
   ${runColumns
     .split(",")
     .map((column) => column.trim())
     .filter((column) => !values.has(column))
     .map((column) => `${r}.${column}`)
     .join()},
-  CASE WHEN ? AND octet_length(${r}.payload) <= ? THEN ${r}.payload END AS payload,
-  CASE WHEN (? OR ${r}.status <> 'completed') AND octet_length(${r}.exit) <= ? THEN ${r}.exit END
-    AS exit,
-  CASE WHEN octet_length(${r}.cause) <= ? THEN ${r}.cause END AS cause,
+  CASE WHEN ${payload} AND octet_length(${r}.payload) <= ${max} THEN ${r}.payload END AS payload,
+  CASE WHEN (${result} OR ${r}.status <> 'completed') AND octet_length(${r}.exit) <= ${max}
+    THEN ${r}.exit END AS exit,
+  CASE WHEN octet_length(${r}.cause) <= ${max} THEN ${r}.cause END AS cause,
   ${sizeColumns(r)}`
 
 const values: ReadonlySet<string> = new Set(["payload", "exit", "cause"])
-
-export const readingParams = ({
-  maxValueBytes = Number.MAX_SAFE_INTEGER,
-  payload = true,
-  result = true
-}: Reading): ReadonlyArray<number> => {
-  const max = wholeMillis(maxValueBytes)
-  return [payload ? 1 : 0, max, result ? 1 : 0, max, max]
-}
 
 /** The sizes of those values of a run that are asked for; of one that it does not have 0. */
 const asked = (row: Sizes, { payload = true, result = true }: Reading) => ({

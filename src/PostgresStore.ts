@@ -1,0 +1,57 @@
+/**
+ * The RunStore on PostgreSQL, loaded when it is asked for: its driver need not be there otherwise, not
+ * for a bundler either, which is why the module is not named where it is imported.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import * as Redacted from "effect/Redacted"
+import type { RunStore } from "./store/RunStore.js"
+import { RunStoreError } from "./store/RunStore.js"
+
+export interface Options {
+  /** `postgres://user:password@host:port/database`, and whatever else `pg` understands. */
+  readonly url: Redacted.Redacted
+  /**
+   * The database schema that the tables are in; made where it is missing. Default:
+   * `workflow_executor`.
+   */
+  readonly schema?: string | undefined
+  /** Connections to the database at most, beside the one that listens. Default: 4. */
+  readonly maxConnections?: number | undefined
+}
+
+type Module = typeof import("./store/postgres/PgRunStore.js")
+
+const specifier: string = "./store/postgres/PgRunStore.js"
+
+const notInstalled = (cause: unknown) =>
+  new RunStoreError({
+    reason: "unavailable",
+    message:
+      "A database of PostgreSQL needs the packages @effect/sql-pg and pg, of which one is not installed: npm install @effect/sql-pg@0.53 pg@8. In a bundle, use PgRunStore of effect-workflow-executor/postgres",
+    cause
+  })
+
+const isMissing = (cause: unknown) =>
+  Predicate.hasProperty(cause, "code") &&
+  (cause.code === "ERR_MODULE_NOT_FOUND" || cause.code === "MODULE_NOT_FOUND")
+
+export const load: Effect.Effect<Module, RunStoreError> = Effect.tryPromise(
+  (): Promise<Module> => import(/* @vite-ignore */ specifier)
+).pipe(
+  Effect.catchAll(({ error }) =>
+    isMissing(error) ? Effect.fail(notInstalled(error)) : Effect.die(error)
+  )
+)
+
+export const layer = (options: Options): Layer.Layer<RunStore, RunStoreError> =>
+  Layer.unwrapEffect(Effect.map(load, ({ layerUrl }) => layerUrl(options)))
+
+/** Which database it is, without who asks and with what. */
+export const describe = ({ schema, url }: Pick<Options, "url" | "schema">): string => {
+  const text = Redacted.value(url)
+  if (!URL.canParse(text)) return "PostgreSQL"
+  const { host, pathname, protocol } = new URL(text)
+  return `${protocol}//${host}${pathname}${schema === undefined ? "" : `, schema ${schema}`}`
+}

@@ -1,0 +1,332 @@
+/** Who holds a run: claiming and giving back. */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { suspicious } from "../Judgement.js"
+import type { TraceRow } from "../Rows.js"
+import { toTrace } from "../Rows.js"
+import type {
+  ClaimedRun,
+  ClaimOptions,
+  Held,
+  History,
+  Json,
+  NewTimers,
+  WokenRun
+} from "../RunStore.js"
+import { RunLost } from "../RunStore.js"
+import type { Operation } from "../Write.js"
+import * as Crashes from "./Crashes.js"
+import { isHeld, takenOver } from "./Fragments.js"
+import * as Histories from "./History.js"
+import type { Sql } from "./Sql.js"
+import * as Timers from "./Timers.js"
+import type { Transaction } from "./Transaction.js"
+
+export const lost = (held: Held) => new RunLost({ runId: held.runId })
+
+/**
+ * The fence of what is not written to the run's own row; its holder may keep it in memory. Whoever
+ * takes over from the executor waits for the lock, and marks its row before it takes a run.
+ */
+const selectHolder = `
+  SELECT 1 FROM workflow_runs r
+  JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
+  WHERE r.id = $1 AND r.claim = $2 AND r.status IN ('running', 'suspended')
+  FOR SHARE OF e`
+
+const holds = (transaction: Transaction, { claim, key }: Held) =>
+  Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
+
+/** Refuses it once the run is not held under that claim. */
+export const asHolder =
+  <A>(held: Held, operation: Operation<Transaction, A>): Operation<Transaction, A, RunLost> =>
+  (transaction) =>
+    Effect.flatMap(
+      holds(transaction, held),
+      (isHolder): Effect.Effect<A, SqlError | RunLost> =>
+        isHolder ? operation(transaction) : lost(held)
+    )
+
+/** Those of these holds that are over; looks at each once. */
+export const lostAmong = (
+  transaction: Transaction,
+  helds: ReadonlyArray<Held>
+): Effect.Effect<ReadonlySet<Held>, SqlError> =>
+  Effect.map(
+    Effect.filter(new Set(helds), (held) => Effect.map(holds(transaction, held), (is) => !is)),
+    (lost) => new Set(lost)
+  )
+
+/** One that was taken over must not claim: nobody would ever take over from it again. */
+const selectExecutor = `
+  SELECT id FROM workflow_executors WHERE id = $1 AND lease_until <> ${takenOver} FOR SHARE`
+
+/** So many times as many are looked at as are wanted: others may be claiming the first ones. */
+const beyond = 4
+
+const selectPending = `
+  WITH oldest AS MATERIALIZED (
+    SELECT r.id FROM unnest($1::text[]) w(name)
+    CROSS JOIN LATERAL (
+      SELECT id FROM workflow_runs
+      WHERE workflow = w.name AND status = 'pending' ORDER BY id LIMIT $3::bigint
+    ) r
+    ORDER BY r.id LIMIT $3::bigint
+  )
+  SELECT r.id, r.crashes FROM workflow_runs r
+  WHERE r.id = ANY(ARRAY(SELECT id FROM oldest)) AND r.status = 'pending'
+  ORDER BY r.id LIMIT $2::bigint FOR UPDATE OF r SKIP LOCKED`
+
+const selectSizes = `
+  SELECT r.id, ${Histories.bytesOfRun} AS bytes FROM workflow_runs r
+  WHERE r.id = ANY($1::bigint[]) ORDER BY r.id`
+
+interface Pending {
+  readonly id: number
+  readonly crashes: number
+}
+
+interface Sized {
+  readonly id: number
+  readonly bytes: number
+}
+
+/** A run that was claimed. */
+export interface Taken {
+  readonly held: Held
+  readonly bytes: number
+}
+
+/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
+const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Sized> => {
+  let bytes = 0
+  const enough = oldest.findIndex((run) => {
+    bytes += run.bytes
+    return bytes >= maxBytes
+  })
+  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
+}
+
+const claimRuns = `
+  UPDATE workflow_runs SET
+    status = 'running', executor = $1, claim = claim + 1, seen_wakeups = wakeups,
+    started_at = coalesce(started_at, $2::bigint), at_work = (crashes > 0)::integer
+  WHERE id = ANY($3::bigint[])
+  RETURNING id, run_id, claim`
+
+export const claim =
+  (options: ClaimOptions): Operation<Transaction, ReadonlyArray<Taken>> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const { executor, limit, maxBytes = Number.POSITIVE_INFINITY } = options
+      const registered = yield* transaction.rows(selectExecutor, [executor])
+      if (registered.length === 0) return []
+      const pending = yield* transaction.rows<Pending>(selectPending, [
+        [...new Set(options.workflows)],
+        limit,
+        limit * beyond
+      ])
+      if (pending.length === 0) return []
+      const sized = upTo(
+        yield* transaction.rows<Sized>(selectSizes, [pending.map(({ id }) => id)]),
+        maxBytes
+      )
+      const fitting = pending.slice(0, sized.length)
+      const heldBack = yield* withoutSuspects(transaction, fitting)
+      const bytes = new Map(sized.map((run) => [run.id, run.bytes]))
+      const rows = yield* transaction.rows<Pick<Histories.Claimed, "id" | "run_id" | "claim">>(
+        claimRuns,
+        [executor, transaction.now, fitting.map(({ id }) => id).filter((id) => !heldBack.has(id))]
+      )
+      return rows
+        .map(
+          ({ claim, id, run_id }): Taken => ({
+            held: { runId: run_id, key: id, claim },
+            bytes: bytes.get(id) ?? 0
+          })
+        )
+        .sort((a, b) => a.held.key - b.held.key)
+    })
+
+/** Suspects are claimed one at a time; answers which of these have to wait, and makes them. */
+const withoutSuspects = (transaction: Transaction, runs: ReadonlyArray<Pending>) =>
+  Effect.gen(function* () {
+    const suspects = runs.filter(({ crashes }) => crashes >= suspicious).map(({ id }) => id)
+    if (suspects.length === 0) return new Set<number>()
+    const others = (yield* Crashes.isTried(transaction)) ? suspects : suspects.slice(1)
+    if (others.length > 0) {
+      yield* Crashes.holdBack(transaction, others)
+      // others may wait behind these
+      transaction.log.becamePending()
+    }
+    return new Set(others)
+  })
+
+const selectClaimed = `
+  SELECT ${Histories.claimedColumns
+    .split(", ")
+    .map((column) => `r.${column}`)
+    .join(", ")},
+    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
+
+interface ClaimedRow extends Histories.Claimed, TraceRow {
+  readonly workflow: string
+  readonly payload: Json
+  readonly waits_for: Json | null
+  readonly crashes: number
+}
+
+/** Reads runs that were claimed, as they are now. Of one that is too large the history is not read. */
+export const read =
+  (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
+  (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
+    Effect.gen(function* () {
+      const rows = yield* sql.rows<ClaimedRow>(selectClaimed, [
+        taken.map(({ held }) => held.key),
+        taken.map(({ held }) => held.claim)
+      ])
+      const rowOf = new Map(rows.map((row) => [row.id, row]))
+      const isNew = (row: ClaimedRow) => row.claim === 1 && row.interrupt_wakeup === null
+      const small = taken.filter(({ bytes }) => bytes <= maxRunBytes)
+      const old = small.flatMap(({ held }) => {
+        const row = rowOf.get(held.key)
+        return row === undefined || isNew(row) ? [] : [row]
+      })
+      const read = yield* Histories.read(sql, old)
+      const histories = new Map(old.map(({ id }, index) => [id, read[index]]))
+      const signals = yield* Histories.signalsOf(
+        sql,
+        small.flatMap(({ held }) => (histories.has(held.key) ? [] : [held.runId]))
+      )
+      const steps = yield* Crashes.startedSteps(
+        sql,
+        rows.filter(({ crashes }) => crashes > 0).map(({ id }) => id)
+      )
+      return taken.flatMap(({ bytes, held }): ReadonlyArray<ClaimedRun> => {
+        const row = rowOf.get(held.key)
+        if (row === undefined) return []
+        return [
+          {
+            held,
+            workflow: row.workflow,
+            payload: row.payload,
+            trace: toTrace(row),
+            bytes,
+            waitsFor: row.waits_for ?? undefined,
+            history: histories.get(row.id) ?? Histories.first(row, signals),
+            ...(row.crashes === 0
+              ? {}
+              : { crashes: { count: row.crashes, steps: steps.get(row.id) ?? [] } })
+          }
+        ]
+      })
+    })
+
+const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}`
+
+/**
+ * The holder of a run is about to read its history, apart from this: it then knows of every wake-up
+ * so far, and of those in between.
+ */
+export const aboutToRead =
+  (held: Held, timers: NewTimers = []): Operation<Transaction, void, RunLost> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const written = yield* transaction.changes(sawAll, [held.key, held.claim])
+      if (written === 0) return yield* lost(held)
+      yield* Timers.insert(transaction, [{ key: held.key, timers }])
+    })
+
+const selectHeld = `
+  SELECT ${Histories.claimedColumns
+    .split(", ")
+    .map((column) => `r.${column}`)
+    .join(", ")}
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
+
+/** Histories of runs that are held, as they are now. Writes nothing. */
+export const histories =
+  (runs: ReadonlyArray<Held>) =>
+  (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
+    Effect.gen(function* () {
+      const rows = yield* sql.rows<Histories.Claimed>(selectHeld, [
+        runs.map(({ key }) => key),
+        runs.map(({ claim }) => claim)
+      ])
+      const read = yield* Histories.read(sql, rows)
+      const found = new Map(rows.map(({ id }, index) => [id, read[index]]))
+      return runs.map(({ key }) => Option.fromNullable(found.get(key)))
+    })
+
+const sawOfRuns = `
+  UPDATE workflow_runs r SET seen_wakeups = greatest(r.seen_wakeups, v.wakeups)
+  FROM unnest($1::bigint[], $2::integer[], $3::integer[]) v(run, claim, wakeups)
+  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
+
+export const sawWakeups =
+  (runs: ReadonlyArray<WokenRun>): Operation<Transaction, void> =>
+  (transaction) =>
+    Effect.asVoid(
+      transaction.changes(sawOfRuns, [
+        runs.map(({ held }) => held.key),
+        runs.map(({ held }) => held.claim),
+        runs.map(({ wakeups }) => wakeups)
+      ])
+    )
+
+const giveBack = "status = 'pending', executor = NULL, claim = r.claim + 1"
+
+const releaseHeld = `
+  UPDATE workflow_runs r SET ${giveBack}
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+  RETURNING r.id`
+
+/** One that waits in memory goes on waiting, held by nobody. */
+const letGoOfWaiting = `
+  UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'suspended'
+    AND r.executor IS NOT NULL`
+
+export const release =
+  (
+    runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
+  ): Operation<Transaction, number> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      if (runs.length === 0) return 0
+      const params = [runs.map(({ held }) => held.key), runs.map(({ held }) => held.claim)]
+      const rows = yield* transaction.rows<{ readonly id: number }>(releaseHeld, params)
+      if (rows.length < runs.length) yield* transaction.changes(letGoOfWaiting, params)
+      const released = new Set(rows.map(({ id }) => id))
+      yield* Timers.insert(
+        transaction,
+        runs
+          .filter(({ held }) => released.has(held.key))
+          .map(({ held, timers }) => ({ key: held.key, timers }))
+      )
+      return gaveBack(transaction, released.size)
+    })
+
+const releaseAllOf = `
+  UPDATE workflow_runs r SET ${giveBack} WHERE r.id = ANY(ARRAY(
+    SELECT id FROM workflow_runs
+    WHERE executor = $1 AND status = 'running' ORDER BY id LIMIT $2::bigint FOR UPDATE
+  ))`
+
+export const releaseAll =
+  (executor: number, limit: number): Operation<Transaction, number> =>
+  (transaction) =>
+    Effect.map(transaction.changes(releaseAllOf, [executor, limit]), (count) =>
+      gaveBack(transaction, count)
+    )
+
+const gaveBack = (transaction: Transaction, count: number): number => {
+  if (count > 0) transaction.log.becamePending()
+  return count
+}

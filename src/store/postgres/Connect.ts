@@ -1,0 +1,66 @@
+/** A client of the store's own. */
+import * as Reactivity from "@effect/experimental/Reactivity"
+import { SqlError } from "@effect/sql/SqlError"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Pg from "pg"
+import type { RunStoreError } from "../RunStore.js"
+import * as Failure from "./Failure.js"
+
+export interface Options {
+  readonly url: Redacted.Redacted
+  readonly maxConnections?: number | undefined
+}
+
+/** How long nothing may come from the database: a network that swallows all is not told otherwise. */
+const answerTimeoutMillis = 15_000
+
+const connectTimeoutMillis = 5_000
+
+const defaultMaxConnections = 4
+
+/** For rows that are looked up by their keys, whatever statistics say of a table that was small. */
+const settings = [
+  "synchronous_commit=on",
+  "jit=off",
+  "enable_seqscan=off",
+  "enable_hashjoin=off",
+  "enable_mergejoin=off"
+]
+
+const acquirePool = ({ maxConnections = defaultMaxConnections, url }: Options) =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        const pool = new Pg.Pool({
+          connectionString: Redacted.value(url),
+          max: maxConnections,
+          application_name: "effect-workflow-executor",
+          connectionTimeoutMillis: connectTimeoutMillis,
+          query_timeout: answerTimeoutMillis,
+          keepAlive: true,
+          keepAliveInitialDelayMillis: 10_000,
+          options: settings.map((setting) => `-c ${setting}`).join(" ")
+        })
+        // of connections that nobody uses: they are made anew
+        pool.on("error", () => {})
+        return pool
+      },
+      catch: (cause) => new SqlError({ cause, message: "The connection's URL is none" })
+    }),
+    (pool) =>
+      Effect.ignore(
+        Effect.timeout(
+          Effect.promise(() => pool.end()),
+          "5 seconds"
+        )
+      )
+  )
+
+export const layer = (options: Options): Layer.Layer<PgClient.PgClient, RunStoreError> =>
+  Layer.scoped(
+    PgClient.PgClient,
+    Failure.orRunStoreError("open it")(PgClient.fromPool({ acquire: acquirePool(options) }))
+  ).pipe(Layer.provide(Reactivity.layer))

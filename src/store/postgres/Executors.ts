@@ -1,0 +1,88 @@
+/** The executors themselves. Their leases are measured by the database's clock. */
+import * as Effect from "effect/Effect"
+import { wholeMillis } from "../Rows.js"
+import type { ExecutorInfo, Executors, Millis } from "../RunStore.js"
+import type { Operation } from "../Write.js"
+import { takenOver } from "./Fragments.js"
+import type { Sql } from "./Sql.js"
+import type { Transaction } from "./Transaction.js"
+
+const insertExecutor = `
+  INSERT INTO workflow_executors (host, pid, state, started_at, lease_until)
+  VALUES ($1, $2, 'running', $3, $4)
+  RETURNING id`
+
+export const register =
+  ({
+    host,
+    leaseMillis,
+    pid
+  }: Parameters<Executors["register"]>[0]): Operation<Transaction, number> =>
+  (transaction) =>
+    Effect.flatMap(
+      transaction.rows<{ readonly id: number }>(insertExecutor, [
+        host,
+        pid,
+        transaction.now,
+        wholeMillis(transaction.leaseNow + leaseMillis)
+      ]),
+      ([row]) =>
+        row === undefined ? Effect.dieMessage("An executor got no id") : Effect.succeed(row.id)
+    )
+
+const renewLease = `
+  UPDATE workflow_executors SET lease_until = $2, state = $3
+  WHERE id = $1 AND lease_until <> ${takenOver}`
+
+/** What changed since they were last put together; see `Migrations`. */
+const sumCounts = `
+  WITH changes AS (DELETE FROM workflow_counts RETURNING status, runs)
+  INSERT INTO workflow_counts (status, runs)
+  SELECT status, sum(runs)::bigint FROM changes GROUP BY status`
+
+export const renew =
+  (executor: number, lease: Parameters<Executors["renew"]>[1]): Operation<Transaction, boolean> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const renewed = yield* transaction.changes(renewLease, [
+        executor,
+        wholeMillis(transaction.leaseNow + lease.leaseMillis),
+        lease.state
+      ])
+      yield* transaction.changes(sumCounts)
+      return renewed > 0
+    })
+
+/** While it holds runs its row stays, so that they are taken over when the lease lapses. */
+const deleteExecutor = `
+  DELETE FROM workflow_executors e
+  WHERE e.id = $1 AND NOT EXISTS (
+    SELECT 1 FROM workflow_runs WHERE executor = e.id AND status = 'running'
+  )`
+
+export const unregister =
+  (executor: number): Operation<Transaction, void> =>
+  (transaction) =>
+    Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
+
+const selectExecutors = `
+  SELECT e.id, e.host, e.pid, e.state, e.started_at, e.lease_until, (
+    SELECT count(*) FROM workflow_runs WHERE executor = e.id AND status = 'running'
+  ) AS runs
+  FROM workflow_executors e ORDER BY e.id`
+
+interface ExecutorRow extends Omit<ExecutorInfo, "startedAt" | "leaseUntil"> {
+  readonly started_at: Millis
+  readonly lease_until: Millis
+}
+
+export const all = (sql: Sql) =>
+  Effect.map(
+    sql.rows<ExecutorRow>(selectExecutors),
+    (rows): ReadonlyArray<ExecutorInfo> =>
+      rows.map(({ lease_until, started_at, ...info }) => ({
+        ...info,
+        startedAt: started_at,
+        leaseUntil: lease_until
+      }))
+  )

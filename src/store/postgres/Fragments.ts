@@ -1,0 +1,46 @@
+/** What several statements, and functions in the database, have in common. */
+
+/**
+ * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
+ * more, for it does not know of those.
+ */
+export const takenOver = -1
+
+/**
+ * Every write of a holder to the run's own row has this condition in the statement that writes: who
+ * takes the run over changes that row. Its parameters are `$1`, the key, and `$2`, the claim.
+ */
+export const isHeld = "id = $1 AND claim = $2 AND status = 'running'"
+
+export const isUnfinished = "status IN ('pending', 'running', 'suspended')"
+
+/** The database's clock, in milliseconds. */
+export const databaseTime = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+/**
+ * What a wake-up sets in the run `r`. One that waits in the memory of its executor goes on there; if
+ * that executor is gone, its hold on the run is over.
+ *
+ * @param leaseNow the time by which leases are measured, in SQL
+ */
+export const wakeUp = (leaseNow: string): string => {
+  const isHolderAlive = `EXISTS (
+    SELECT 1 FROM workflow_executors e WHERE e.id = r.executor AND e.lease_until > ${leaseNow}
+  )`
+  return `
+  wakeups = r.wakeups + 1, wake_at = NULL, cause = NULL,
+  executor = CASE WHEN r.status <> 'suspended' OR ${isHolderAlive} THEN r.executor END,
+  claim = r.claim
+    + (r.status = 'suspended' AND r.executor IS NOT NULL AND NOT ${isHolderAlive})::integer,
+  status = CASE
+    WHEN r.status <> 'suspended' THEN r.status WHEN ${isHolderAlive} THEN 'running' ELSE 'pending'
+  END`
+}
+
+export const returningWoken = "RETURNING r.run_id, r.status, r.claim, r.wakeups"
+
+/** Signals that come before their run, and creations: see `WakeUps.signal`. */
+export const creationLock = "'workflow_runs'::regclass::oid::bigint"
+
+/** Of the suspects one is claimed at a time: see `Crashes`. */
+export const suspectsLock = "'workflow_executors'::regclass::oid::bigint"

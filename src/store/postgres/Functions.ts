@@ -1,0 +1,176 @@
+/**
+ * What an executor writes most - new runs, steps, ends - in one round trip and one commit: a function
+ * of the database. It takes a new snapshot for each of its statements, as READ COMMITTED does for a
+ * client's, but between them no client can freeze with locks in its hand.
+ *
+ * Done again with the same `p_batch`, because its answer was lost, it writes nothing twice and answers
+ * as it would have: new runs and ends bear the batch, and a step that is recorded stays.
+ */
+import { positionOfHolder, positionOfWakeUp } from "../Position.js"
+import {
+  creationLock,
+  databaseTime,
+  isUnfinished,
+  returningWoken,
+  takenOver,
+  wakeUp
+} from "./Fragments.js"
+
+/**
+ * Whoever looks rows up by their keys is to find them by an index, whatever statistics say of a table
+ * that was small a minute ago.
+ */
+const byIndex = `
+  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+  SET lock_timeout = '2s'`
+
+/** Wakes the runs that wait for this one. Parents are locked first, so that their counts are right. */
+export const wakeParentsFunction = `
+CREATE FUNCTION workflow_wake_parents_v1(p_child bigint, p_lease_now bigint)
+RETURNS TABLE(run_id text, status text, claim integer, wakeups integer) LANGUAGE plpgsql
+${byIndex} AS $f$
+#variable_conflict use_column
+DECLARE
+  p_parent bigint;
+BEGIN
+  FOR p_parent IN
+    SELECT c.parent FROM workflow_children c
+    WHERE c.child = p_child AND c.awaits = 1 ORDER BY c.parent
+  LOOP
+    PERFORM 1 FROM workflow_runs r WHERE r.id = p_parent FOR NO KEY UPDATE;
+    UPDATE workflow_children c SET
+      awaits = 0, wakeup = r.wakeups + 1, position = ${positionOfWakeUp("r")}
+    FROM workflow_runs r
+    WHERE c.child = p_child AND c.parent = p_parent AND c.awaits = 1 AND r.id = c.parent;
+    RETURN QUERY UPDATE workflow_runs r SET ${wakeUp("p_lease_now")}
+      WHERE r.id = p_parent AND r.${isUnfinished} ${returningWoken};
+  END LOOP;
+END $f$`
+
+const createRuns = `
+    PERFORM pg_advisory_xact_lock_shared(${creationLock});
+    -- whoever takes over from it waits
+    PERFORM 1 FROM workflow_executors e
+      WHERE e.id = ANY(c_executor) AND e.lease_until <> ${takenOver} ORDER BY e.id FOR SHARE;
+    RETURN QUERY INSERT INTO workflow_runs AS t (
+        run_id, workflow, payload, trace_id, span_id, sampled, created_at, batch,
+        executor, status, claim, started_at
+      )
+      SELECT v.run_id, v.workflow, v.payload, v.trace_id, v.span_id, v.sampled, p_now, p_batch,
+        e.id, CASE WHEN e.id IS NULL THEN 'pending' ELSE 'running' END,
+        (e.id IS NOT NULL)::integer, CASE WHEN e.id IS NOT NULL THEN p_now END
+      FROM unnest(c_run_id, c_workflow, c_payload, c_trace_id, c_span_id, c_sampled, c_executor)
+        WITH ORDINALITY v(run_id, workflow, payload, trace_id, span_id, sampled, executor, ord)
+      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver}
+      ORDER BY v.ord
+      ON CONFLICT (run_id) DO NOTHING
+      RETURNING 'created', t.id, t.run_id, t.executor, NULL::text, NULL::text;
+    GET DIAGNOSTICS p_count = ROW_COUNT;
+    p_pending := EXISTS (
+      SELECT 1 FROM workflow_runs t
+      WHERE p_count > 0 AND t.run_id = ANY(c_run_id) AND t.batch = p_batch AND t.executor IS NULL
+    );
+    IF p_count < cardinality(c_run_id) THEN
+      -- those of this batch that are there already were created by it
+      RETURN QUERY SELECT 'again', t.id, t.run_id, t.executor, NULL::text, NULL::text
+        FROM workflow_runs t
+        WHERE t.run_id = ANY(c_run_id) AND t.batch = p_batch AND t.claim <= 1
+          AND t.completed_at IS NULL;
+    END IF;
+    -- they may have come before their run did
+    RETURN QUERY SELECT 'signal', NULL::bigint, s.run_id, NULL::bigint, s.name, s.exit
+      FROM workflow_signals s WHERE s.run_id = ANY(c_run_id) ORDER BY s.run_id, s.name;`
+
+/** The share lock on the executor's row is what a take-over waits for, and its mark refuses the step. */
+const recordSteps = `
+    INSERT INTO workflow_steps AS t (
+        run, position, name, attempt, status, started_at, completed_at, exit, is_inner, executor
+      )
+      SELECT r.id, ${positionOfHolder("r", "v.count")}, v.name, v.attempt, v.status,
+        v.started_at, v.completed_at, v.exit, v.is_inner, r.executor
+      FROM unnest(
+        s_run, s_claim, s_count, s_name, s_attempt, s_status, s_started_at, s_completed_at, s_exit,
+        s_inner
+      ) v(run, claim, count, name, attempt, status, started_at, completed_at, exit, is_inner)
+      JOIN workflow_runs r
+        ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+      JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
+      FOR SHARE OF e
+      ON CONFLICT (run, name, attempt) DO UPDATE SET
+        status = excluded.status, started_at = excluded.started_at,
+        completed_at = excluded.completed_at, exit = excluded.exit,
+        is_inner = excluded.is_inner, executor = excluded.executor
+      WHERE t.exit IS NULL;
+    GET DIAGNOSTICS p_count = ROW_COUNT;
+    RETURN QUERY SELECT 'steps', p_count, NULL::text, NULL::bigint, NULL::text, NULL::text;
+    IF cardinality(t_run) > 0 THEN
+      INSERT INTO workflow_timers (run, name, wake_at, position)
+        SELECT DISTINCT ON (v.run, v.name)
+          v.run, v.name, v.wake_at, ${positionOfHolder("r", "v.count")}
+        FROM unnest(t_run, t_claim, t_name, t_wake_at, t_count) WITH ORDINALITY
+          v(run, claim, name, wake_at, count, ord)
+        JOIN workflow_runs r
+          ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+        ORDER BY v.run, v.name, v.ord
+        ON CONFLICT (run, name) DO NOTHING;
+    END IF;`
+
+const endRuns = `
+    WITH done AS (
+      UPDATE workflow_runs r SET
+        status = v.status, exit = v.exit, completed_at = p_now, executor = NULL,
+        compensated = v.compensated, crashes = 0, waits_for = NULL, batch = p_batch
+      FROM unnest(e_run, e_claim, e_status, e_exit, e_compensated)
+        v(run, claim, status, exit, compensated)
+      WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+      RETURNING r.id
+    ) SELECT coalesce(array_agg(id), '{}') INTO p_ended FROM done;
+    RETURN QUERY SELECT 'ended', r.id, NULL::text, r.claim::bigint, NULL::text, NULL::text
+      FROM workflow_runs r WHERE r.id = ANY(e_run) AND r.batch = p_batch
+        AND r.completed_at IS NOT NULL;
+    -- any that has not completed may be retried, and is not to sleep again
+    DELETE FROM workflow_timers t USING workflow_runs r
+      WHERE t.run = ANY(p_ended) AND r.id = t.run AND r.status = 'completed';
+    FOR p_run IN
+      SELECT u FROM unnest(p_ended) u WHERE EXISTS (
+        SELECT 1 FROM workflow_children c WHERE c.child = u AND c.awaits = 1
+      ) ORDER BY u
+    LOOP
+      p_woken := true;
+      RETURN QUERY SELECT 'woken', w.claim::bigint, w.run_id, w.wakeups::bigint, w.status, NULL::text
+        FROM workflow_wake_parents_v1(p_run, p_lease_now) w;
+    END LOOP;`
+
+export const commitFunction = `
+CREATE FUNCTION workflow_commit_v1(
+  c_run_id text[], c_workflow text[], c_payload text[], c_trace_id text[], c_span_id text[],
+  c_sampled smallint[], c_executor bigint[],
+  s_run bigint[], s_claim integer[], s_count bigint[], s_name text[], s_attempt integer[],
+  s_status text[], s_started_at bigint[], s_completed_at bigint[], s_exit text[],
+  s_inner smallint[],
+  t_run bigint[], t_claim integer[], t_name text[], t_wake_at bigint[], t_count bigint[],
+  e_run bigint[], e_claim integer[], e_status text[], e_exit text[], e_compensated smallint[],
+  p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text
+) RETURNS TABLE(kind text, key bigint, run_id text, number bigint, name text, exit text)
+LANGUAGE plpgsql ${byIndex} AS $f$
+#variable_conflict use_column
+DECLARE
+  p_count bigint;
+  p_ended bigint[];
+  p_run bigint;
+  p_pending boolean := false;
+  p_woken boolean := false;
+BEGIN
+  p_lease_now := coalesce(p_lease_now, ${databaseTime});
+  IF cardinality(c_run_id) > 0 THEN ${createRuns}
+  END IF;
+  IF cardinality(s_run) > 0 THEN ${recordSteps}
+  END IF;
+  IF cardinality(e_run) > 0 THEN ${endRuns}
+  END IF;
+  IF p_channel IS NOT NULL AND (p_pending OR p_woken) THEN
+    PERFORM pg_notify(
+      p_channel, json_build_object('from', p_from, 'pending', true, 'woken', p_woken)::text
+    );
+  END IF;
+END $f$`

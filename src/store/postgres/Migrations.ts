@@ -1,0 +1,170 @@
+/**
+ * The schema's history. Append-only: a released migration never changes, a new one is added. What the
+ * columns mean is said in the SQLite store's.
+ *
+ * Values are `text` and not `jsonb`, which refuses `\u0000` and changes numbers. Names are compared by
+ * their bytes. Functions carry a version in their names: in a rolling deploy both are called.
+ */
+import { commitFunction, wakeParentsFunction } from "./Functions.js"
+
+const initial = [
+  // much is updated, and little of it indexed: room in the page spares the indexes
+  `CREATE TABLE workflow_runs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    batch bigint NOT NULL,
+    executor bigint,
+    wake_at bigint,
+    created_at bigint NOT NULL,
+    started_at bigint,
+    completed_at bigint,
+    interrupt_at bigint,
+    claim integer NOT NULL,
+    wakeups integer NOT NULL DEFAULT 0,
+    seen_wakeups integer NOT NULL DEFAULT 0,
+    interrupt_wakeup integer,
+    crashes integer NOT NULL DEFAULT 0,
+    interrupt_requested smallint NOT NULL DEFAULT 0,
+    at_work smallint NOT NULL DEFAULT 0,
+    doubted smallint NOT NULL DEFAULT 0,
+    compensated smallint,
+    spared smallint,
+    sampled smallint,
+    status text COLLATE "C" NOT NULL CHECK (
+      status IN ('pending', 'running', 'suspended', 'completed', 'failed', 'interrupted')
+    ),
+    run_id text COLLATE "C" NOT NULL UNIQUE,
+    workflow text COLLATE "C" NOT NULL,
+    trace_id text,
+    span_id text,
+    payload text NOT NULL,
+    exit text,
+    cause text,
+    waits_for text
+  ) WITH (
+    fillfactor = 80,
+    autovacuum_vacuum_scale_factor = 0.02,
+    autovacuum_vacuum_insert_scale_factor = 0.05
+  )`,
+  `CREATE INDEX workflow_runs_pending ON workflow_runs (workflow, id)
+    WHERE status = 'pending'`,
+  `CREATE INDEX workflow_runs_timers ON workflow_runs (wake_at)
+    WHERE status = 'suspended' AND wake_at IS NOT NULL`,
+  `CREATE INDEX workflow_runs_held ON workflow_runs (executor)
+    WHERE status = 'running'`,
+  `CREATE INDEX workflow_runs_blocked ON workflow_runs (id)
+    WHERE status = 'suspended' AND cause IS NOT NULL`,
+  `CREATE INDEX workflow_runs_ended ON workflow_runs (completed_at, id)
+    WHERE completed_at IS NOT NULL AND spared IS NULL`,
+  `CREATE INDEX workflow_runs_suspects ON workflow_runs (status, wake_at)
+    WHERE crashes >= 2`,
+  `CREATE TABLE workflow_steps (
+    run bigint NOT NULL,
+    position bigint NOT NULL,
+    started_at bigint NOT NULL,
+    completed_at bigint,
+    executor bigint,
+    attempt integer NOT NULL,
+    is_inner smallint NOT NULL DEFAULT 0,
+    status text COLLATE "C" NOT NULL CHECK (
+      status IN ('running', 'completed', 'failed', 'interrupted')
+    ),
+    name text COLLATE "C" NOT NULL,
+    exit text,
+    PRIMARY KEY (run, name, attempt)
+  ) WITH (autovacuum_vacuum_insert_scale_factor = 0.05)`,
+  `CREATE TABLE workflow_signals (
+    received_at bigint NOT NULL,
+    position bigint NOT NULL,
+    wakeup integer NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    name text COLLATE "C" NOT NULL,
+    exit text NOT NULL,
+    PRIMARY KEY (run_id, name)
+  )`,
+  `CREATE INDEX workflow_signals_early ON workflow_signals (received_at)
+    WHERE wakeup = 0`,
+  `CREATE TABLE workflow_timers (
+    run bigint NOT NULL,
+    wake_at bigint NOT NULL,
+    position bigint NOT NULL,
+    fired smallint NOT NULL DEFAULT 0,
+    name text COLLATE "C" NOT NULL,
+    PRIMARY KEY (run, name)
+  )`,
+  `CREATE TABLE workflow_children (
+    parent bigint NOT NULL,
+    child bigint NOT NULL,
+    position bigint,
+    wakeup integer,
+    awaits smallint NOT NULL,
+    PRIMARY KEY (parent, child)
+  )`,
+  "CREATE INDEX workflow_children_of ON workflow_children (child)",
+  // `session`: 1 once a session of the database stands for it, see `Liveness`.
+  `CREATE TABLE workflow_executors (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    started_at bigint NOT NULL,
+    lease_until bigint NOT NULL,
+    pid integer NOT NULL,
+    session smallint NOT NULL DEFAULT 0,
+    state text COLLATE "C" NOT NULL CHECK (state IN ('running', 'draining')),
+    host text NOT NULL
+  ) WITH (fillfactor = 50)`,
+  `CREATE TABLE workflow_terminations (
+    executor bigint NOT NULL,
+    run bigint NOT NULL,
+    at bigint NOT NULL,
+    claim integer NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (executor, run)
+  )`,
+  "CREATE INDEX workflow_terminations_at ON workflow_terminations (at)",
+  `CREATE TABLE workflow_removed (
+    removed_at bigint NOT NULL,
+    run_id text COLLATE "C" NOT NULL PRIMARY KEY
+  )`,
+  "CREATE INDEX workflow_removed_at ON workflow_removed (removed_at)",
+  // Changes to be summed up, and now and then put together: a row that all write would be waited for.
+  `CREATE TABLE workflow_counts (
+    runs bigint NOT NULL,
+    status text COLLATE "C" NOT NULL
+  )`,
+  `CREATE FUNCTION workflow_count() RETURNS trigger LANGUAGE plpgsql AS $f$
+  BEGIN
+    IF TG_OP <> 'INSERT' AND old.status NOT IN ('pending', 'running') THEN
+      INSERT INTO workflow_counts (status, runs) VALUES (old.status, -1);
+    END IF;
+    IF TG_OP <> 'DELETE' AND new.status NOT IN ('pending', 'running') THEN
+      INSERT INTO workflow_counts (status, runs) VALUES (new.status, 1);
+    END IF;
+    RETURN NULL;
+  END $f$`,
+  `CREATE TRIGGER workflow_runs_counted AFTER UPDATE OF status ON workflow_runs
+    FOR EACH ROW WHEN (old.status <> new.status AND (
+      old.status NOT IN ('pending', 'running') OR new.status NOT IN ('pending', 'running')
+    ))
+    EXECUTE FUNCTION workflow_count()`,
+  `CREATE TRIGGER workflow_runs_removed AFTER DELETE ON workflow_runs
+    FOR EACH ROW EXECUTE FUNCTION workflow_count()`,
+  `CREATE FUNCTION workflow_count_spared() RETURNS trigger LANGUAGE plpgsql AS $f$
+  BEGIN
+    IF TG_OP = 'UPDATE' AND new.spared IS NOT NULL THEN
+      INSERT INTO workflow_counts (status, runs) VALUES ('spared', 1);
+    ELSE
+      INSERT INTO workflow_counts (status, runs) VALUES ('spared', -1);
+    END IF;
+    RETURN NULL;
+  END $f$`,
+  `CREATE TRIGGER workflow_runs_spared AFTER UPDATE OF spared ON workflow_runs
+    FOR EACH ROW WHEN ((old.spared IS NULL) <> (new.spared IS NULL))
+    EXECUTE FUNCTION workflow_count_spared()`,
+  `CREATE TRIGGER workflow_runs_spared_removed AFTER DELETE ON workflow_runs
+    FOR EACH ROW WHEN (old.spared IS NOT NULL) EXECUTE FUNCTION workflow_count_spared()`,
+  wakeParentsFunction,
+  commitFunction
+]
+
+/** Name, beginning with its number, to the statements. */
+export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "0001_initial": initial
+}

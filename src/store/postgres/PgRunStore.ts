@@ -1,0 +1,280 @@
+/**
+ * The RunStore on PostgreSQL 14 to 18, by `@effect/sql-pg`: any number of executors on one schema.
+ *
+ * - Who holds a run is a row, and who writes in its name is fenced by it: there is no leader and no
+ *   membership. Leases are measured by the database's clock.
+ * - Writes that are ready together share one transaction (group commit), and with
+ *   `synchronous_commit = on` an acknowledged one survives a crash of the server.
+ * - What others commit is told by NOTIFY, on a connection of its own, and looked for every 5 seconds
+ *   besides. Whose connection ends is taken to be gone about a second later.
+ * - A commit whose answer was lost is asked after until it is known, and never done twice.
+ * - A caller that is interrupted while its write waits does not know whether it was written.
+ * - When the layer's scope closes, the writes that wait are committed first.
+ *
+ * It can share a database with the app: its tables are in a schema of their own, and the app's client
+ * is used as it is.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as PubSub from "effect/PubSub"
+import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import { isSchemaName } from "../../internal/SchemaName.js"
+import { closed } from "../Closed.js"
+import type { GroupCommit } from "../GroupCommit.js"
+import * as GroupCommits from "../GroupCommit.js"
+import { nextTurn } from "../NextTurn.js"
+import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
+import { RunStore } from "../RunStore.js"
+import * as Claims from "./Claims.js"
+import * as Connect from "./Connect.js"
+import type { Connections } from "./Connections.js"
+import * as AllConnections from "./Connections.js"
+import * as Crashes from "./Crashes.js"
+import { bytesOf, createAll } from "./Creation.js"
+import * as Executors from "./Executors.js"
+import * as Failure from "./Failure.js"
+import * as Finished from "./Finished.js"
+import * as Listen from "./Listen.js"
+import { migrate, newest, recorded } from "./Migrate.js"
+import { migrations } from "./Migrations.js"
+import * as Progress from "./Progress.js"
+import * as Queries from "./Queries.js"
+import * as Schemas from "./Schema.js"
+import * as Signals from "./Signals.js"
+import type { Sql } from "./Sql.js"
+import * as StepPages from "./StepPages.js"
+import { takeOver } from "./TakeOver.js"
+import { terminate } from "./Terminate.js"
+import { transact } from "./Transact.js"
+import type { Transaction } from "./Transaction.js"
+import * as WakeUps from "./WakeUps.js"
+
+export { InvalidSchema } from "./Schema.js"
+
+export interface Options {
+  /**
+   * The database schema that the tables are in; made where it is missing. Default:
+   * `workflow_executor`.
+   */
+  readonly schema?: string | undefined
+  /**
+   * What the first write of a transaction waits for, so that others which are ready join it. By
+   * default one turn of the event loop; under a clock that is not the system's a commit waits for no
+   * turn.
+   */
+  readonly gather?: Effect.Effect<void> | undefined
+}
+
+/** Where the tables are, unless `Options.schema` says otherwise. */
+export const defaultSchema = "workflow_executor"
+
+/**
+ * Migrates the schema and starts the writer. Fails as `migration` when the schema cannot be brought to
+ * this version or is newer, and as `unavailable` when the database does not answer. Dies with
+ * `InvalidSchema` where the schema has a name that it cannot have.
+ */
+export const make = (
+  options: Options = {}
+): Effect.Effect<RunStore["Type"], RunStoreError, PgClient.PgClient | Scope.Scope> =>
+  Effect.gen(function* () {
+    const name = options.schema ?? defaultSchema
+    if (!isSchemaName(name)) return yield* Effect.die(new Schemas.InvalidSchema({ schema: name }))
+    const client = yield* PgClient.PgClient
+    const schema = Schemas.make(name)
+    const connections = AllConnections.make(client, schema)
+    yield* Failure.orRunStoreError("open it")(
+      connections.reserved((sql) => migrate(sql, schema, migrations))
+    )
+    const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
+    const publish = (change: Change) => void changes.unsafeOffer(change)
+    const isClosed = yield* closedFlag
+    const listener = yield* Listen.listen({ client, schema, publish })
+    const writer = yield* GroupCommits.make<Transaction>({
+      transact: transact({ connections, told: listener.told }),
+      // another connection than that of the caller's own transaction
+      refused: () => undefined,
+      fromCause: (cause) => Failure.fromCause(cause, "write"),
+      publish,
+      named: (error) => error,
+      gone: () => undefined,
+      gather: options.gather ?? gathered
+    })
+    const read = readWith(connections, isClosed)
+    return RunStore.of({
+      ...writes(writer, listener),
+      ...reads(read),
+      ...readingAfter(writer, read),
+      changes: PubSub.subscribe(changes)
+    })
+  })
+
+/** Released after the writer, whose last writes are still to be read. */
+const closedFlag = Effect.map(
+  Effect.acquireRelease(
+    Effect.sync(() => ({ closed: false })),
+    (state) =>
+      Effect.sync(() => {
+        state.closed = true
+      })
+  ),
+  (state) => () => state.closed
+)
+
+const writes = (
+  { write, writeBatched }: GroupCommit<Transaction>,
+  { standFor }: Listen.Listener
+) => {
+  const create = writeBatched(createAll, bytesOf)
+  return {
+    create: (run, claimFor) =>
+      // only what is created in somebody's name can be refused
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
+    by: (held) => ({
+      create: (run, claimFor) => create({ run, claimFor, by: held }),
+      signal: (signal) =>
+        write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length, signal.runId),
+      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId)), 0, runId),
+      requestInterrupt: (runId) =>
+        write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)), 0, runId),
+      interruptChild: (runId) =>
+        write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)), 0, runId)
+    }),
+    recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
+    noteStep: (step) => write(Progress.noteStep(step), 0, step.held.runId),
+    proceed: (held) => write(Progress.proceed(held), 0, held.runId),
+    evict: (runs) => write(Progress.evict(runs)),
+    complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
+    release: (runs) => write(Claims.release(runs)),
+    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
+    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length, signal.runId),
+    wake: (runId) => write(WakeUps.wake(runId), 0, runId),
+    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
+    terminate: terminate({ write }),
+    retry: (options) => write(Finished.retry(options), 0, options.runId),
+    remove: (runId) => write(Finished.remove(runId), 0, runId),
+    prune: (options) => write(Finished.prune(options)),
+    expire: (options) => write(Signals.expire(options)),
+    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
+    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
+    unregister: (executor) => write(Executors.unregister(executor)),
+    takeOver: (options) => write(takeOver(options)),
+    waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
+    progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
+    survived: (runs) => write(Crashes.survived(runs))
+  } satisfies Partial<RunStore["Type"]>
+}
+
+/** Writes after which histories are read, when they are committed. */
+const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
+  const historyOf = (held: Held) =>
+    Effect.flatMap(
+      read(Claims.histories([held])),
+      ([found]): Effect.Effect<History, RunStoreError | RunLost> =>
+        found?._tag === "Some" ? Effect.succeed(found.value) : Effect.fail(Claims.lost(held))
+    )
+  return {
+    // what is claimed is read, or given back
+    claim: (options) =>
+      Effect.flatMap(write(Claims.claim(options)), (taken) =>
+        taken.length === 0
+          ? Effect.succeed([])
+          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+              Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+            )
+      ),
+    suspend: (suspension) =>
+      Effect.flatMap(write(Progress.suspend(suspension), 0, suspension.held.runId), (suspended) =>
+        suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
+      ),
+    history: (held) =>
+      Effect.zipRight(write(Claims.aboutToRead(held), 0, held.runId), historyOf(held))
+  } satisfies Partial<RunStore["Type"]>
+}
+
+type Read = ReturnType<typeof readWith>
+
+const readWith =
+  (connections: Connections, isClosed: () => boolean) =>
+  <A, E>(query: (sql: Sql) => Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
+    Effect.suspend(() =>
+      isClosed()
+        ? Effect.fail(closed)
+        : Failure.orRunStoreError("read")(connections.reserved(query))
+    )
+
+const reads = (read: Read) =>
+  ({
+    find: (runId) => read(Queries.find(runId)),
+    findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
+    steps: (runId, query) => read(StepPages.steps(runId, query)),
+    step: (step) => read(StepPages.step(step)),
+    stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
+    beginningWith: (options) => read(Queries.beginningWith(options)),
+    finished: (runIds) => read(Queries.finished(runIds)),
+    list: (query) => read(Queries.list(query)),
+    histories: (runs) => read(Claims.histories(runs)),
+    wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
+    nextWakeAt: read(Queries.nextWakeAt),
+    counts: read(Queries.counts),
+    blocked: read(Queries.blocked),
+    oldestPending: read(Queries.oldestPending),
+    pendingWorkflows: read(Queries.pendingWorkflows),
+    executors: read(Executors.all)
+  }) satisfies Partial<RunStore["Type"]>
+
+const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+const gathered = Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
+
+/** Over the app's own client, with the options' defaults. */
+export const layer: Layer.Layer<RunStore, RunStoreError, PgClient.PgClient> = Layer.scoped(
+  RunStore,
+  make()
+)
+
+/** Over the app's own client. */
+export const layerWith = (
+  options: Options
+): Layer.Layer<RunStore, RunStoreError, PgClient.PgClient> => Layer.scoped(RunStore, make(options))
+
+/**
+ * On a database of its own client.
+ *
+ * @example
+ * const Store = PgRunStore.layerUrl({ url: Redacted.make("postgres://localhost/orders") })
+ */
+export const layerUrl = (
+  options: Options & {
+    /** `postgres://user:password@host:port/database`, and whatever else `pg` understands. */
+    readonly url: Redacted.Redacted
+    /** Connections to the database at most, beside the one that listens. Default: 4. */
+    readonly maxConnections?: number | undefined
+  }
+): Layer.Layer<RunStore, RunStoreError> =>
+  Layer.scoped(RunStore, make(options)).pipe(Layer.provide(Connect.layer(options)))
+
+/**
+ * The version of the schema there, 0 where there is none, and the one that this version of the package
+ * knows. Changes nothing.
+ */
+export const versions = (options: {
+  readonly url: Redacted.Redacted
+  readonly schema?: string | undefined
+}): Effect.Effect<{ readonly theirs: number; readonly ours: number }, RunStoreError> =>
+  Effect.flatMap(PgClient.PgClient, (client) => {
+    const schema = Schemas.make(options.schema ?? defaultSchema)
+    return Effect.map(
+      Failure.orRunStoreError("read")(
+        AllConnections.make(client, schema).reserved((sql) => recorded(sql, schema))
+      ),
+      (theirs) => ({ theirs, ours: newest(migrations) })
+    )
+  }).pipe(Effect.provide(Connect.layer(options)))

