@@ -6,7 +6,7 @@ import { WorkflowEngine } from "@effect/workflow"
 import { Effect, Layer } from "effect"
 import * as Executor from "../src/Executor.js"
 import * as RunnerConfig from "../src/engine/RunnerConfig.js"
-import * as SqlRunStore from "../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../src/store/sqlite/SqliteRunStore.js"
 
 export const labels = {
   sqlite: "this, SQLite FULL",
@@ -46,9 +46,12 @@ export const layer = ({
 }: EngineOptions): Layer.Layer<WorkflowEngine.WorkflowEngine> => {
   switch (engine) {
     case "sqlite":
-      return executor(config).pipe(Layer.provide(SqlRunStore.layerFile({ filename })), Layer.orDie)
+      return executor(config).pipe(
+        Layer.provide(SqliteRunStore.layerFile({ filename })),
+        Layer.orDie
+      )
     case "memory":
-      return executor(config).pipe(Layer.provide(SqlRunStore.layerMemory), Layer.orDie)
+      return executor(config).pipe(Layer.provide(SqliteRunStore.layerMemory), Layer.orDie)
     case "upstream":
       return WorkflowEngine.layerMemory
     case "cluster":

@@ -5,7 +5,7 @@
  * twice.
  */
 import { setTimeout as delay } from "node:timers/promises"
-import { defineWorkflow, WorkflowExecutor } from "effect-workflow-executor"
+import { defineWorkflow, PromiseExecutor } from "effect-workflow-executor"
 
 const ship = defineWorkflow("ship", {}, async (ctx, { orderId }: { orderId: string }) => {
   await ctx.sleep("2 seconds")
@@ -28,7 +28,7 @@ const order = defineWorkflow("order", {}, async (ctx, { orderId }: { orderId: st
   return { receipt, by, parcel }
 })
 
-const executor = WorkflowExecutor.sqlite({
+const executor = PromiseExecutor.sqlite({
   database: "data/async.db",
   workflows: [order, ship],
   handleSignals: true
@@ -36,7 +36,7 @@ const executor = WorkflowExecutor.sqlite({
 await executor.start()
 
 const follow = async () => {
-  const runId = await executor.submit(order, { orderId: "1" })
+  const runId = await executor.startRun(order, { orderId: "1" })
   for await (const { status, steps } of executor.watch(runId)) {
     const last = steps.at(-1)
     console.log(status, last === undefined ? "" : `${last.name}/${last.attempt} ${last.status}`)
@@ -52,7 +52,7 @@ try {
   await follow()
 } catch (error) {
   // Ctrl-C: the next process goes on with the run
-  if (!(error instanceof WorkflowExecutor.RunNotOver)) throw error
+  if (!(error instanceof PromiseExecutor.RunNotOver)) throw error
   console.log(error.message)
 } finally {
   await executor.stop()

@@ -8,7 +8,7 @@ import { HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "@eff
 import { SqliteClient } from "@effect/sql-sqlite-node"
 import { DurableDeferred } from "@effect/workflow"
 import { Config, Effect, Layer, Schema } from "effect"
-import { Executor, RunMain, RunnerConfig, SqlRunStore } from "effect-workflow-executor"
+import { Executor, RunMain, RunnerConfig, SqliteRunStore } from "effect-workflow-executor"
 import { Server } from "effect-workflow-executor/http"
 import OrderLive, { Approval, Order } from "./order.js"
 
@@ -53,7 +53,7 @@ const AppDatabase = SqliteClient.layerConfig({
 })
 
 Executor.layerCore({ workflows: OrderLive, http: AppHttp }).pipe(
-  Layer.provide(SqlRunStore.layer),
+  Layer.provide(SqliteRunStore.layer),
   Layer.provide(RunnerConfig.layerFromEnv),
   Layer.provide(AppDatabase),
   Layer.launch,

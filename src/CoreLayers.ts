@@ -50,7 +50,7 @@ export const layerEngine: Layer.Layer<
  *
  * @example
  * Executor.layerCore({ workflows: OrdersLive }).pipe(
- *   Layer.provide(SqlRunStore.layer),
+ *   Layer.provide(SqliteRunStore.layer),
  *   Layer.provide(RunnerConfig.layer({ stopTimeout: "1 minute" })),
  *   Layer.provide(MySqlClientLive)
  * )

@@ -34,7 +34,7 @@ import * as PostgresStore from "./PostgresStore.js"
 import type * as Runner from "./runner/Runner.js"
 import * as Settings from "./Settings.js"
 import type { RunStore, RunStoreError } from "./store/RunStore.js"
-import * as SqlRunStore from "./store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "./store/sqlite/SqliteRunStore.js"
 
 export { layerCore, layerEngine, type Services } from "./CoreLayers.js"
 
@@ -103,7 +103,12 @@ export const layerHttp = (
   HttpServer.HttpServer,
   AuthSecretMissing | Authorization.InvalidAuthSecret | HttpListenError,
   Exclude<Below, WorkflowEngine.WorkflowEngine> | RunStore
-> => Http.layerServer(options).pipe(Layer.provide(layerTokens(options)))
+> =>
+  Http.layerServer(options).pipe(
+    // only now is it known which port it has
+    Layer.tap((context) => printToken(options, Context.get(context, HttpServer.HttpServer))),
+    Layer.provide(layerTokens(options))
+  )
 
 /**
  * A complete executor on a SQLite file. It logs `executor ready` with the address that the HTTP API
@@ -118,7 +123,7 @@ export const layer = <WA, WE, WR>(
   options: Options<WA, WE, WR> & { readonly database?: string | undefined }
 ): Complete<WA, WE, WR> => {
   const filename = options.database ?? "data/executor.db"
-  return complete(options, SqlRunStore.layerFile({ filename }), resolve(filename))
+  return complete(options, SqliteRunStore.layerFile({ filename }), resolve(filename))
 }
 
 /**
@@ -200,7 +205,7 @@ const urlOf = ({ hostname, port }: HttpServer.TcpAddress) =>
 
 /** A complete executor in memory: its runs end with it. */
 export const layerMemory = <WA, WE, WR>(options: Options<WA, WE, WR>): Complete<WA, WE, WR> =>
-  complete(options, SqlRunStore.layerMemory, "in memory")
+  complete(options, SqliteRunStore.layerMemory, "in memory")
 
 const layerTokens = (
   options: HttpOptions
@@ -208,17 +213,24 @@ const layerTokens = (
   const host = options.host ?? "127.0.0.1"
   if (options.authSecret !== undefined) return Authorization.layerTokens(options.authSecret)
   return isLoopback(host)
-    ? Layer.tap(Authorization.layerTokensRandom, (context) =>
-        printToken(Context.get(context, Authorization.Tokens))
-      )
+    ? Authorization.layerTokensRandom
     : Layer.fail(new AuthSecretMissing({ host }))
 }
 
-const printToken = Effect.fnUntraced(function* (tokens: Authorization.Tokens["Type"]) {
-  const token = yield* tokens.sign()
-  yield* Console.error(
-    `AUTH_SECRET is not set. A token for this process, valid for a day:\n${Redacted.value(token)}`
-  )
+/** A token for who has no secret to sign one with, and the dashboard's page, signed in by it. */
+const printToken = Effect.fnUntraced(function* (
+  { authSecret, dashboard = true }: HttpOptions,
+  { address }: HttpServer.HttpServer
+) {
+  if (authSecret !== undefined) return
+  const { sign } = yield* Authorization.Tokens
+  const token = Redacted.value(yield* sign())
+  const lines = ["AUTH_SECRET is not set. A token for this process, valid for a day:", token]
+  if (dashboard && address._tag === "TcpAddress") {
+    // what follows a # is never sent: it stays in the browser
+    lines.push("The dashboard, signed in with it:", `${urlOf(address)}/ui/#token=${token}`)
+  }
+  yield* Console.error(lines.join("\n"))
 })
 
 /**
@@ -238,12 +250,12 @@ export const layerTest = (
 ): Layer.Layer<
   Services | RunStore | RunnerConfig.RunnerConfig,
   RunStoreError | Runner.RunnerAlreadyStarted
-> => layerTestCore(options).pipe(Layer.provideMerge(SqlRunStore.layerMemory))
+> => layerTestCore(options).pipe(Layer.provideMerge(SqliteRunStore.layerMemory))
 
 /**
  * As `layerTest`, over a RunStore of the test's: one that is there for longer than the executor, so
  * that the test can stop it, in the middle of a run, and start the next one over the same runs. In
- * memory (`SqlRunStore.layerMemory`) or on a file (`SqlRunStore.layerFile`).
+ * memory (`SqliteRunStore.layerMemory`) or on a file (`SqliteRunStore.layerFile`).
  *
  * @example
  * it.effect("goes on after a restart", () =>
@@ -253,7 +265,7 @@ export const layerTest = (
  *       Effect.provide(executor)
  *     )
  *     yield* TestClock.adjust("30 days").pipe(Effect.provide(executor))
- *   }).pipe(Effect.provide(SqlRunStore.layerMemory)))
+ *   }).pipe(Effect.provide(SqliteRunStore.layerMemory)))
  */
 export const layerTestCore = (
   options: Partial<RunnerConfig.RunnerOptions> = {}

@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Events from "../src/events/Events.js"
 import { RunStore } from "../src/store/RunStore.js"
-import * as SqlRunStore from "../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../src/store/sqlite/SqliteRunStore.js"
 import { aStep, begin, claimOne, register, suspend } from "../src/testing/Acts.js"
 
 const run = (runId: string): Events.NewEvent => ({
@@ -107,7 +107,7 @@ describe("events", () => {
 })
 
 describe("an observed store", () => {
-  const observed = Layer.provide(Events.layer, SqlRunStore.layerMemory)
+  const observed = Layer.provide(Events.layer, SqliteRunStore.layerMemory)
 
   /** What its writes are told as. */
   const told = <A, E>(write: Effect.Effect<A, E, RunStore>) =>

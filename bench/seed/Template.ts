@@ -5,7 +5,7 @@
 import { Effect, Layer } from "effect"
 import * as Executor from "../../src/Executor.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { until } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import * as Workflows from "../Workflows.js"
@@ -35,7 +35,7 @@ const layer = (filename: string, told: () => void) => {
     executing: Executor.layerCore({ workflows }),
     idle: Layer.provideMerge(workflows, Executor.layerEngine),
     below: Layer.merge(
-      SqlRunStore.layerFile({ filename }),
+      SqliteRunStore.layerFile({ filename }),
       RunnerConfig.layer({ stopTimeout: 0, stopGrace: 100 })
     )
   }

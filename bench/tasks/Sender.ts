@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import * as Executor from "../../src/Executor.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { sharedMillis } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import type { Session } from "../harness/Session.js"
@@ -21,7 +21,7 @@ export const open = async (params: {
   readonly filename: string
 }): Promise<Session<Input, Output>> => {
   const layer = Executor.layerEngine.pipe(
-    Layer.provide(SqlRunStore.layerFile(params)),
+    Layer.provide(SqliteRunStore.layerFile(params)),
     Layer.provide(RunnerConfig.layer())
   )
   const runtime = await Runtime.make(layer)

@@ -233,6 +233,17 @@ export const ExecutorView = Schema.Struct({
 })
 export type ExecutorView = typeof ExecutorView.Type
 
-/** `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. */
-export const WorkflowView = Schema.Struct({ name: Schema.String, payload: Schema.Unknown })
+/** A signal that a workflow declares; `value` is the JSON Schema of its value, `{}` where it has none. */
+export const DeclaredSignalView = Schema.Struct({ name: Schema.String, value: Schema.Unknown })
+export type DeclaredSignalView = typeof DeclaredSignalView.Type
+
+/**
+ * `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. `signals` are those
+ * that it declares; it may take others, where it declares none.
+ */
+export const WorkflowView = Schema.Struct({
+  name: Schema.String,
+  payload: Schema.Unknown,
+  signals: Schema.optional(Schema.Array(DeclaredSignalView))
+})
 export type WorkflowView = typeof WorkflowView.Type

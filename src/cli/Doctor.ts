@@ -15,7 +15,7 @@ import * as DoctorPostgres from "./DoctorPostgres.js"
 import { CommandEnded, exitCodes } from "./Failures.js"
 import type { Finding } from "./Findings.js"
 import { found, isGone, ofBlocked, ofExecutors, ofPending } from "./Findings.js"
-import type * as Migrate from "./Migrate.js"
+import type * as MigrateCommand from "./MigrateCommand.js"
 import * as Output from "./Output.js"
 
 export const ofSchema = (file: string, schema: number): Finding =>
@@ -171,7 +171,7 @@ const examine = (file: string, full: boolean): Effect.Effect<ReadonlyArray<Findi
     ]
   })
 
-export interface Options extends Migrate.Options {
+export interface Options extends MigrateCommand.Options {
   /** SQLite's integrity_check, which reads indexes against tables, instead of its quick_check. */
   readonly full: boolean
 }

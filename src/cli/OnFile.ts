@@ -12,7 +12,7 @@ import * as Runs from "../runner/Runs.js"
 import type * as Settings from "../Settings.js"
 import type { RunStore, RunStoreError } from "../store/RunStore.js"
 import { isFinal } from "../store/RunStore.js"
-import * as SqlRunStore from "../store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../store/sqlite/SqliteRunStore.js"
 import * as Database from "./Database.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 import { NotOnFile, Target } from "./Target.js"
@@ -24,7 +24,7 @@ export const layerStore = (database: Settings.Database): Layer.Layer<RunStore, R
     : Layer.unwrapEffect(
         Effect.as(
           DatabaseFile.assertOurs(database.file),
-          SqlRunStore.layerFile({ filename: database.file, pollInterval: Duration.infinity })
+          SqliteRunStore.layerFile({ filename: database.file, pollInterval: Duration.infinity })
         )
       )
 

@@ -7,14 +7,14 @@ import * as Option from "effect/Option"
 import { RunStore } from "../store/RunStore.js"
 import * as Database from "./Database.js"
 import { UsageError } from "./Failures.js"
-import type * as Migrate from "./Migrate.js"
+import type * as MigrateCommand from "./MigrateCommand.js"
 import { layerStore } from "./OnFile.js"
 import * as Output from "./Output.js"
 
 /** How many runs one transaction looks at: others write in between. */
 const batch = 100
 
-export interface Options extends Migrate.Options {
+export interface Options extends MigrateCommand.Options {
   /** Over for longer than this. */
   readonly olderThan: Option.Option<Duration.Duration>
   /** The newest so many stay. */

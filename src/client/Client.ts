@@ -20,7 +20,6 @@
  * )
  */
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type { DurableDeferred, Workflow } from "@effect/workflow"
 import * as Context from "effect/Context"
@@ -31,43 +30,35 @@ import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Api, type DrainNotAvailable } from "../api/Api.js"
+import type { DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
 import type { RunnerState } from "../api/RunnerState.js"
-import {
-  type ExecutorView,
-  InvalidSignal,
-  type ListRequest,
-  type OutcomeView,
-  type PayloadView,
-  type RetryOptions,
-  type RunCounts,
-  type RunIdsView,
-  type RunsPage,
-  type RunWithStepsView,
-  type StartedView,
-  StepNotFound,
-  type StepRequest,
-  type StepsPage,
-  type StepsRequest,
-  type StepView,
-  type TerminateRequest
+import type {
+  ExecutorView,
+  ListRequest,
+  OutcomeView,
+  PayloadView,
+  RetryOptions,
+  RunCounts,
+  RunIdsView,
+  RunsPage,
+  RunWithStepsView,
+  StartedView,
+  StepRequest,
+  StepsPage,
+  StepsRequest,
+  StepView,
+  TerminateRequest
 } from "../api/Runs.js"
-import * as StepPages from "../api/StepPages.js"
 import * as Typed from "../values/Typed.js"
+import * as AskExecutor from "./AskExecutor.js"
+import * as ChangeRuns from "./ChangeRuns.js"
 import * as EventStream from "./EventStream.js"
+import * as ReadRuns from "./ReadRuns.js"
 import * as Requests from "./Requests.js"
 import * as RunResult from "./RunResult.js"
 import * as RunWatch from "./RunWatch.js"
-import {
-  hasPath,
-  makeRuns,
-  ProtocolError,
-  type RequestError,
-  segment,
-  told,
-  Unavailable
-} from "./Wire.js"
+import { makeRuns, ProtocolError, type RequestError, Unavailable } from "./Wire.js"
 
 export type { EventView as Event } from "../api/EventView.js"
 export { RunInterrupted, type SignalTarget, UnreadableResult } from "../values/Typed.js"
@@ -299,10 +290,6 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
   }
 >() {}
 
-/** Without what is not said: `undefined` is no parameter. */
-const said = (request: ListRequest): ListRequest =>
-  Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined))
-
 /** About 21 seconds. */
 const defaultRetry = Schedule.exponential("100 millis").pipe(
   Schedule.union(Schedule.spaced("5 seconds")),
@@ -317,51 +304,12 @@ export const make = (
     const retry = options.retry ?? defaultRetry
     const requestTimeout = Duration.decode(options.requestTimeout ?? "30 seconds")
     const pollInterval = Duration.decode(options.pollInterval ?? "2 seconds")
-    const looks = Schedule.exponential("50 millis", 1.5).pipe(
-      Schedule.union(Schedule.spaced(pollInterval))
-    )
+    const { baseUrl, token } = options
 
-    const { anyone, authorized, call, callOnce, inTime, ofRun } = yield* Requests.make({
-      baseUrl: options.baseUrl,
-      token: options.token,
-      retry,
-      requestTimeout
-    })
+    const requests = yield* Requests.make({ baseUrl, token, retry, requestTimeout })
+    const { authorized, call } = requests
     const runs = yield* makeRuns(authorized)
-    const askExecutors = yield* HttpApiClient.endpoint(Api, {
-      group: "executors",
-      endpoint: "executors",
-      httpClient: authorized
-    })
-    const askDrain = yield* HttpApiClient.endpoint(Api, {
-      group: "executors",
-      endpoint: "drain",
-      httpClient: authorized
-    })
-    const askHealth = yield* HttpApiClient.endpoint(Api, {
-      group: "probes",
-      endpoint: "health",
-      httpClient: anyone
-    })
-
-    const get = (runId: string) => ofRun(runId, (runId) => runs.get({ path: { runId } }))
-
-    const steps: Client["Type"]["steps"] = ({ cursor, runId }) =>
-      ofRun(runId, (runId) =>
-        runs.steps({ path: { runId }, urlParams: cursor === undefined ? {} : { cursor } })
-      )
-
-    const outcome = (runId: string) => ofRun(runId, (runId) => runs.outcome({ path: { runId } }))
-
-    /** With the steps that did not come with it, unless those are enough. */
-    const withSteps = (run: RunWithStepsView, { steps: which = "all" }: StepsOption = {}) =>
-      which === "first"
-        ? Effect.succeed(run)
-        : StepPages.all(run, (cursor) => steps({ runId: run.runId, cursor })).pipe(
-            Effect.catchTag("InvalidCursor", ({ message }) =>
-              Effect.fail(new ProtocolError({ message }))
-            )
-          )
+    const { first, withSteps, ...read } = ReadRuns.make(requests, runs)
 
     const events = EventStream.make({
       httpClient: authorized,
@@ -369,7 +317,7 @@ export const make = (
       retry,
       longestPause: pollInterval
     })
-    const watching: RunWatch.WatchOptions = { events, get, looks }
+    const watching: RunWatch.WatchOptions = { events, get: first, looks: looksWithin(pollInterval) }
 
     const startOrFind: Client["Type"]["startOrFind"] = (workflow, ...[payload]) =>
       Typed.encodePayload(workflow, payload).pipe(
@@ -378,96 +326,32 @@ export const make = (
         ),
         Effect.map((answer) => ("created" in answer ? answer : { ...answer, created: true }))
       )
-
     const start: Client["Type"]["start"] = (workflow, ...payload) =>
       Effect.map(startOrFind(workflow, ...payload), ({ runId }) => runId)
-
-    const result: Client["Type"]["result"] = RunResult.make({ ...watching, outcome })
+    const result: Client["Type"]["result"] = RunResult.make({ ...watching, outcome: read.outcome })
 
     return Client.of({
+      ...read,
+      ...ChangeRuns.make(requests, runs),
+      ...(yield* AskExecutor.make(requests)),
       start,
       startOrFind,
       result,
       execute: (workflow, ...payload) =>
         Effect.flatMap(start(workflow, ...payload), (runId) => result(workflow, runId)),
-      get: (runId, options) => Effect.flatMap(get(runId), (run) => withSteps(run, options)),
-      steps,
-      step: (request) =>
-        hasPath(request.name)
-          ? ofRun(request.runId, (runId) =>
-              runs.step({
-                path: { runId, name: segment(request.name), attempt: request.attempt }
-              })
-            )
-          : new StepNotFound({
-              ...request,
-              message: `A step of the name ${JSON.stringify(request.name)} cannot be asked for`
-            }),
-      payload: (runId) => ofRun(runId, (runId) => runs.payload({ path: { runId } })),
-      outcome,
-      ids: (prefix) => call(runs.ids({ urlParams: { prefix } })),
-      list: (request = {}) => call(runs.list({ urlParams: said(request) })),
-      interrupt: (runId) =>
-        Effect.asVoid(ofRun(runId, (runId) => runs.interrupt({ path: { runId } }))),
-      terminate: (runId, { children, reason } = {}) =>
-        Effect.map(
-          ofRun(runId, (runId) =>
-            runs.terminate({
-              path: { runId },
-              payload: {
-                ...(children === undefined ? {} : { children }),
-                ...(reason === undefined ? {} : { reason })
-              }
-            })
-          ),
-          ({ terminated }) => ({ terminated })
-        ),
-      resume: (runId) => Effect.asVoid(ofRun(runId, (runId) => runs.resume({ path: { runId } }))),
-      retry: (runId, { withChildren } = {}) =>
-        Effect.asVoid(
-          ofRun(runId, (runId) =>
-            runs.retry({
-              path: { runId },
-              urlParams: withChildren === undefined ? {} : { withChildren }
-            })
-          )
-        ),
-      // an answer that got lost is followed by another request, which then finds nothing
-      remove: (runId) => ofRun(runId, (runId) => runs.remove({ path: { runId } })),
+      get: (runId, options) => Effect.flatMap(first(runId), (run) => withSteps(run, options)),
       events: (request = {}) =>
         Stream.catchTag(events(request), "NoEvents", ({ message }) =>
           Stream.fail(new ProtocolError({ message }))
         ),
       watch: (runId, options) =>
-        Stream.mapEffect(RunWatch.watch(watching)(runId), (run) => withSteps(run, options)),
-      counts: call(runs.counts({})),
-      executors: Effect.map(call(askExecutors({})), ({ executors }) => executors),
-      drain: Effect.map(callOnce(askDrain({})), ({ state }) => state),
-      signal: (deferred, target, value) =>
-        Effect.flatMap(Typed.encodeSignal(deferred, target, value), ({ name, runId, value }) =>
-          hasPath(name)
-            ? Effect.asVoid(
-                ofRun(runId, (runId) =>
-                  runs.signal({ path: { runId, name: segment(name) }, payload: { value } })
-                )
-              )
-            : Effect.fail(
-                new InvalidSignal({
-                  name,
-                  message: `A signal of the name ${JSON.stringify(name)} cannot be sent`
-                })
-              )
-        ),
-      health: askHealth({}).pipe(
-        Effect.map(({ state }) => state),
-        inTime,
-        Effect.catchTag("NotAvailable", ({ state }) => Effect.succeed(state)),
-        Effect.mapError((error) =>
-          error._tag === "Unavailable" ? error : new Unavailable(told(error))
-        )
-      )
+        Stream.mapEffect(RunWatch.watch(watching)(runId), (run) => withSteps(run, options))
     })
   })
+
+/** When a run is looked at, where there are no events. */
+const looksWithin = (pollInterval: Duration.Duration) =>
+  Schedule.exponential("50 millis", 1.5).pipe(Schedule.union(Schedule.spaced(pollInterval)))
 
 /**
  * Over the HttpClient of the app: with its connection pool, its proxy, its middleware.

@@ -29,6 +29,8 @@ export interface RequestsOptions {
   readonly requestTimeout: Duration.Duration
 }
 
+export type Requests = Effect.Effect.Success<ReturnType<typeof make>>
+
 export const make = ({ baseUrl, requestTimeout, retry, token }: RequestsOptions) =>
   Effect.map(HttpClient.HttpClient, (httpClient) => {
     const anyone = HttpClient.mapRequest(httpClient, HttpClientRequest.prependUrl(String(baseUrl)))

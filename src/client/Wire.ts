@@ -42,6 +42,11 @@ export const makeRuns = <E>(httpClient: HttpClient.HttpClient.With<E>) =>
 
 type RunsApi = Effect.Effect.Success<ReturnType<typeof makeRuns<never>>>
 
+/** The API of runs, asked with the token. */
+export type RunsAsked = Effect.Effect.Success<
+  ReturnType<typeof makeRuns<HttpClientError.HttpClientError | Unavailable | ProtocolError>>
+>
+
 /**
  * How a request fails: as the API's definition says for its endpoint (`Unauthorized` for all of
  * them), as `Unavailable`, or as `ProtocolError`.

@@ -40,7 +40,7 @@ export const call = async <A, R>(
 }
 
 /** Starts a run; its id. */
-export const submitted = <W extends Workflow.Any>(
+export const startedRun = <W extends Workflow.Any>(
   workflow: W,
   payload: Typed.Payload<W> | undefined
 ) =>

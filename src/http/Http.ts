@@ -33,6 +33,7 @@ import * as Access from "./Access.js"
 import * as Answers from "./Answers.js"
 import * as Authorization from "./Authorization.js"
 import { defaultMaxBodySize } from "./Body.js"
+import * as Dashboard from "./Dashboard.js"
 import * as Docs from "./Docs.js"
 import * as EventHandlers from "./EventHandlers.js"
 import * as EventStreams from "./EventStreams.js"
@@ -234,7 +235,8 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
 const routerConfig = { maxParamLength: 16 * 1024 }
 
 /**
- * The API as an app, for those who mount it in a router of their own.
+ * The API as an app, for those who mount it in a router of their own, with the dashboard at `/ui/`;
+ * `Dashboard.layerNone` leaves that out.
  *
  * Request bodies are taken up to the platform's `MaxBodySize`; where that is not set, up to 1 MiB.
  * It asks for `EventStreams.layer`, which is to be released before the server waits for its
@@ -246,7 +248,7 @@ export const app = Effect.gen(function* () {
     onSome: Number
   })
   const api = yield* HttpRouter.withRouterConfig(HttpApiBuilder.httpApp, routerConfig)
-  return Answers.complete(api, maxBodySize)
+  return yield* Dashboard.before(Answers.complete(api, maxBodySize))
 }).pipe(
   Effect.provide(
     Layer.mergeAll(ApiLive, HttpApiBuilder.Router.Live, HttpApiBuilder.Middleware.layer)
@@ -302,11 +304,14 @@ export interface Decided {
    * came from (`stack`). Default: false.
    */
   readonly stacksForReaders?: boolean | undefined
+  /** Whether the dashboard is served too, at `/ui/`, to which `/` leads. Default: true. */
+  readonly dashboard?: boolean | undefined
 }
 
 /** Layers that ask for services with a default have no requirement for them: nor has this. */
 const layerDecided = ({
   access,
+  dashboard,
   exposed,
   shutdown,
   stacksForReaders
@@ -316,6 +321,7 @@ const layerDecided = ({
     stacksForReaders === undefined
       ? Layer.empty
       : Layer.succeed(Stacks.StacksForReaders, stacksForReaders),
+    dashboard === undefined ? Layer.empty : Layer.succeed(Dashboard.DashboardServed, dashboard),
     shutdown === undefined ? Layer.empty : layerShutdown(shutdown),
     exposed === undefined ? Layer.empty : Layer.succeed(Exposed, exposed)
   )

@@ -67,7 +67,7 @@ export const layer = <
     Effect.gen(function* () {
       const dispatcher = yield* Dispatcher
       const factory = yield* PersistedQueue.PersistedQueueFactory
-      yield* dispatcher.beside(`elements of queue "${queue.name}"`, (beside) =>
+      yield* dispatcher.releases.beside(`elements of queue "${queue.name}"`, (beside) =>
         Effect.provideService(
           DurableQueue.makeWorker(queue, process, options),
           PersistedQueue.PersistedQueueFactory,

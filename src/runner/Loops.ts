@@ -31,33 +31,33 @@ const maxSleepMillis = 2 ** 31 - 1
 /** Claims runs whenever there is something to claim and room for it. */
 export const claims = (executor: () => number) =>
   Effect.gen(function* () {
-    const dispatcher = yield* Dispatcher
+    const { begin, registry, room } = yield* Dispatcher
     const store = yield* RunStore
     const { maxRunSize: maxRunBytes } = yield* RunnerConfig
     const claim =
       (workflows: ReadonlyArray<string>) => (limit: number, nothingWaits: () => void) => {
-        const maxBytes = Math.min(claimBytes, dispatcher.roomInBytes())
+        const maxBytes = Math.min(claimBytes, room.bytes())
         const claiming = { executor: executor(), workflows, limit, maxBytes, maxRunBytes }
         return Effect.flatMap(store.claim(claiming), (claimed) => {
           const bytes = claimed.reduce((sum, run) => sum + run.bytes, 0)
-          if (claimed.length === limit || bytes >= maxBytes) dispatcher.wanted.unsafeOpen()
+          if (claimed.length === limit || bytes >= maxBytes) room.wanted.unsafeOpen()
           else nothingWaits()
-          return dispatcher.begin(claimed)
+          return begin(claimed)
         })
       }
     const claims = Effect.suspend(() => {
-      dispatcher.wanted.unsafeClose()
-      const workflows = dispatcher.claimable()
+      room.wanted.unsafeClose()
+      const workflows = registry.names()
       if (workflows.length === 0) return Effect.void
-      return dispatcher.reserve(claimBatch, claim(workflows))
+      return room.reserve(claimBatch, claim(workflows))
     })
     const round = Effect.zipRight(
-      dispatcher.wanted.await,
+      room.wanted.await,
       claims.pipe(
         // claimed is begun, or given back; and what comes after it was read is told when it is begun
         Effect.withMaxOpsBeforeYield(Number.POSITIVE_INFINITY),
         Effect.uninterruptible,
-        Effect.tapErrorCause(() => Effect.sync(() => dispatcher.wanted.unsafeOpen()))
+        Effect.tapErrorCause(() => Effect.sync(() => room.wanted.unsafeOpen()))
       )
     )
     return yield* KeepGoing.forever("claiming runs", round)
@@ -235,7 +235,7 @@ export const nudges = (latch: Effect.Latch) =>
  * workflow, and not at once, since workflows may be registered after the Runner has started.
  */
 const warnOfUnknownWorkflows = Effect.gen(function* () {
-  const dispatcher = yield* Dispatcher
+  const { registry } = yield* Dispatcher
   const store = yield* RunStore
   const told = new Set<string>()
   let first = true
@@ -244,7 +244,7 @@ const warnOfUnknownWorkflows = Effect.gen(function* () {
       first = false
       return
     }
-    const known = new Set(dispatcher.claimable())
+    const known = new Set(registry.names())
     const pending = yield* store.pendingWorkflows
     const unknown = pending.filter((name) => !known.has(name) && !told.has(name))
     if (unknown.length === 0) return

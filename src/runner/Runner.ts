@@ -147,7 +147,7 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
           Effect.flatMap((id) =>
             Effect.sync(() => {
               executor = id
-              dispatcher.setExecutor(id)
+              dispatcher.lease.setExecutor(id)
               dispatcher.lease.granted(asked)
             })
           )
@@ -172,7 +172,7 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
         Effect.annotateLogs({ executor, runs: lost })
       )
       yield* register
-      yield* dispatcher.wanted.open
+      yield* dispatcher.room.wanted.open
     })
     const timers = yield* Effect.makeLatch(true)
     const background = [
@@ -205,7 +205,7 @@ const drainRunner = (started: Started) =>
     const inFlight = yield* dispatcher.inFlight
 
     // no step starts from here on
-    const deadline = yield* dispatcher.beginDrain
+    const deadline = yield* dispatcher.gate.close
     yield* SubscriptionRef.set(dispatcher.state, "draining")
     yield* Effect.logInfo("drain begun").pipe(
       Effect.annotateLogs({
@@ -216,7 +216,7 @@ const drainRunner = (started: Started) =>
 
     // the steps in flight are recorded, and their runs are over, suspended or handed over
     yield* Fiber.interruptFork(started.claiming)
-    const retired = yield* dispatcher.retire(deadline)
+    const retired = yield* dispatcher.releases.retire(deadline)
     yield* logCut(retired)
 
     // a claim that was under way has ended, and what it brought was given back
@@ -225,7 +225,7 @@ const drainRunner = (started: Started) =>
     // nothing is held under this executor's name any more
     yield* Effect.forEach(started.background, Fiber.interruptFork, { discard: true })
     const left = yield* Effect.exit(leave(started.executor()))
-    dispatcher.setExecutor(undefined)
+    dispatcher.lease.setExecutor(undefined)
     yield* SubscriptionRef.set(dispatcher.state, "stopped")
 
     const result: Drained = {

@@ -2,113 +2,56 @@
  * What an operator or a client can do with runs, by the workflow's name and in JSON: what HTTP, the
  * command and the promise façade are made of.
  */
-import type { DurableDeferred, Workflow } from "@effect/workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as JSONSchema from "effect/JSONSchema"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as ParseResult from "effect/ParseResult"
-import * as Schema from "effect/Schema"
-import {
-  type ExecutorView,
-  type GetOptions,
+import type {
+  ExecutorView,
+  GetOptions,
   InvalidCursor,
   InvalidPayload,
   InvalidQuery,
   InvalidReason,
   InvalidSignal,
-  type ListRequest,
-  maxPageSize,
-  maxReasonLength,
-  minPrefix,
-  type NotResumable,
-  type NotRetryable,
-  type OutcomeView,
-  type PayloadView,
-  type RetryOptions,
-  type RunCounts,
-  type RunFinished,
-  type RunIdsView,
+  ListRequest,
+  NotResumable,
+  NotRetryable,
+  OutcomeView,
+  PayloadView,
+  RetryOptions,
+  RunCounts,
+  RunFinished,
+  RunIdsView,
   RunIdTaken,
-  type RunNotFinished,
-  type RunNotFound,
-  type RunsPage,
-  type RunWithStepsView,
-  type SignalRequest,
-  type StartedView,
-  type StartRequest,
-  type StepNotFound,
-  type StepRequest,
-  type StepsPage,
-  type StepsRequest,
-  type StepView,
-  type TerminateRequest,
-  type UnknownSignal,
-  type UnknownWorkflow,
-  type WorkflowView
+  RunNotFinished,
+  RunNotFound,
+  RunsPage,
+  RunWithStepsView,
+  SignalRequest,
+  StartedView,
+  StartRequest,
+  StepNotFound,
+  StepRequest,
+  StepsPage,
+  StepsRequest,
+  StepView,
+  TerminateRequest,
+  UnknownSignal,
+  UnknownWorkflow,
+  WorkflowView
 } from "../api/Runs.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
-import * as ReservedNames from "../engine/ReservedNames.js"
 import { Signals } from "../engine/Signals.js"
-import * as RunIds from "../internal/RunIds.js"
-import {
-  isFinal,
-  type RunStatus,
-  RunStore,
-  type RunStoreError,
-  type RunWithSteps,
-  type StepCursor,
-  type WithFinished
-} from "../store/RunStore.js"
-import * as Metrics from "../telemetry/Metrics.js"
-import {
-  encodedPayloadToJson,
-  notReadBack,
-  readBack,
-  stringify,
-  terminatedExit
-} from "../values/Codec.js"
-import * as EncodedCause from "../values/EncodedCause.js"
-import { notWellFormed } from "../values/WellFormed.js"
-import * as Cursors from "./Cursors.js"
-import {
-  notResumable,
-  notRetryable,
-  type Refused,
-  runFinished,
-  runNotFinished,
-  runNotFound,
-  stepNotFound,
-  unknownSignal,
-  unknownWorkflow
-} from "./Refusals.js"
-import {
-  type InFlightHere,
-  overlay,
-  viewAbout,
-  viewExecutor,
-  viewFailure,
-  viewOutcome,
-  viewPayload,
-  viewRun,
-  viewStarted,
-  viewStep,
-  viewWaits
-} from "./RunViews.js"
+import { RunStore, type RunStoreError } from "../store/RunStore.js"
+import { viewExecutor } from "./RunViews.js"
+import * as Change from "./runs/Change.js"
+import { jsonSchemaOf } from "./runs/Definitions.js"
+import * as Read from "./runs/Read.js"
+import * as Signal from "./runs/Signal.js"
+import * as Start from "./runs/Start.js"
 
 export * from "../api/Runs.js"
-
-/** What is told of many runs at once: in bytes, so that a page fits wherever an executor does. */
-const listBounds = { maxBytes: 4 * 1024 * 1024, maxValueBytes: 64 * 1024 }
-
-/** The same of one run and its steps: its payload and what it came to are there besides. */
-const stepBounds = { limit: 1_000, maxBytes: 2 * 1024 * 1024, maxValueBytes: 1024 * 1024 }
-
-/** So many of those that begin so are told. */
-const maxIds = 10
 
 export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
   Runs,
@@ -233,75 +176,6 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
   }
 >() {}
 
-/**
- * A schema of a definition, for use outside of a run, where the services that its definition may
- * ask for are not at hand: with such a schema decoding dies, and the defect names the service.
- */
-const outside = (schema: Workflow.AnyStructSchema | Schema.Schema.Any) =>
-  schema as Schema.Schema<unknown, unknown>
-
-const jsonSchemas = new WeakMap<Workflow.AnyStructSchema, unknown>()
-
-const jsonSchemaOf = (schema: Workflow.AnyStructSchema): unknown => {
-  if (!jsonSchemas.has(schema)) {
-    jsonSchemas.set(
-      schema,
-      Either.getOrElse(
-        Either.try(() => JSONSchema.make(outside(schema))),
-        () => ({})
-      )
-    )
-  }
-  return jsonSchemas.get(schema)
-}
-
-const strict = { onExcessProperty: "error" } as const
-
-/** The message names the value that did not fit; a body of a megabyte must not come back whole. */
-const explain = (error: ParseResult.ParseError): string => {
-  const message = ParseResult.TreeFormatter.formatErrorSync(error)
-  return message.length > 2_000 ? `${message.slice(0, 2_000)}…` : message
-}
-
-/** Through the schema and back: what is stored is what the schema itself would have written. */
-const canonical = (
-  schema: Schema.Schema<unknown, unknown>,
-  value: unknown
-): Effect.Effect<unknown, ParseResult.ParseError> =>
-  Effect.flatMap(Schema.decodeUnknown(schema)(value), Schema.encode(schema))
-
-const canonicalSignal = (deferred: DurableDeferred.Any, value: unknown) => {
-  const schema = outside(deferred.successSchema)
-  const decoded = canonical(schema, value)
-  // JSON has no undefined: null is the nearest that a client can send to a void deferred
-  return value === null
-    ? Effect.catchAll(decoded, (error) =>
-        Effect.mapError(canonical(schema, undefined), () => error)
-      )
-    : decoded
-}
-
-const decodeCursor = <A>(
-  decode: (cursor: string) => A | undefined,
-  cursor: string | undefined
-): Effect.Effect<A | undefined, InvalidCursor> => {
-  const decoded = cursor === undefined ? undefined : decode(cursor)
-  return cursor !== undefined && decoded === undefined
-    ? new InvalidCursor({ message: "The cursor is not one that this API gave" })
-    : Effect.succeed(decoded)
-}
-
-/** The run that a key is of: each workflow has its own. */
-const runIdOf = ({
-  key,
-  workflow
-}: ListRequest): Effect.Effect<string | undefined, InvalidQuery> => {
-  if (key === undefined) return Effect.succeed(undefined)
-  return workflow === undefined
-    ? new InvalidQuery({ message: "A key is one of a workflow: give the workflow too" })
-    : RunIds.ofKey(workflow, key)
-}
-
 export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = Effect.gen(
   function* () {
     const store = yield* RunStore
@@ -309,191 +183,16 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const workflows = Effect.map(dispatcher.workflows, (registered) =>
       registered
-        .map((workflow) => ({ name: workflow.name, payload: jsonSchemaOf(workflow.payloadSchema) }))
+        .map((workflow) => ({
+          name: workflow.name,
+          payload: jsonSchemaOf(workflow.payloadSchema),
+          signals: Context.get(workflow.annotations, Signals).map(({ name, successSchema }) => ({
+            name,
+            value: jsonSchemaOf(successSchema)
+          }))
+        }))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
     )
-
-    const find = Effect.fnUntraced(function* (name: string) {
-      const registered = yield* dispatcher.workflows
-      const workflow = registered.find((workflow) => workflow.name === name)
-      if (workflow !== undefined) return workflow
-      return yield* unknownWorkflow(name, registered.map((workflow) => workflow.name).sort())
-    })
-
-    const storablePayload = (workflow: Workflow.Any, encoded: unknown) =>
-      Either.flatMap(encodedPayloadToJson(workflow, encoded), dispatcher.bounded)
-
-    const start = Effect.fnUntraced(function* (request: StartRequest) {
-      const workflow = yield* find(request.workflow)
-      const invalid = (message: string) => new InvalidPayload({ workflow: workflow.name, message })
-      const schema = outside(workflow.payloadSchema)
-      // a field that the schema does not have is a misspelt one: the schema that is published says so
-      const decoded = yield* Schema.decodeUnknown(schema)(request.payload ?? {}, strict).pipe(
-        Effect.mapError((error) => invalid(explain(error)))
-      )
-      const runId = yield* Effect.suspend(() => workflow.executionId(decoded))
-      const payload = yield* Schema.encode(schema)(decoded).pipe(
-        Effect.mapError((error) => invalid(explain(error))),
-        Effect.flatMap((encoded) =>
-          Effect.mapError(storablePayload(workflow, encoded), (error) =>
-            invalid(`The payload cannot be stored as JSON: ${error.message}`)
-          )
-        )
-      )
-      return viewStarted(
-        yield* dispatcher
-          .start({ runId, workflow: workflow.name, payload, trace: request.trace })
-          .pipe(
-            Effect.catchTag(
-              "RunIdTaken",
-              ({ message, runId, workflow }) => new RunIdTaken({ runId, workflow, message })
-            )
-          )
-      )
-    })
-
-    /** The steps of a page as they are told, with those in flight here. */
-    const viewSteps = (
-      { cursor, steps }: Pick<RunWithSteps, "cursor" | "steps">,
-      inFlight: InFlightHere,
-      after?: StepCursor
-    ) => overlay(steps, inFlight, { after, upTo: cursor }).map(viewStep)
-
-    /** Those of the run that have no outcome yet. Asked before the store, which then may have it. */
-    const inFlightOf = (runId: string) =>
-      Effect.map(dispatcher.inFlight, (all) => {
-        const steps = all.filter((step) => step.runId === runId)
-        const executor = dispatcher.executor()
-        return (status: RunStatus): InFlightHere => ({
-          executor,
-          steps: isFinal(status) ? [] : steps
-        })
-      })
-
-    /** The step whose failure the run ended with; it may be on a later page. */
-    const failedStep = ({ cursor, run, steps }: RunWithSteps) => {
-      const text = EncodedCause.tellingText(run.exit)
-      if (text === undefined) return Effect.succeed(undefined)
-      const isWhole = cursor === undefined && steps.every(({ leftOut }) => leftOut === undefined)
-      return isWhole
-        ? Effect.succeed(EncodedCause.failedWith(text, steps))
-        : Effect.map(store.stepFailedWith({ runId: run.runId, text }), Option.getOrUndefined)
-    }
-
-    const get = Effect.fnUntraced(function* (runId: string, options: GetOptions = {}) {
-      const inFlight = yield* inFlightOf(runId)
-      const found = yield* store.findWithSteps(runId, stepBounds)
-      if (Option.isNone(found)) return yield* runNotFound(runId)
-      const { cursor, run } = found.value
-      const registered = yield* dispatcher.workflows
-      return {
-        ...viewRun(run),
-        ...viewFailure(run, yield* failedStep(found.value), { stacks: options.stacks === true }),
-        ...viewWaits(run, {
-          isRegistered: registered.some(({ name }) => name === run.workflow)
-        }),
-        ...viewAbout(found.value),
-        steps: viewSteps(found.value, inFlight(run.status)),
-        ...(cursor === undefined ? {} : { stepsCursor: Cursors.ofSteps(cursor) })
-      }
-    })
-
-    const steps = Effect.fnUntraced(function* (request: StepsRequest) {
-      const { cursor, runId, values = true } = request
-      const after = yield* decodeCursor(Cursors.toSteps, cursor)
-      const inFlight = yield* inFlightOf(runId)
-      const bounds = values ? stepBounds : { ...stepBounds, maxValueBytes: 0 }
-      const found = yield* store.steps(runId, { ...bounds, after })
-      if (Option.isNone(found)) return yield* runNotFound(runId)
-      const page = found.value
-      return {
-        steps: viewSteps(page, inFlight(page.status), after),
-        nextCursor: page.cursor === undefined ? null : Cursors.ofSteps(page.cursor)
-      }
-    })
-
-    const findRun = (runId: string) =>
-      Effect.flatMap(
-        store.find(runId),
-        Option.match({ onNone: () => runNotFound(runId), onSome: Effect.succeed })
-      )
-
-    const step = Effect.fnUntraced(function* (request: StepRequest) {
-      const { attempt, name, runId } = request
-      const inFlight = yield* inFlightOf(runId)
-      const found = yield* store.step(request)
-      const { status } = yield* findRun(runId)
-      const { executor, steps } = inFlight(status)
-      const here = steps.filter((one) => one.name === name && one.attempt === attempt)
-      const [told] = overlay(Option.toArray(found), { executor, steps: here })
-      return told === undefined ? yield* stepNotFound(request) : viewStep(told)
-    })
-
-    const payload = (runId: string) =>
-      // `find` leaves nothing out
-      Effect.map(findRun(runId), ({ payload = "" }) => ({ runId, payload: viewPayload(payload) }))
-
-    const outcome = (runId: string, options: GetOptions = {}) =>
-      Effect.map(findRun(runId), (run) => viewOutcome(run, { stacks: options.stacks === true }))
-
-    const ids = Effect.fnUntraced(function* (prefix: string) {
-      if (prefix.length < minPrefix) {
-        return yield* new InvalidQuery({
-          message: `The beginning of an id has ${minPrefix} characters at least, and ${JSON.stringify(prefix)} has ${prefix.length}`
-        })
-      }
-      const runs = yield* store.beginningWith({ prefix, limit: maxIds + 1 })
-      return { runs: runs.slice(0, maxIds), more: runs.length > maxIds }
-    })
-
-    const list = Effect.fnUntraced(function* (request: ListRequest = {}) {
-      const cursor = yield* decodeCursor(Cursors.toRuns, request.cursor)
-      const runId = yield* runIdOf(request)
-      const page = yield* store.list({
-        runId,
-        workflow: request.workflow,
-        status: request.status?.length === 0 ? undefined : request.status,
-        createdAfter: request.createdAfter?.getTime(),
-        createdBefore: request.createdBefore?.getTime(),
-        roots: request.roots,
-        parent: request.parent,
-        blocked: request.mend,
-        limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
-        payload: request.include?.includes("payload") ?? false,
-        result: request.include?.includes("result") ?? false,
-        ...listBounds,
-        cursor
-      })
-      return {
-        runs: page.runs.map(viewRun),
-        nextCursor: page.cursor === undefined ? null : Cursors.ofRuns(page.cursor)
-      }
-    })
-
-    const known = (
-      runId: string,
-      status: Effect.Effect<Option.Option<RunStatus>, RunStoreError>
-    ): Effect.Effect<void, RunNotFound | RunStoreError> =>
-      Effect.flatMap(
-        status,
-        Option.match({ onNone: () => runNotFound(runId), onSome: () => Effect.void })
-      )
-
-    const finished = <E>(
-      runId: string,
-      answer: Effect.Effect<WithFinished, RunStoreError>,
-      refuse: (runId: string, refused: Refused) => E
-    ): Effect.Effect<void, RunNotFound | E | RunStoreError> =>
-      Effect.flatMap(answer, (answer): Effect.Effect<void, RunNotFound | E> => {
-        switch (answer._tag) {
-          case "Done":
-            return Effect.void
-          case "NotFound":
-            return runNotFound(runId)
-          case "Refused":
-            return Effect.fail(refuse(runId, answer))
-        }
-      })
 
     const executors = Effect.gen(function* () {
       const [now, all] = yield* Effect.all([Clock.currentTimeMillis, store.executors])
@@ -505,100 +204,14 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       }))
     })
 
-    /** A workflow that declares no signals may take any. */
-    const assertDeclared = Effect.fnUntraced(function* (workflow: string, name: string) {
-      const registered = yield* dispatcher.workflows
-      const found = registered.find((one) => one.name === workflow)
-      const declared = found === undefined ? [] : Context.get(found.annotations, Signals)
-      const names = declared.map((deferred) => deferred.name)
-      // as `DurableDeferred.into` and others name that of an attempt
-      const isDeclared = names.includes(name.replace(/\/\d+$/, ""))
-      if (names.length > 0 && !isDeclared) return yield* unknownSignal(workflow, name, names)
-    })
-
-    const signal = Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
-      const invalid = (message: string) => new InvalidSignal({ name, message })
-      if (name.startsWith(ReservedNames.ownPrefix)) {
-        return yield* invalid("the name is the executor's own")
-      }
-      const refusal = notWellFormed("signal name", name)
-      if (refusal !== undefined) return yield* invalid(refusal)
-      const run = yield* store.find(runId)
-      if (Option.isNone(run)) return yield* runNotFound(runId)
-      const deferred = dispatcher.deferred(run.value.workflow, name)
-      if (Option.isNone(deferred)) yield* assertDeclared(run.value.workflow, name)
-      const checked = Option.isNone(deferred)
-        ? value
-        : yield* Effect.mapError(canonicalSignal(deferred.value, value), (error) =>
-            invalid(explain(error))
-          )
-      const json = yield* Effect.mapError(
-        Either.flatMap(stringify(checked), dispatcher.bounded),
-        (error) => invalid(`The value cannot be stored as JSON: ${error.message}`)
-      )
-      const exit = `{"_tag":"Success","value":${json}}`
-      const read = Option.isNone(deferred) ? undefined : readBack(deferred.value, exit)
-      if (read !== undefined && Either.isLeft(read)) {
-        return yield* invalid(`The value cannot be stored: ${notReadBack(read.left).message}`)
-      }
-      yield* store.signal({ runId, name, exit })
-    })
-
-    const terminate = Effect.fnUntraced(function* (request: TerminateRequest) {
-      const { children = false, reason, runId } = request
-      if (reason !== undefined && reason.length > maxReasonLength) {
-        return yield* new InvalidReason({
-          message: `The reason has ${reason.length} characters; at most ${maxReasonLength} are allowed`
-        })
-      }
-      const exit = terminatedExit(reason)
-      const answer = yield* store.terminate({ runId, exit, children })
-      switch (answer._tag) {
-        case "NotFound":
-          return yield* runNotFound(runId)
-        case "Refused":
-          return yield* runFinished(runId, answer.status)
-        case "Done": {
-          const terminated = answer.runs.length
-          for (const { workflow } of answer.runs) Metrics.runFinished(workflow, "interrupted")
-          yield* Effect.logWarning("run terminated, without compensations").pipe(
-            Effect.annotateLogs({
-              runId,
-              runs: terminated,
-              ...(reason === undefined ? {} : { reason })
-            })
-          )
-          return { terminated }
-        }
-      }
-    })
-
     return {
       workflows,
-      start,
-      get,
-      steps,
-      step,
-      payload,
-      outcome,
-      ids,
-      list,
-      interrupt: (runId) => known(runId, store.requestInterrupt(runId)),
-      terminate,
-      resume: (runId) =>
-        Effect.flatMap(
-          store.wake(runId),
-          (before): Effect.Effect<void, RunNotFound | NotResumable> => {
-            if (Option.isNone(before)) return runNotFound(runId)
-            return isFinal(before.value) ? notResumable(runId, before.value) : Effect.void
-          }
-        ),
-      retry: (runId, { withChildren = true } = {}) =>
-        finished(runId, store.retry({ runId, withChildren }), notRetryable),
-      remove: (runId) => finished(runId, store.remove(runId), runNotFinished),
+      start: Start.make(dispatcher),
+      ...Read.make(store, dispatcher),
+      ...Change.make(store),
       counts: store.counts,
       executors,
-      signal
+      signal: Signal.make(store, dispatcher)
     }
   }
 )

@@ -2,7 +2,7 @@
  * What survives: runs, steps, signals, timers and executors.
  *
  * A port, in three parts: the journal of runs, what is read of them, and the executors that hold
- * them. The engine and the Runner know these interfaces only; `SqlRunStore` implements them on
+ * them. The engine and the Runner know these interfaces only; `SqliteRunStore` implements them on
  * `@effect/sql`. Everything an implementation must guarantee is said there and tested by the shared
  * conformance suite. Every write is committed when its effect succeeds.
  *

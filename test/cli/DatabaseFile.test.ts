@@ -7,14 +7,14 @@ import * as Layer from "effect/Layer"
 import * as DatabaseFile from "../../src/cli/DatabaseFile.js"
 import * as Doctor from "../../src/cli/Doctor.js"
 import * as OnFile from "../../src/cli/OnFile.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import * as Process from "../support/Executor.js"
 
 /** A file of our schema, with what one statement then makes of it. */
 const makeFile = (...statements: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const file = join(yield* Process.makeFolder, "executor.db")
-    yield* Effect.scoped(Layer.build(SqlRunStore.layerFile({ filename: file })))
+    yield* Effect.scoped(Layer.build(SqliteRunStore.layerFile({ filename: file })))
     yield* Effect.scoped(
       Effect.gen(function* () {
         const sql = yield* SqliteClient.make({ filename: file })

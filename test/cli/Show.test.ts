@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, suspend } from "../../src/testing/Acts.js"
 import * as Process from "../support/Executor.js"
 import { command } from "./support.js"
@@ -18,7 +18,7 @@ const slow = 120_000
 const fileWith = <A>(write: (executor: number) => Effect.Effect<A, unknown, RunStore>) =>
   Effect.gen(function* () {
     const filename = join(yield* Process.makeFolder, "executor.db")
-    const layer = SqlRunStore.layerFile({ filename, pollInterval: Duration.infinity })
+    const layer = SqliteRunStore.layerFile({ filename, pollInterval: Duration.infinity })
     yield* Effect.flatMap(RunStore, (store) =>
       store.register({ host: "here", pid: 1, leaseMillis: 60_000 })
     ).pipe(Effect.flatMap(write), Effect.provide(layer))

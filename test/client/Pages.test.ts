@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Client from "../../src/client/Client.js"
 import * as Executor from "../../src/Executor.js"
-import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
+import * as PromiseExecutor from "../../src/facade/PromiseExecutor.js"
 import * as Authorization from "../../src/http/Authorization.js"
 
 const Go = DurableDeferred.make("Go")
@@ -153,14 +153,14 @@ describe("the client", () => {
 
 describe("the façade", () => {
   it("watches all steps of a run", async () => {
-    const executor = WorkflowExecutor.memory({
+    const executor = PromiseExecutor.memory({
       workflows: LongLive,
       logging: Logger.minimumLogLevel(LogLevel.None)
     })
     await executor.start()
     try {
       const payload = { id: "1", steps: 1_010, bytes: 1, ends: "well" } as const
-      const runId = await executor.submit(Long, payload)
+      const runId = await executor.startRun(Long, payload)
       while ((await executor.poll(Long, runId)).status !== "suspended") {
         await new Promise((resolve) => setTimeout(resolve, 50))
       }

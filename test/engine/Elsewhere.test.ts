@@ -12,7 +12,7 @@ import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
 import { type ClaimedRun, RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
   exitOf,
   noted,
@@ -36,7 +36,7 @@ const executor = (
   const store = Layer.effect(
     RunStore,
     Effect.map(RunStore, (store) => ({ ...store, ...change(store) }))
-  ).pipe(Layer.provide(SqlRunStore.layerFile({ filename, pollInterval: "100 millis" })))
+  ).pipe(Layer.provide(SqliteRunStore.layerFile({ filename, pollInterval: "100 millis" })))
   return Runner.layer.pipe(
     Layer.provideMerge(Executor.layerEngine),
     Layer.provideMerge(store),
@@ -51,7 +51,7 @@ const signalled = (filename: string, runIds: ReadonlyArray<string>) =>
     for (const runId of runIds) {
       yield* store.signal({ runId, name: "Gate", exit: `{"_tag":"Success","value":"go"}` })
     }
-  }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+  }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
 
 describe("what another process has written", () => {
   it.scoped("reaches all the runs that it is for, however many there are", () =>

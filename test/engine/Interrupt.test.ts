@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import * as Executor from "../../src/Executor.js"
 import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import { type Held, RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
   copyOfFile,
   type Env,
@@ -675,7 +675,7 @@ describe("a process", () => {
               })
           })
         }))
-      ).pipe(Layer.provide(SqlRunStore.layerMemory))
+      ).pipe(Layer.provide(SqliteRunStore.layerMemory))
       yield* Effect.gen(function* () {
         yield* register(
           Parent.toLayer(() =>

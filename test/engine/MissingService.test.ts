@@ -13,7 +13,7 @@ import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
 import * as Runs from "../../src/runner/Runs.js"
 import { isFinal, RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { exitOf, memoryTest, register, temporaryFile, until } from "./support.js"
 
 class Mailer extends Context.Tag("Mailer")<Mailer, { readonly send: Effect.Effect<string> }>() {}
@@ -76,7 +76,7 @@ const inProcess = <A, E, R>(
     const layer = Layer.mergeAll(live, Runs.layer).pipe(
       Layer.provideMerge(Runner.layer),
       Layer.provideMerge(Executor.layerEngine),
-      Layer.provideMerge(SqlRunStore.layerFile({ filename, pollInterval: Duration.infinity })),
+      Layer.provideMerge(SqliteRunStore.layerFile({ filename, pollInterval: Duration.infinity })),
       Layer.provideMerge(RunnerConfig.layer({ stopTimeout: 0, leaseDuration: "1000 days" })),
       Layer.provideMerge(errorsInto(errors))
     )

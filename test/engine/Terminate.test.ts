@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as Runs from "../../src/runner/Runs.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
   exitOf,
   inProcess,
@@ -272,7 +272,7 @@ describe("a run that another process terminates", () => {
           for (const id of [runId, waiting]) {
             yield* store.terminate({ runId: id, exit: `{"_tag":"Failure"}`, children: false })
           }
-        }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+        }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
         yield* pass("1 second")
         yield* untilTrue("the step is cut", () => log.includes("cut"))
         yield* untilTrue("nothing is held", () => dispatcher.runs.size() === 0)

@@ -10,7 +10,7 @@ import * as TestClock from "effect/TestClock"
 import * as Executor from "../../src/Executor.js"
 import * as Runs from "../../src/runner/Runs.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { noted, step, temporaryFile, textWorkflow } from "./support.js"
 
 const Sleeper = textWorkflow("Sleeper")
@@ -29,11 +29,11 @@ const statusOf = (runId: string) =>
   Effect.flatMap(Runs.Runs, (runs) => Effect.map(runs.get(runId), ({ status }) => status))
 
 const file = Layer.unwrapScoped(
-  Effect.map(temporaryFile, (filename) => SqlRunStore.layerFile({ filename }))
+  Effect.map(temporaryFile, (filename) => SqliteRunStore.layerFile({ filename }))
 )
 
 const stores: ReadonlyArray<readonly [string, Layer.Layer<RunStore, unknown>]> = [
-  ["in memory", SqlRunStore.layerMemory],
+  ["in memory", SqliteRunStore.layerMemory],
   ["on a file", file]
 ]
 
@@ -154,7 +154,7 @@ describe("two stores on one file, under a TestClock that stands still", () => {
     Effect.gen(function* () {
       const filename = yield* temporaryFile
       const open = Effect.map(
-        Layer.build(Layer.fresh(SqlRunStore.layerFile({ filename }))),
+        Layer.build(Layer.fresh(SqliteRunStore.layerFile({ filename }))),
         Context.get(RunStore)
       )
       const [here, there] = [yield* open, yield* open]

@@ -19,7 +19,7 @@ import * as Executor from "../../src/Executor.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
 import type { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
   copyOfFile,
   type Env,
@@ -125,12 +125,12 @@ const leaseEnded = (filename: string) =>
 const stores: Readonly<Record<string, Effect.Effect<Store, never, Scope.Scope>>> = {
   // outlives its executors; a crash takes it along
   "in memory": Effect.map(
-    Layer.build(Layer.orDie(SqlRunStore.layerMemory)),
+    Layer.build(Layer.orDie(SqliteRunStore.layerMemory)),
     (context): Store => ({ layer: Layer.succeedContext(context) })
   ),
   "on a file": Effect.map(temporaryFile, (filename) => {
     const over = (filename: string) =>
-      Layer.orDie(SqlRunStore.layerFile({ filename, pollInterval: "1 day" }))
+      Layer.orDie(SqliteRunStore.layerFile({ filename, pollInterval: "1 day" }))
     return {
       layer: over(filename),
       crashed: Effect.map(Effect.tap(copyOfFile(filename), leaseEnded), over)

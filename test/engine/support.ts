@@ -21,7 +21,7 @@ import { turn } from "../../src/engine/pass/Turn.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
 import type { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 
 // A step that a test has left in flight is cut at the test's end.
 const defaults: Partial<RunnerConfig.RunnerOptions> = { stopTimeout: 0, leaseDuration: "1000 days" }
@@ -54,7 +54,10 @@ export const layerFile = (
   Runner.layer.pipe(
     Layer.provideMerge(Executor.layerEngine),
     Layer.provideMerge(
-      SqlRunStore.layerFile({ filename, pollInterval: options.pollInterval ?? Duration.infinity })
+      SqliteRunStore.layerFile({
+        filename,
+        pollInterval: options.pollInterval ?? Duration.infinity
+      })
     ),
     Layer.provideMerge(RunnerConfig.layer({ ...defaults, ...options })),
     Layer.provideMerge(silent)

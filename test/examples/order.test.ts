@@ -12,7 +12,7 @@ import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import OrderLive, { Approval, NotApproved, Order, OutOfStock } from "../../examples/order.js"
-import { Executor, Runs, SqlRunStore } from "../../src/index.js"
+import { Executor, Runs, SqliteRunStore } from "../../src/index.js"
 
 // a test that fails in the middle of a step is not to wait for it: the TestClock stands still then
 const Test = OrderLive.pipe(Layer.provideMerge(Executor.layerTest({ stopTimeout: 0 })))
@@ -129,7 +129,7 @@ describe("the bundled example", () => {
           "release/1: completed"
         ])
       }).pipe(Effect.provide(executor))
-    }).pipe(Effect.provide(SqlRunStore.layerMemory))
+    }).pipe(Effect.provide(SqliteRunStore.layerMemory))
   )
 
   it.effect("lets an approval after the deadline change nothing", () =>

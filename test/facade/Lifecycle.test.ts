@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { afterEach, describe, expect, it, vi } from "vitest"
-import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
+import * as PromiseExecutor from "../../src/facade/PromiseExecutor.js"
 import * as Authorization from "../../src/http/Authorization.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
@@ -35,10 +35,10 @@ describe("starting", () => {
     const executor = onFile()
     await executor.start()
     const stopped = executor.stop()
-    expect(await rejection(executor.start())).toBeInstanceOf(WorkflowExecutor.ExecutorStopped)
+    expect(await rejection(executor.start())).toBeInstanceOf(PromiseExecutor.ExecutorStopped)
     await stopped
     const error = await rejection(executor.start())
-    expect(error).toBeInstanceOf(WorkflowExecutor.ExecutorStopped)
+    expect(error).toBeInstanceOf(PromiseExecutor.ExecutorStopped)
     expect(error).toMatchObject({ _tag: "ExecutorStopped", message: expect.stringMatching(/new/) })
     expect(executor.state).toBe("stopped")
   })
@@ -131,7 +131,7 @@ describe("starting", () => {
     const work = gate()
     const first = onFile({ database, workflows: orders({ "1": work }), stopTimeout: 0 })
     await first.start()
-    const runId = await first.submit(Order, { id: "1" })
+    const runId = await first.startRun(Order, { id: "1" })
     await work.entered
     await first.stop()
 
@@ -160,7 +160,7 @@ describe("stopping", () => {
     const work = gate()
     const executor = onFile({ workflows: orders({ "1": work }) })
     await executor.start()
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     await work.entered
 
     const stopped = executor.stop()
@@ -180,7 +180,7 @@ describe("stopping", () => {
     const work = gate()
     const executor = onFile({ workflows: orders({ "1": work }), stopTimeout: "20 millis" })
     await executor.start()
-    await executor.submit(Order, { id: "1" })
+    await executor.startRun(Order, { id: "1" })
     await work.entered
     expect(await executor.stop()).toMatchObject({ stepsInFlight: 1, stepsCut: 1, handedOver: 1 })
   })
@@ -193,7 +193,7 @@ describe("stopping", () => {
     await executor.start()
     const stopped = executor.stop()
     const error = await rejection(stopped)
-    expect(error).toBeInstanceOf(WorkflowExecutor.StopFailed)
+    expect(error).toBeInstanceOf(PromiseExecutor.StopFailed)
     expect(error).toMatchObject({ message: expect.stringMatching(/the pool does not close/) })
     expect(executor.state).toBe("stopped")
     expect(executor.stop()).toBe(stopped)
@@ -205,11 +205,11 @@ describe("stopping", () => {
     await executor.start()
     const payload = { id: "1", ends: "when approved" } as const
     const executed = rejection(executor.execute(Order, payload))
-    const runId = await executor.submit(Order, payload)
+    const runId = await executor.startRun(Order, payload)
     const waited = rejection(executor.result(Order, runId))
     await executor.stop()
     for (const error of [await executed, await waited]) {
-      expect(error).toBeInstanceOf(WorkflowExecutor.RunNotOver)
+      expect(error).toBeInstanceOf(PromiseExecutor.RunNotOver)
       expect(error).toMatchObject({
         _tag: "RunNotOver",
         runId,
@@ -245,15 +245,15 @@ describe("stopping", () => {
     await stopped
   })
 
-  it("keeps runs that are submitted in the drain for the next process", async () => {
+  it("keeps runs that are started in the drain for the next process", async () => {
     const database = file()
     const work = gate()
     const executor = onFile({ database, workflows: orders({ "1": work }) })
     await executor.start()
-    await executor.submit(Order, { id: "1" })
+    await executor.startRun(Order, { id: "1" })
     await work.entered
     const stopped = executor.stop()
-    const runId = await executor.submit(Order, { id: "2" })
+    const runId = await executor.startRun(Order, { id: "2" })
     const executed = rejection(executor.execute(Order, { id: "3" }))
     work.open()
     await stopped
@@ -267,18 +267,18 @@ describe("stopping", () => {
   it("makes every call reject from then on", async () => {
     const executor = onFile()
     await executor.start()
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     await executor.stop()
     const calls = [
       executor.execute(Order, { id: "1" }),
-      executor.submit(Order, { id: "1" }),
+      executor.startRun(Order, { id: "1" }),
       executor.result(Order, runId),
       executor.poll(Order, runId),
       executor.interrupt(runId),
       executor.resume(runId)
     ]
     for (const error of await Promise.all(calls.map(rejection))) {
-      expect(error).toBeInstanceOf(WorkflowExecutor.ExecutorStopped)
+      expect(error).toBeInstanceOf(PromiseExecutor.ExecutorStopped)
     }
   })
 })
@@ -286,7 +286,7 @@ describe("stopping", () => {
 describe("a request to drain", () => {
   const authSecret = Redacted.make("0123456789abcdef0123456789abcdef")
 
-  const drain = async (executor: WorkflowExecutor.WorkflowExecutor) => {
+  const drain = async (executor: PromiseExecutor.PromiseExecutor) => {
     const token = await Effect.runPromise(
       Effect.flatMap(Authorization.makeTokens(authSecret), (tokens) => tokens.sign())
     )
@@ -305,7 +305,7 @@ describe("a request to drain", () => {
     const work = gate()
     const executor = onFile({ http: { port: 0, authSecret }, workflows: orders({ "1": work }) })
     await executor.start()
-    await executor.submit(Order, { id: "1" })
+    await executor.startRun(Order, { id: "1" })
     await work.entered
     expect(await drain(executor)).toEqual([202, { state: "draining" }])
     expect(executor.state).toBe("draining")
@@ -370,7 +370,7 @@ describe("signal handlers", () => {
     const work = gate()
     const executor = onFile({ handleSignals: true, workflows: orders({ "1": work }) })
     await executor.start()
-    await executor.submit(Order, { id: "1" })
+    await executor.startRun(Order, { id: "1" })
     await work.entered
     const stopped = executor.stop()
     expect(listeners()).toEqual(ours)

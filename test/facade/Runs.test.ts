@@ -1,6 +1,6 @@
 import { DurableDeferred } from "@effect/workflow"
 import { describe, expect, expectTypeOf, it } from "vitest"
-import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
+import * as PromiseExecutor from "../../src/facade/PromiseExecutor.js"
 import {
   Approval,
   date,
@@ -15,7 +15,7 @@ import {
   Unheard
 } from "./support.js"
 
-const started = async (executor: WorkflowExecutor.WorkflowExecutor) => {
+const started = async (executor: PromiseExecutor.PromiseExecutor) => {
   await executor.start()
   return executor
 }
@@ -29,7 +29,7 @@ describe.each([
     const value = await executor.execute(Order, { id: "1" })
     expectTypeOf(value).toEqualTypeOf<{ readonly id: string; readonly at: Date }>()
     expect(value).toEqual({ id: "1", at: date })
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     expect(await executor.result(Order, runId)).toEqual({ id: "1", at: date })
     expect(await executor.poll(Order, runId)).toEqual({
       status: "completed",
@@ -42,7 +42,7 @@ describe.each([
     const error = await rejection(executor.execute(Order, { id: "1", ends: "out of stock" }))
     expect(error).toBeInstanceOf(OutOfStock)
     expect(error).toMatchObject({ _tag: "OutOfStock", since: date, message: "none left" })
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     const polled = await executor.poll(Order, runId)
     expect(polled).toMatchObject({ status: "failed", error })
   })
@@ -50,7 +50,7 @@ describe.each([
   it("rejects with an Error also where the workflow fails with plain data", async () => {
     const executor = await started(make())
     const error = await rejection(executor.execute(Order, { id: "1", ends: "in plain words" }))
-    expect(error).toBeInstanceOf(WorkflowExecutor.RunFailed)
+    expect(error).toBeInstanceOf(PromiseExecutor.RunFailed)
     expect(error).toMatchObject({
       error: "sold out",
       message: expect.stringMatching(/^Run \w+ failed: sold out$/)
@@ -60,7 +60,7 @@ describe.each([
   it("that fails unexpectedly rejects as died, with the reason", async () => {
     const executor = await started(make())
     const error = await rejection(executor.execute(Order, { id: "1", ends: "unexpectedly" }))
-    expect(error).toBeInstanceOf(WorkflowExecutor.RunDied)
+    expect(error).toBeInstanceOf(PromiseExecutor.RunDied)
     expect(error).toMatchObject({
       message: expect.stringMatching(/failed unexpectedly: not a function$/),
       cause: { name: "TypeError", message: "not a function" }
@@ -69,12 +69,12 @@ describe.each([
 
   it("can be interrupted, and rejects as interrupted", async () => {
     const executor = await started(make())
-    const runId = await executor.submit(Order, { id: "1", ends: "when approved" })
+    const runId = await executor.startRun(Order, { id: "1", ends: "when approved" })
     await expect.poll(() => executor.poll(Order, runId)).toEqual({ status: "suspended" })
     await executor.resume(runId)
     const result = rejection(executor.result(Order, runId))
     await executor.interrupt(runId)
-    expect(await result).toBeInstanceOf(WorkflowExecutor.RunInterrupted)
+    expect(await result).toBeInstanceOf(PromiseExecutor.RunInterrupted)
     expect(await executor.poll(Order, runId)).toMatchObject({
       status: "interrupted",
       error: { _tag: "RunInterrupted", runId }
@@ -83,20 +83,20 @@ describe.each([
 
   it("can be terminated, and rejects as interrupted; then it is over", async () => {
     const executor = await started(make())
-    const runId = await executor.submit(Order, { id: "1", ends: "when approved" })
+    const runId = await executor.startRun(Order, { id: "1", ends: "when approved" })
     const result = rejection(executor.result(Order, runId))
     expect(await executor.terminate(runId, { reason: "a test" })).toEqual({ terminated: 1 })
-    expect(await result).toBeInstanceOf(WorkflowExecutor.RunInterrupted)
+    expect(await result).toBeInstanceOf(PromiseExecutor.RunInterrupted)
     expect(await rejection(executor.terminate(runId))).toMatchObject({ _tag: "RunFinished" })
   })
 
   it("takes a signal, by its id or by a token", async () => {
     const executor = await started(make())
-    const byId = await executor.submit(Order, { id: "1", ends: "when approved" })
+    const byId = await executor.startRun(Order, { id: "1", ends: "when approved" })
     await executor.signal(Approval, { runId: byId }, date)
     expect(await executor.result(Order, byId)).toEqual({ id: "1", at: date })
 
-    const byToken = await executor.submit(Order, { id: "2", ends: "when approved" })
+    const byToken = await executor.startRun(Order, { id: "2", ends: "when approved" })
     const token = DurableDeferred.tokenFromExecutionId(Approval, {
       workflow: Order,
       executionId: byToken
@@ -108,20 +108,20 @@ describe.each([
   it("of a workflow that takes and gives nothing needs no payload", async () => {
     const executor = await started(make())
     expectTypeOf(await executor.execute(Tick)).toEqualTypeOf<void>()
-    const runId = await executor.submit(Tick)
+    const runId = await executor.startRun(Tick)
     expect(await executor.poll(Tick, runId)).toMatchObject({ status: "completed" })
   })
 
   it("is the same for the same idempotency key", async () => {
     const executor = await started(make())
-    const runId = await executor.submit(Order, { id: "1" })
-    expect(await executor.submit(Order, { id: "1" })).toBe(runId)
+    const runId = await executor.startRun(Order, { id: "1" })
+    expect(await executor.startRun(Order, { id: "1" })).toBe(runId)
   })
 
   it("is left alone by who stops waiting for it", async () => {
     const work = gate()
     const executor = await started(make({ workflows: orders({ "1": work }) }))
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     const controller = new AbortController()
     const waited = rejection(executor.result(Order, runId, { signal: controller.signal }))
     const reason = new Error("the request was closed")
@@ -151,7 +151,7 @@ describe("what cannot be done", () => {
 
   it("is rejected where there is no such run, or none of this workflow", async () => {
     const executor = await started(onFile())
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     const calls = [
       executor.result(Order, "none"),
       executor.poll(Order, "none"),
@@ -168,7 +168,7 @@ describe("what cannot be done", () => {
 
   it("is rejected where the value of a signal is wrong, or its token is none", async () => {
     const executor = await started(onFile())
-    const runId = await executor.submit(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1" })
     const calls = [
       // @ts-expect-error the value is typed
       executor.signal(Approval, { runId }, "yes"),

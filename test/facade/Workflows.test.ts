@@ -6,29 +6,29 @@ import {
   RecordedError,
   type StandardSchema
 } from "../../src/facade/AsyncWorkflow.js"
-import type * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
+import type * as PromiseExecutor from "../../src/facade/PromiseExecutor.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
-const started = async (executor: WorkflowExecutor.WorkflowExecutor) => {
+const started = async (executor: PromiseExecutor.PromiseExecutor) => {
   await executor.start()
   return executor
 }
 
-const memory = (workflows: WorkflowExecutor.Options["workflows"], options = {}) =>
+const memory = (workflows: PromiseExecutor.Options["workflows"], options = {}) =>
   started(inMemory({ workflows, ...options }))
 
-const suspended = (executor: WorkflowExecutor.WorkflowExecutor, runId: string) =>
+const suspended = (executor: PromiseExecutor.PromiseExecutor, runId: string) =>
   expect
     .poll(async () => (await runOf(executor, runId)).status, { timeout: 20_000 })
     .toBe("suspended")
 
 /** The run as it is now. */
-const runOf = async (executor: WorkflowExecutor.WorkflowExecutor, runId: string) => {
+const runOf = async (executor: PromiseExecutor.PromiseExecutor, runId: string) => {
   for await (const run of executor.watch(runId)) return run
   throw new Error("no run")
 }
 
-const stepsOf = async (executor: WorkflowExecutor.WorkflowExecutor, runId: string) =>
+const stepsOf = async (executor: PromiseExecutor.PromiseExecutor, runId: string) =>
   (await runOf(executor, runId)).steps.map(
     ({ attempt, name, status }) => `${name}/${attempt} ${status}`
   )
@@ -101,11 +101,11 @@ describe("an async workflow", () => {
       async () => "done"
     )
     const executor = await memory([plain, keyed])
-    const first = await executor.submit(plain, { a: 1, b: [2] })
-    expect(await executor.submit(plain, { b: [2], a: 1 })).toBe(first)
-    expect(await executor.submit(plain, { a: 1, b: [3] })).not.toBe(first)
-    const one = await executor.submit(keyed, { id: "1" })
-    expect(await executor.submit(keyed, { id: "1", count: "2" })).toBe(one)
+    const first = await executor.startRun(plain, { a: 1, b: [2] })
+    expect(await executor.startRun(plain, { b: [2], a: 1 })).toBe(first)
+    expect(await executor.startRun(plain, { a: 1, b: [3] })).not.toBe(first)
+    const one = await executor.startRun(keyed, { id: "1" })
+    expect(await executor.startRun(keyed, { id: "1", count: "2" })).toBe(one)
   })
 
   it("takes what its validator makes of the payload, and none that it refuses", async () => {
@@ -114,7 +114,7 @@ describe("an async workflow", () => {
     expect(await executor.execute(counted, { id: "1" })).toBe(1)
     expect(await executor.execute(counted, { id: "1", count: "5" })).toBe(5)
     // @ts-expect-error the payload is typed
-    const error = await rejection(executor.submit(counted, { id: 1 }))
+    const error = await rejection(executor.startRun(counted, { id: 1 }))
     expect(error).toMatchObject({
       _tag: "InvalidPayload",
       workflow: "counted",
@@ -135,7 +135,7 @@ describe("an async workflow", () => {
     }
     const odd = defineWorkflow("odd", { payload }, async () => 1)
     const executor = await memory([odd])
-    expect(await rejection(executor.submit(odd, {}))).toMatchObject({
+    expect(await rejection(executor.startRun(odd, {}))).toMatchObject({
       _tag: "InvalidPayload",
       message: expect.stringContaining("no idea")
     })
@@ -221,7 +221,7 @@ describe("a step", () => {
       )
     )
     const executor = await memory([flaky])
-    const runId = await executor.submit(flaky)
+    const runId = await executor.startRun(flaky)
     expect(await executor.result(flaky, runId)).toBe(4)
     expect(keys.size).toBe(1)
     expect(await stepsOf(executor, runId)).toEqual([
@@ -276,7 +276,7 @@ describe("a step", () => {
       return all
     })
     const executor = await memory([repeated])
-    const runId = await executor.submit(repeated)
+    const runId = await executor.startRun(repeated)
     expect(await executor.result(repeated, runId)).toEqual([0, 1, 2])
     expect(await stepsOf(executor, runId)).toEqual([
       "a/1 completed",
@@ -326,7 +326,7 @@ describe("a step", () => {
       ])
     )
     const executor = await memory([branches])
-    const runId = await executor.submit(branches)
+    const runId = await executor.startRun(branches)
     await suspended(executor, runId)
     expect(await stepsOf(executor, runId)).toHaveLength(3)
     await executor.signal("go", { runId }, "yes")
@@ -386,7 +386,7 @@ describe("a step", () => {
       }
     })
     const first = await started(onFile({ database, workflows: [long], stopTimeout: 0 }))
-    const runId = await first.submit(long)
+    const runId = await first.startRun(long)
     await entered.entered
     expect(await first.stop()).toMatchObject({ stepsCut: 1 })
     expect(log).toEqual(["work", "aborted"])
@@ -413,7 +413,7 @@ describe("a step", () => {
       }
     })
     const executor = await memory([long])
-    const runId = await executor.submit(long)
+    const runId = await executor.startRun(long)
     await entered.entered
     const result = rejection(executor.result(long, runId))
     await executor.interrupt(runId)
@@ -431,7 +431,7 @@ describe("a wait", () => {
       return [before, by, again.by]
     })
     const executor = await memory([approved])
-    const runId = await executor.submit(approved)
+    const runId = await executor.startRun(approved)
     await suspended(executor, runId)
     await executor.signal("approval", { runId }, { by: "Ada" })
     await executor.signal("approval", { runId }, { by: "Bob" })
@@ -445,7 +445,7 @@ describe("a wait", () => {
       return [late, await ctx.signal("number", { schema, timeout: "1 day" })]
     })
     const executor = await memory([impatient])
-    const runId = await executor.submit(impatient)
+    const runId = await executor.startRun(impatient)
     await suspended(executor, runId)
     // what comes after the end was recorded changes nothing
     await executor.signal("never", { runId }, "late")
@@ -515,7 +515,7 @@ describe("a child", () => {
       ctx.child(waits).catch((error: Error) => error.name)
     )
     const executor = await memory([parent, waits])
-    const runId = await executor.submit(parent)
+    const runId = await executor.startRun(parent)
     await suspended(executor, runId)
     const [run] = (await executor.list({ workflow: "waits" })).runs
     await executor.interrupt(run?.runId ?? "")
@@ -540,7 +540,7 @@ describe("the context", () => {
       })
     })
     const executor = await memory([wrong, after])
-    const runId = await executor.submit(wrong)
+    const runId = await executor.startRun(wrong)
     expect(await executor.result(wrong, runId)).toBe(runId)
     await executor.execute(after)
     late.open()
@@ -558,7 +558,7 @@ describe("another run", () => {
     const outer = defineWorkflow("outer", {}, (ctx) =>
       ctx.step("outer", () => executor.execute(other))
     )
-    const executor: WorkflowExecutor.WorkflowExecutor = await memory([outer, other])
+    const executor: PromiseExecutor.PromiseExecutor = await memory([outer, other])
     expect(await executor.execute(outer)).toBe("other")
   })
 })
@@ -584,7 +584,7 @@ describe("after a restart", () => {
       return [...all, error, signal, await ctx.step("d", noted("d"))]
     })
     const first = await started(onFile({ database, workflows: [order] }))
-    const runId = await first.submit(order)
+    const runId = await first.startRun(order)
     await suspended(first, runId)
     await first.stop()
     expect(log).toEqual(["a", "b", "c"])
@@ -611,7 +611,7 @@ describe("after a restart", () => {
       })
     })
     const first = await started(onFile({ database, workflows: [order] }))
-    const runId = await first.submit(order)
+    const runId = await first.startRun(order)
     await work.entered
     const stopped = first.stop()
     work.open()
@@ -637,7 +637,7 @@ describe("runs of it", () => {
     const executor = await memory([broken])
     const runIds: Array<string> = []
     for (const n of [1, 2, 3]) {
-      const runId = await executor.submit(broken, n)
+      const runId = await executor.startRun(broken, n)
       await rejection(executor.result(broken, runId))
       runIds.unshift(runId)
     }
@@ -666,7 +666,7 @@ describe("runs of it", () => {
       })
     )
     const executor = await memory([watched])
-    const runId = await executor.submit(watched)
+    const runId = await executor.startRun(watched)
     await work.entered
     const seen: Array<string> = []
     for await (const { status, steps } of executor.watch(runId)) {
@@ -681,7 +681,7 @@ describe("runs of it", () => {
   it("are not watched any longer than the executor is there, or wanted", async () => {
     const waits = defineWorkflow("waits", {}, (ctx) => ctx.signal("never"))
     const executor = await memory([waits])
-    const runId = await executor.submit(waits)
+    const runId = await executor.startRun(waits)
     await suspended(executor, runId)
     const controller = new AbortController()
     const aborted = executor.watch(runId, { signal: controller.signal })
@@ -702,7 +702,7 @@ describe("runs of it", () => {
     const waits = defineWorkflow("waits", {}, (ctx) => ctx.signal<string>("go"))
     const here = await started(onFile({ database, workflows: [waits] }))
     const there = await started(onFile({ database, workflows: [] }))
-    const runId = await here.submit(waits)
+    const runId = await here.startRun(waits)
     await suspended(here, runId)
     const watching = there.watch(runId)
     expect((await watching.next()).value).toMatchObject({ status: "suspended" })

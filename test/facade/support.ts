@@ -10,7 +10,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import { afterEach } from "vitest"
 import { Signals } from "../../src/engine/Signals.js"
-import * as WorkflowExecutor from "../../src/facade/WorkflowExecutor.js"
+import * as PromiseExecutor from "../../src/facade/PromiseExecutor.js"
 
 export class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", {
   since: Schema.Date,
@@ -96,7 +96,7 @@ export const orders = (gates: Readonly<Record<string, Gate>> = {}) =>
 
 const quiet = Logger.minimumLogLevel(LogLevel.None)
 
-const made: Array<WorkflowExecutor.WorkflowExecutor> = []
+const made: Array<PromiseExecutor.PromiseExecutor> = []
 const folders: Array<string> = []
 
 afterEach(async () => {
@@ -112,9 +112,9 @@ export const file = (): string => {
 
 /** An executor on a file, stopped after the test. */
 export const onFile = (
-  options: Partial<WorkflowExecutor.SqliteOptions> = {}
-): WorkflowExecutor.WorkflowExecutor => {
-  const executor = WorkflowExecutor.sqlite({
+  options: Partial<PromiseExecutor.SqliteOptions> = {}
+): PromiseExecutor.PromiseExecutor => {
+  const executor = PromiseExecutor.sqlite({
     database: options.database ?? file(),
     workflows: orders(),
     logging: quiet,
@@ -125,9 +125,9 @@ export const onFile = (
 }
 
 export const inMemory = (
-  options: Partial<WorkflowExecutor.Options> = {}
-): WorkflowExecutor.WorkflowExecutor => {
-  const executor = WorkflowExecutor.memory({ workflows: orders(), logging: quiet, ...options })
+  options: Partial<PromiseExecutor.Options> = {}
+): PromiseExecutor.PromiseExecutor => {
+  const executor = PromiseExecutor.memory({ workflows: orders(), logging: quiet, ...options })
   made.push(executor)
   return executor
 }

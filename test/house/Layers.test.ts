@@ -17,6 +17,7 @@ const layers = [
   ["queues/"],
   ["runner/"],
   ["engine/Engine", "engine/Step", "engine/Program"],
+  ["engine/calls/"],
   ["engine/held/"],
   ["engine/step/"],
   ["engine/pass/"],
@@ -37,9 +38,13 @@ const layerOf = (module: string) =>
     names.some((name) => (name.endsWith("/") ? module.startsWith(name) : module === name))
   )
 
-const modules = readdirSync(root, { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".ts"))
-  .map((path) => path.replaceAll("\\", "/").replace(/\.ts$/, ""))
+const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+  .map((path) => path.replaceAll("\\", "/"))
+  .filter((path) => /\.tsx?$/.test(path))
+
+const isDashboard = (path: string) => path.startsWith("dashboard/")
+
+const modules = files.filter((path) => !isDashboard(path)).map((path) => path.replace(/\.ts$/, ""))
 
 /** The modules that one loads: imports of types alone are gone when it runs. */
 const loads = (module: string): ReadonlyArray<string> => {
@@ -95,5 +100,49 @@ describe("the folders of src", () => {
     }
     for (const module of modules) visit(module, [])
     assert.deepStrictEqual(circles, [])
+  })
+})
+
+describe("the dashboard", () => {
+  /** Paths from `src`, or the names of packages. */
+  const importsOf = (path: string) =>
+    Array.from(
+      readFileSync(join(root, path), "utf8").matchAll(
+        /^(?:import|export)\s[^"=;]*?from\s+"([^"]+)"/gm
+      ),
+      ([, from = ""]) => (from.startsWith(".") ? normalize(join(dirname(path), from)) : from)
+    )
+
+  it("imports of the executor its API and its client, and nothing else", () => {
+    const ofDashboard = files.filter(isDashboard)
+    assert.isAbove(ofDashboard.length, 30)
+    const others = ofDashboard.flatMap((path) =>
+      importsOf(path)
+        .filter((from) => !/^(dashboard|api|client)\//.test(from))
+        .filter((from) => !/^(preact|effect|@preact\/signals|@effect\/platform)(\/|$)/.test(from))
+        .map((from) => `${path} -> ${from}`)
+    )
+    assert.deepStrictEqual(others.sort(), [
+      "dashboard/vite.config.ts -> node:url",
+      "dashboard/vite.config.ts -> vite"
+    ])
+  })
+
+  it("is imported by nobody: it is built, and served as files", () => {
+    const importers = files.filter(
+      (path) => !isDashboard(path) && importsOf(path).some((from) => from.startsWith("dashboard/"))
+    )
+    assert.deepStrictEqual(importers, [])
+  })
+
+  it("makes no markup of data", () => {
+    for (const path of files.filter(isDashboard)) {
+      const text = readFileSync(join(root, path), "utf8")
+      assert.notMatch(
+        text,
+        /innerHTML|outerHTML|dangerously|insertAdjacent|document\.write|createContextualFragment|\beval\(|new Function/,
+        path
+      )
+    }
   })
 })

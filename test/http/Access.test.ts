@@ -24,7 +24,7 @@ import * as Access from "../../src/http/Access.js"
 import * as Authorization from "../../src/http/Authorization.js"
 import * as Shutdown from "../../src/runner/Shutdown.js"
 import { type RunStore, RunStoreError } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import * as Exposed from "../../src/telemetry/Exposed.js"
 import { Approval, secret, serve } from "./Harness.js"
 
@@ -539,7 +539,7 @@ describe("what the app decides", () => {
       Effect.gen(function* () {
         for (const options of [{ workflows: layer }, { workflows: Layer.empty, http: layer }]) {
           const exit = yield* Executor.layerCore(options).pipe(
-            Layer.provide(SqlRunStore.layerMemory),
+            Layer.provide(SqliteRunStore.layerMemory),
             Layer.provide(RunnerConfig.layer({})),
             Layer.build,
             Effect.exit

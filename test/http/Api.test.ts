@@ -64,6 +64,19 @@ describe("workflows", () => {
       assert.deepStrictEqual(shaped.payload, {})
     })
   )
+
+  it.scopedLive("tell of the signals that they declare, with what each takes", () =>
+    Effect.gen(function* () {
+      const { get } = yield* serve()
+      const [order, shaped] = (yield* get("/workflows")).body.workflows
+      assert.deepStrictEqual(
+        order.signals.map(({ name }: { name: string }) => name),
+        ["Approval", "Deadline", "Poke"]
+      )
+      assert.strictEqual(order.signals[0].value.type, "boolean")
+      assert.deepStrictEqual(shaped.signals, [])
+    })
+  )
 })
 
 describe("starting a run", () => {
@@ -690,7 +703,7 @@ describe("every answer", () => {
       const { get, post, token } = yield* serve()
       for (const answer of [
         yield* get("/nope"),
-        yield* get("/"),
+        yield* get("/ui/nope"),
         yield* get("/nope", { token: null }),
         yield* post("/runs/a/b/c", {}, { token })
       ]) {

@@ -26,7 +26,7 @@ import * as Http from "../../src/http/Http.js"
 import * as Runs from "../../src/runner/Runs.js"
 import * as Shutdown from "../../src/runner/Shutdown.js"
 import { type Held, type NewRun, RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { bounded } from "../../src/values/ValueSize.js"
 
 export const Approval = DurableDeferred.make("Approval", { success: Schema.Boolean })
@@ -109,7 +109,7 @@ export const layerStore = (
   Layer.effect(
     RunStore,
     Effect.map(RunStore, (store) => ({ ...store, ...overrides(store) }))
-  ).pipe(Layer.provide(SqlRunStore.layerMemory))
+  ).pipe(Layer.provide(SqliteRunStore.layerMemory))
 
 /** The server with everything under it; `close` releases it, as the end of the scope does. */
 export const serve = Effect.fnUntraced(function* (

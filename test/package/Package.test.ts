@@ -17,10 +17,11 @@ beforeAll(async () => {
 
 afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
 
-/** The modules of `src`, without extension. */
+/** The modules of `src`, without extension; the dashboard is packed as it is built. */
 const modules = readdirSync(join(App.root, "src"), { recursive: true, encoding: "utf8" })
   .filter((path) => path.endsWith(".ts"))
   .map((path) => path.replaceAll("\\", "/").replace(/\.ts$/, ""))
+  .filter((path) => !path.startsWith("dashboard/"))
   .sort()
 
 /** What a program may import. */
@@ -32,7 +33,7 @@ describe("the package", () => {
       modules.map((module) => `dist/${module}${extension}`)
     )
     assert.deepStrictEqual(
-      app.files.filter((path) => path.startsWith("dist/")).sort(),
+      app.files.filter((path) => path.startsWith("dist/") && !path.startsWith("dist/ui/")).sort(),
       built.sort(),
       "dist is not what src says: npm run build"
     )
@@ -40,6 +41,23 @@ describe("the package", () => {
       app.files.filter((path) => path.startsWith("src/")).sort(),
       ["src/engine/README.md", ...modules.map((module) => `src/${module}.ts`)].sort()
     )
+  })
+
+  it("holds the dashboard as it is built, with the licenses of what is in it", () => {
+    const kinds = app.files
+      .filter((path) => path.startsWith("dist/ui/"))
+      .map((path) => path.replace(/-[\w-]{8}\./, "-HASH."))
+    assert.deepStrictEqual(kinds.sort(), [
+      "dist/ui/assets/icon-HASH.svg",
+      "dist/ui/assets/index-HASH.css",
+      "dist/ui/assets/index-HASH.js",
+      "dist/ui/index.html",
+      "dist/ui/licenses.txt"
+    ])
+    const licenses = readFileSync(join(app.unpacked, "dist/ui/licenses.txt"), "utf8")
+    for (const name of ["effect", "@effect/platform", "preact", "@preact/signals"]) {
+      assert.include(licenses, `## ${name} - `)
+    }
   })
 
   it("holds nothing else but docs, examples and what to deploy it with", () => {

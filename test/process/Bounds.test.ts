@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aStep, begin, register } from "../../src/testing/Acts.js"
 import * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
@@ -43,7 +43,7 @@ const largeFile = (filename: string) =>
       yield* store.complete({ held, status: "completed", exit: success(megabyte) })
     }
     yield* store.unregister(executor)
-  }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+  }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
 
 const Run = Schema.Struct({
   steps: Schema.Array(Schema.Struct({ name: Schema.String })),

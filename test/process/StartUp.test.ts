@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import * as Process from "../support/Executor.js"
 import * as Fixture from "./Fixture.js"
 
@@ -164,7 +164,7 @@ describe("a start", () => {
         const fixture = yield* Fixture.make
         yield* Effect.provide(
           seed(50_000),
-          SqlRunStore.layerFile({ filename: fixture.env.DATABASE_FILE })
+          SqliteRunStore.layerFile({ filename: fixture.env.DATABASE_FILE })
         )
         const millis: Array<number> = []
         let peak = 0

@@ -30,7 +30,7 @@ import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
 import { type Run, RunStore, type Step } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 
 export type Store = RunStore["Type"]
 
@@ -144,8 +144,8 @@ const makeWorld = (kind: Kind) =>
     const filename = kind === "file" ? join(yield* folder, "executor.db") : ":memory:"
     const storeLayer = Layer.orDie(
       kind === "file"
-        ? SqlRunStore.layerFile({ filename, pollInterval: Duration.millis(pollMillis) })
-        : SqlRunStore.layerMemory
+        ? SqliteRunStore.layerFile({ filename, pollInterval: Duration.millis(pollMillis) })
+        : SqliteRunStore.layerMemory
     )
     const sql: World["sql"] = (statement) =>
       Effect.flatMap(SqliteClient.make({ filename }), statement).pipe(

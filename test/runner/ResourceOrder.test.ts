@@ -13,7 +13,7 @@ import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
 import { RunStore, RunStoreError } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
   expect,
   gate,
@@ -391,7 +391,7 @@ const storeThat = (change: (store: Store) => Partial<Store>) =>
   Layer.effect(
     RunStore,
     Effect.map(RunStore, (store) => ({ ...store, ...change(store) }))
-  ).pipe(Layer.provide(SqlRunStore.layerMemory))
+  ).pipe(Layer.provide(SqliteRunStore.layerMemory))
 
 it.scoped("a start that fails leaves the state idle and releases everything", () =>
   Effect.gen(function* () {
@@ -431,7 +431,7 @@ it.scoped("a start that fails leaves the state idle and releases everything", ()
 
 it.scoped("a Runner starts once: a second, and one after the stop, are told so", () =>
   Effect.gen(function* () {
-    const base = Layer.mergeAll(Layer.orDie(SqlRunStore.layerMemory), RunnerConfig.layer())
+    const base = Layer.mergeAll(Layer.orDie(SqliteRunStore.layerMemory), RunnerConfig.layer())
     const engine = yield* Layer.build(Layer.provideMerge(Executor.layerEngine, base))
     const runner = Runner.layer.pipe(Layer.provide(Layer.succeedContext(engine)), Layer.fresh)
     const scope = yield* Scope.make()

@@ -366,10 +366,10 @@ worlds("a run", (test, kind) => {
       expect(a.dispatcher.runs.size()).toBe(0)
       expect(a.dispatcher.runs.childrenAwaited()).toEqual([])
       expect(yield* a.dispatcher.inFlight).toEqual([])
-      expect(a.dispatcher.room()).toBe(1000)
+      expect(a.dispatcher.room.runs()).toBe(1000)
       // the dispatcher knows the deferreds that were used last, and not all that ever were
       for (let id = 1000; id < 1500; id++) {
-        a.dispatcher.noteDeferred("One", DurableDeferred.make(`own ${id}`))
+        a.dispatcher.registry.noteDeferred("One", DurableDeferred.make(`own ${id}`))
       }
       expect(a.dispatcher.deferred("One", "own 1499")._tag).toBe("Some")
       expect(a.dispatcher.deferred("One", "own 0")._tag).toBe("None")

@@ -7,7 +7,7 @@ import * as TestClock from "effect/TestClock"
 import * as Executor from "../../src/Executor.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { expect, gate, journal, settled, statusOf, until } from "./Harness.js"
 
 const One = Workflow.make({
@@ -29,7 +29,7 @@ const freezing = () => {
         return Effect.zipRight(TestClock.adjust("20 seconds"), store.executors)
       })
     }))
-  ).pipe(Layer.provide(SqlRunStore.layerMemory))
+  ).pipe(Layer.provide(SqliteRunStore.layerMemory))
   return {
     layer,
     /** At the next renewal. */

@@ -3,13 +3,13 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, begin, register } from "../../src/testing/Acts.js"
 import { temporaryFolder } from "./files.js"
 
 const countIn = (filename: string) =>
   Effect.flatMap(RunStore, (store) => store.counts).pipe(
-    Effect.provide(SqlRunStore.layerFile({ filename })),
+    Effect.provide(SqliteRunStore.layerFile({ filename })),
     Effect.map(({ pending, running }) => pending + running)
   )
 
@@ -30,12 +30,12 @@ describe("a backup", () => {
         const writer = yield* Effect.forkScoped(
           Effect.forever(Effect.suspend(() => store.create(aRun(`later ${n++}`))))
         )
-        yield* SqlRunStore.backup({ filename, destination })
+        yield* SqliteRunStore.backup({ filename, destination })
         // written to all the while
         expect(n).toBeGreaterThan(5)
         yield* Fiber.interrupt(writer)
         return yield* store.counts
-      }).pipe(Effect.scoped, Effect.provide(SqlRunStore.layerFile({ filename })))
+      }).pipe(Effect.scoped, Effect.provide(SqliteRunStore.layerFile({ filename })))
       const copied = yield* countIn(destination)
       expect(copied).toBeGreaterThanOrEqual(2_000)
       expect(copied).toBeLessThanOrEqual(before.pending + before.running)
@@ -48,13 +48,13 @@ describe("a backup", () => {
       const folder = yield* temporaryFolder
       const destination = `${folder}/backup.db`
       const missing = yield* Effect.flip(
-        SqlRunStore.backup({ filename: `${folder}/none.db`, destination })
+        SqliteRunStore.backup({ filename: `${folder}/none.db`, destination })
       )
       expect(missing).toMatchObject({ _tag: "RunStoreError", reason: "unavailable" })
       expect(missing.message).toContain("none.db")
       yield* countIn(`${folder}/executor.db`)
       const nowhere = yield* Effect.flip(
-        SqlRunStore.backup({
+        SqliteRunStore.backup({
           filename: `${folder}/executor.db`,
           destination: `${folder}/no folder/backup.db`
         })

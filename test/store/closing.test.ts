@@ -11,13 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun } from "../../src/testing/Acts.js"
 import { client, whileTimePasses } from "./clients.js"
 import { temporaryFolder } from "./files.js"
 
 const openIn = (scope: Scope.Scope, filename: string) =>
-  Effect.map(Layer.buildWithScope(SqlRunStore.layerFile({ filename }), scope), (context) =>
+  Effect.map(Layer.buildWithScope(SqliteRunStore.layerFile({ filename }), scope), (context) =>
     Context.get(context, RunStore)
   )
 
@@ -26,7 +26,7 @@ const besideTransaction = Effect.gen(function* () {
   const context = yield* Layer.build(client(":memory:"))
   const sql = Context.get(context, SqlClient.SqlClient)
   const scope = yield* Scope.make()
-  const store = yield* Layer.buildWithScope(SqlRunStore.layer, scope).pipe(
+  const store = yield* Layer.buildWithScope(SqliteRunStore.layer, scope).pipe(
     Effect.map((context) => Context.get(context, RunStore)),
     Effect.provide(context)
   )
@@ -119,7 +119,7 @@ describe("closing the store", () => {
     Effect.gen(function* () {
       const clientScope = yield* Scope.make()
       const context = yield* Layer.buildWithScope(client(":memory:"), clientScope)
-      const store = yield* Layer.build(SqlRunStore.layerWith({ pollInterval: "1 hour" })).pipe(
+      const store = yield* Layer.build(SqliteRunStore.layerWith({ pollInterval: "1 hour" })).pipe(
         Effect.map((context) => Context.get(context, RunStore)),
         Effect.provide(context)
       )
@@ -133,7 +133,7 @@ describe("closing the store", () => {
 })
 
 describe("a full disk", () => {
-  const shared = Layer.provideMerge(SqlRunStore.layer, client(":memory:"))
+  const shared = Layer.provideMerge(SqliteRunStore.layer, client(":memory:"))
 
   it.effect("fails what does not fit as full, and the store goes on once there is room", () =>
     Effect.gen(function* () {

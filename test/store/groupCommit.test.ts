@@ -8,7 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, register } from "../../src/testing/Acts.js"
 import { client, intercepted } from "./clients.js"
 
@@ -26,7 +26,7 @@ const createMany = (count: number) =>
 /** A store whose statements `before` sees, and may fail. */
 const storeWith = (
   before: (statement: string, params: ReadonlyArray<unknown>) => Effect.Effect<unknown, SqlError>
-) => SqlRunStore.layerWith(options).pipe(Layer.provide(intercepted(":memory:", before)))
+) => SqliteRunStore.layerWith(options).pipe(Layer.provide(intercepted(":memory:", before)))
 
 const sqliteError = (code: string) =>
   new SqlError({ message: "Failed to execute statement", cause: { code, message: "injected" } })
@@ -124,7 +124,7 @@ describe("group commit", () => {
       expect(answers.map(({ _tag }) => _tag)).toEqual(["Right", "Left", "Right"])
       expect(answers[1]).toMatchObject({ left: { reason: "refused" } })
       expect((yield* store.history(held)).steps.map(({ attempt }) => attempt)).toEqual([1, 2])
-    }).pipe(Effect.provide(SqlRunStore.layerMemory))
+    }).pipe(Effect.provide(SqliteRunStore.layerMemory))
   )
 
   it.effect("survives a defect in a write, which fails alone", () =>
@@ -192,7 +192,7 @@ describe("group commit", () => {
 })
 
 describe("an app's own transaction on the store's client", () => {
-  const shared = Layer.provideMerge(SqlRunStore.layerWith(options), client(":memory:"))
+  const shared = Layer.provideMerge(SqliteRunStore.layerWith(options), client(":memory:"))
 
   it.effect("is waited for", () =>
     Effect.gen(function* () {
@@ -240,6 +240,6 @@ describe("an app's own transaction on the store's client", () => {
       const sql = yield* SqlClient.SqlClient
       const store = yield* RunStore
       expect((yield* sql.withTransaction(store.create(aRun("a")))).created).toBe(true)
-    }).pipe(Effect.provide(Layer.merge(SqlRunStore.layerMemory, client(":memory:"))))
+    }).pipe(Effect.provide(Layer.merge(SqliteRunStore.layerMemory, client(":memory:"))))
   )
 })

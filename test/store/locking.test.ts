@@ -9,13 +9,13 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, claimOne, drain, register, suspend } from "../../src/testing/Acts.js"
 import { client, intercepted, whileTimePasses } from "./clients.js"
 import { processes, temporaryFolder } from "./files.js"
 
-const open = (filename: string, options: SqlRunStore.Options = {}) =>
-  Effect.map(Layer.build(SqlRunStore.layerFile({ filename, ...options })), (context) =>
+const open = (filename: string, options: SqliteRunStore.Options = {}) =>
+  Effect.map(Layer.build(SqliteRunStore.layerFile({ filename, ...options })), (context) =>
     Context.get(context, RunStore)
   )
 
@@ -47,7 +47,7 @@ describe("a history", () => {
           read.push(statement)
         })
       const layer = Layer.provide(
-        SqlRunStore.layerWith(rarely),
+        SqliteRunStore.layerWith(rarely),
         intercepted(filename, writesMeanwhile)
       )
       yield* Effect.gen(function* () {
@@ -207,7 +207,7 @@ describe("a database that another process has locked", () => {
       Effect.gen(function* () {
         const filename = `${yield* temporaryFolder}/app.db`
         const app = yield* Layer.build(client(filename, { disableWAL: true }))
-        const store = yield* Layer.build(SqlRunStore.layerWith(rarely)).pipe(
+        const store = yield* Layer.build(SqliteRunStore.layerWith(rarely)).pipe(
           Effect.map((context) => Context.get(context, RunStore)),
           Effect.provide(app)
         )

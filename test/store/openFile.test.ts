@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import Sqlite from "better-sqlite3"
 import * as Effect from "effect/Effect"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, register } from "../../src/testing/Acts.js"
 import { client } from "./clients.js"
 import { temporaryFolder } from "./files.js"
@@ -64,7 +64,7 @@ describe("the file of a store", () => {
             ] as ReadonlyArray<Effect.Effect<unknown, { readonly reason: string }>>) {
               expect((yield* Effect.flip(operation)).reason).toBe("gone")
             }
-          }).pipe(Effect.provide(SqlRunStore.layerFile({ filename: file })))
+          }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename: file })))
         })
     )
   }
@@ -74,15 +74,15 @@ describe("the file of a store", () => {
       const folder = yield* temporaryFolder
       const [file, other] = [join(folder, "executor.db"), join(folder, "other.db")]
       const used = Effect.asVoid(Effect.flatMap(RunStore, (store) => store.create(aRun("a"))))
-      yield* Effect.provide(used, SqlRunStore.layerFile({ filename: other }))
-      yield* Effect.provide(used, SqlRunStore.layerFile({ filename: file }))
+      yield* Effect.provide(used, SqliteRunStore.layerFile({ filename: other }))
+      yield* Effect.provide(used, SqliteRunStore.layerFile({ filename: file }))
       yield* Effect.gen(function* () {
         const store = yield* RunStore
         const executor = yield* register
         // as the `.restore` of sqlite3 does
         yield* Effect.promise(() => new Sqlite(other).backup(file))
         expect((yield* Effect.flip(store.renew(executor, lease))).reason).toBe("gone")
-      }).pipe(Effect.provide(SqlRunStore.layerFile({ filename: file })))
+      }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename: file })))
     })
   )
 
@@ -95,7 +95,7 @@ describe("the file of a store", () => {
         expect(yield* store.renew(executor, lease)).toBe(true)
         yield* Effect.promise(() => rm(file))
         expect((yield* Effect.flip(store.renew(executor, lease))).reason).toBe("gone")
-      }).pipe(Effect.provide(SqlRunStore.layer), Effect.provide(client(file)))
+      }).pipe(Effect.provide(SqliteRunStore.layer), Effect.provide(client(file)))
     })
   )
 
@@ -108,11 +108,11 @@ describe("the file of a store", () => {
         const executor = yield* register
         const used = Effect.asVoid(Effect.flatMap(RunStore, (store) => store.create(aRun("a"))))
         for (let n = 0; n < 3; n++) {
-          yield* Effect.provide(used, SqlRunStore.layerFile({ filename }))
-          yield* SqlRunStore.backup({ filename, destination: join(folder, "backup.db") })
+          yield* Effect.provide(used, SqliteRunStore.layerFile({ filename }))
+          yield* SqliteRunStore.backup({ filename, destination: join(folder, "backup.db") })
           expect(yield* store.renew(executor, lease)).toBe(true)
         }
-      }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+      }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
     })
   )
 })

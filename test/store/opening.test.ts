@@ -9,13 +9,13 @@ import { RunStore } from "../../src/store/RunStore.js"
 import * as Connect from "../../src/store/sqlite/Connect.js"
 import { migrate } from "../../src/store/sqlite/Migrate.js"
 import { migrations } from "../../src/store/sqlite/Migrations.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
 import { client } from "./clients.js"
 import { temporaryFolder } from "./files.js"
 
 const openingFails = (filename: string) =>
-  Effect.flip(Effect.scoped(Layer.build(SqlRunStore.layerFile({ filename }))))
+  Effect.flip(Effect.scoped(Layer.build(SqliteRunStore.layerFile({ filename }))))
 
 const tables = Effect.flatMap(SqlClient.SqlClient, (sql) =>
   Effect.map(
@@ -28,7 +28,7 @@ describe("opening a file", () => {
   it.scoped("keeps everything that was written before", () =>
     Effect.gen(function* () {
       const filename = `${yield* temporaryFolder}/executor.db`
-      const layer = SqlRunStore.layerFile({ filename })
+      const layer = SqliteRunStore.layerFile({ filename })
       const timers = [{ name: "t", wakeAt: 100 }]
       yield* Effect.gen(function* () {
         const store = yield* RunStore
@@ -104,7 +104,7 @@ describe("opening a file", () => {
           (run) => store.create(run),
           { concurrency: "unbounded", discard: true }
         )
-      ).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+      ).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
       const bytes = yield* Effect.promise(() => readFile(filename))
       const broken = {
         // as of a moment at which the file was shorter
@@ -149,7 +149,7 @@ describe("opening a file", () => {
           expect(yield* sql`PRAGMA synchronous`).toEqual([{ synchronous: 2 }])
           expect(yield* sql`PRAGMA journal_mode`).toEqual([{ journal_mode: "wal" }])
           expect(yield* sql`PRAGMA busy_timeout`).toEqual([{ timeout: 20 }])
-        }).pipe(Effect.provide(Layer.provideMerge(SqlRunStore.layer, connection)))
+        }).pipe(Effect.provide(Layer.provideMerge(SqliteRunStore.layer, connection)))
       }
     })
   )
@@ -216,7 +216,7 @@ describe("migrating", () => {
             because: "compensated"
           })
           expect(yield* store.remove("run-0")).toEqual({ _tag: "Done" })
-        }).pipe(Effect.provide(SqlRunStore.layer))
+        }).pipe(Effect.provide(SqliteRunStore.layer))
       }).pipe(Effect.provide(client(":memory:")))
   )
 
@@ -240,7 +240,7 @@ describe("migrating", () => {
           const { runs } = yield* store.list({ blocked: true, limit: 9 })
           expect(runs.map(({ runId }) => runId)).toEqual(["blocked"])
           expect(Option.getOrThrow(yield* store.find("waits")).waitsFor).toBeUndefined()
-        }).pipe(Effect.provide(SqlRunStore.layer))
+        }).pipe(Effect.provide(SqliteRunStore.layer))
       }).pipe(Effect.provide(client(":memory:")))
   )
 
@@ -281,7 +281,7 @@ describe("migrating", () => {
           const { held, history } = yield* claimOne(executor)
           expect([held.runId, history.signals]).toEqual([runId, [{ name: "paid", exit: "1" }]])
         }
-      }).pipe(Effect.provide(SqlRunStore.layer))
+      }).pipe(Effect.provide(SqliteRunStore.layer))
     }).pipe(Effect.provide(client(":memory:")))
   )
 
@@ -292,7 +292,7 @@ describe("migrating", () => {
         ...migrations,
         "0999_future": ["CREATE TABLE workflow_future (id INTEGER)"]
       })
-      const error = yield* Effect.flip(Effect.scoped(Layer.build(SqlRunStore.layer)))
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(SqliteRunStore.layer)))
       expect(error).toMatchObject({ _tag: "RunStoreError", reason: "migration" })
       expect(error.message).toContain("schema 999")
       expect(yield* sql`SELECT count(*) AS n FROM workflow_future`).toEqual([{ n: 0 }])
@@ -305,7 +305,7 @@ describe("migrating", () => {
       yield* sql`CREATE TABLE effect_sql_migrations (migration_id integer PRIMARY KEY)`
       yield* sql`INSERT INTO effect_sql_migrations VALUES (99)`
       const created = yield* Effect.flatMap(RunStore, (store) => store.create(aRun("a"))).pipe(
-        Effect.provide(SqlRunStore.layer)
+        Effect.provide(SqliteRunStore.layer)
       )
       expect(created.created).toBe(true)
     }).pipe(Effect.provide(client(":memory:")))

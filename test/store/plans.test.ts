@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
 import { intercepted } from "./clients.js"
 
@@ -127,7 +127,7 @@ const explain = (statement: string, params: ReadonlyArray<unknown>) =>
 describe("the store's statements", () => {
   const statements = new Map<string, ReadonlyArray<unknown>>()
   const layer = Layer.provideMerge(
-    SqlRunStore.layerWith({ pollInterval: "1 hour" }),
+    SqliteRunStore.layerWith({ pollInterval: "1 hour" }),
     intercepted(":memory:", (statement, params) =>
       Effect.sync(() => {
         if (/^\s*(SELECT|INSERT|UPDATE|DELETE|WITH)/.test(statement))

@@ -18,7 +18,7 @@ import * as TestClock from "effect/TestClock"
 import * as Executor from "../../src/Executor.js"
 import { Runs } from "../../src/runner/Runs.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { until } from "../engine/support.js"
 
 /** A copy of one that was left. */
@@ -37,7 +37,7 @@ const copyOf = (fixture: string) =>
 const executorOn = <E>(filename: string, workflows: Layer.Layer<never, E, WorkflowEngine>) =>
   workflows.pipe(
     Layer.provideMerge(Executor.layerTestCore({ leaseDuration: "10 minutes" })),
-    Layer.provideMerge(SqlRunStore.layerFile({ filename }))
+    Layer.provideMerge(SqliteRunStore.layerFile({ filename }))
   )
 
 const Approval = DurableDeferred.make("Approval", { success: Schema.Boolean })
@@ -261,7 +261,7 @@ it.scoped("what a run of 0.1.0 had come by when it was interrupted stays so", ()
         "Approval",
         "Early"
       ])
-    }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+    }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
   })
 )
 
@@ -347,7 +347,7 @@ for (const [fixture, { at, early, late }] of Object.entries(left)) {
               ["outer", false]
             ]
           )
-        }).pipe(Effect.provide(SqlRunStore.layerFile({ filename })))
+        }).pipe(Effect.provide(SqliteRunStore.layerFile({ filename })))
       })
     )
   })

@@ -11,7 +11,7 @@ const file = {
 
 export const migrateCommand = Cli.make("migrate", file, (options) =>
   calling(
-    () => import("../Migrate.js"),
+    () => import("../MigrateCommand.js"),
     ({ migrate }) => migrate(options)
   )
 ).pipe(Cli.withDescription("Brings a database's schema to this version, as a start does too."))

@@ -1,13 +1,9 @@
 /**
  * The runs that this process holds: begun, told what happens to them, cut, and brought to an end.
  */
-import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Elapsed from "../../internal/Elapsed.js"
 import type {
   ClaimedRun,
   Held,
@@ -15,8 +11,7 @@ import type {
   Json,
   RunStore,
   RunStoreError,
-  Woken,
-  WokenRun
+  Woken
 } from "../../store/RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import { blockCause, causeToJson } from "../../values/Codec.js"
@@ -32,24 +27,18 @@ import {
 import type { Ending, Pass } from "../pass/Pass.js"
 import type { Level } from "../pass/Quiescence.js"
 import { make as makeSuspend } from "../pass/Suspend.js"
-import { turn } from "../pass/Turn.js"
 import type { WarmLimits } from "../pass/Warm.js"
-import { ActiveRun, childKey, type Registration } from "../run/ActiveRun.js"
+import { ActiveRun, type Registration } from "../run/ActiveRun.js"
 import type { Persist } from "../run/Persist.js"
 import * as SetAside from "../run/SetAside.js"
-import type { StepInFlight } from "../step/StepInFlight.js"
 import type { Steps } from "../step/Steps.js"
-import type { Told } from "./Results.js"
+import * as AwaitedChildren from "./AwaitedChildren.js"
+import * as Elsewhere from "./Elsewhere.js"
+import type { Retired } from "./Retirement.js"
+import * as Retirement from "./Retirement.js"
+import type { Told } from "./RunEnds.js"
 
-/** What a retirement left behind. */
-export interface Retired {
-  /** Steps still in flight at the deadline, which were interrupted. */
-  readonly cut: ReadonlyArray<StepInFlight>
-  /** Runs whose code could not be ended within the grace either. */
-  readonly abandoned: ReadonlyArray<string>
-  /** How many runs were handed over. */
-  readonly handedOver: number
-}
+export { logCut, type Retired } from "./Retirement.js"
 
 export interface ActiveRuns {
   /** How many runs there are, but for those that only wait. */
@@ -99,15 +88,6 @@ export interface ActiveRuns {
   readonly lose: Effect.Effect<number>
 }
 
-/** How many quiet turns a run between steps is given to reach its next step by itself. */
-const patience = 3
-
-/** How many histories that others have added to are read in one turn of the event loop. */
-const historiesAtOnce = 16
-
-/** How long the store may take to answer when runs are left behind. */
-const storeTimeout = Duration.seconds(5)
-
 export const make = (options: {
   readonly store: RunStore["Type"]
   readonly persist: Persist["persist"]
@@ -127,34 +107,11 @@ export const make = (options: {
 }): ActiveRuns => {
   const { clock, persist, store } = options
   const active = new Map<string, Driving>()
-  const parents = new Map<string, Set<Driving>>()
+  const children = AwaitedChildren.make()
   /** Runs in which nothing is under way but plain code that waits, beside waits of the engine's. */
   const idle = new Set<Driving>()
-  const looking = new Set<() => void>()
-  /** Grows with everything that whoever retires runs waits for. */
-  let version = 0
-  let handedOver = 0
   /** Of all runs held. */
   let bytes = 0
-
-  const poke = () => {
-    version++
-    if (looking.size > 0) for (const look of [...looking]) look()
-  }
-
-  /** Until something has changed since that version. */
-  const changedSince = (seen: number) =>
-    Effect.async<void>((resume) => {
-      if (version !== seen) return resume(Effect.void)
-      const look = () => {
-        looking.delete(look)
-        resume(Effect.void)
-      }
-      looking.add(look)
-      return Effect.sync(() => {
-        looking.delete(look)
-      })
-    })
 
   const hold = (driving: Driving) => {
     const { runId } = driving.run
@@ -193,12 +150,8 @@ export const make = (options: {
 
   const remove = (driving: Driving) => {
     letGo(driving)
-    for (const child of driving.awaited ?? []) {
-      const waiting = parents.get(child)
-      if (waiting?.delete(driving) && waiting.size === 0) parents.delete(child)
-    }
-    if (driving.run.handedOver) handedOver++
-    poke()
+    children.remove(driving)
+    retirement.gone(driving.run)
     options.onRoom()
   }
 
@@ -241,7 +194,7 @@ export const make = (options: {
       options.onRoom()
     }
     if (level === "rest" && !pass.isReplayOnly) onRest(driving, pass)
-    if (options.isDraining(driving.run)) poke()
+    if (options.isDraining(driving.run)) retirement.poke()
   }
 
   const suspension = makeSuspend({
@@ -272,7 +225,7 @@ export const make = (options: {
     const driving = drive(run, driveOptions)
     hold(driving)
     for (const [child, exit] of run.children) {
-      if (exit === undefined) awaitChild(driving, child)
+      if (exit === undefined) children.add(driving, child)
     }
     next(driving)
   }
@@ -288,130 +241,13 @@ export const make = (options: {
     if (pass?.isReplayOnly) options.steps.interrupt(run)
   }
 
-  const awaitChild = (driving: Driving, child: string) => {
-    const waiting = parents.get(child)
-    if (waiting === undefined) parents.set(child, new Set([driving]))
-    else waiting.add(driving)
-    driving.awaited ??= new Set()
-    driving.awaited.add(child)
-  }
-
-  const childFinished = (child: string, exit: Json) => {
-    for (const { pass, run } of parents.get(child) ?? []) {
-      run.setChild(child, exit)
-      pass?.waits.tell(childKey(child))
-    }
-  }
-
-  /** Runs held here that were told something by another process which is not known here yet. */
-  const toldElsewhere = (told: ReadonlyArray<WokenRun>): ReadonlyArray<WokenRun> =>
-    told.filter(({ held, over, wakeups }) => {
-      const driving = active.get(held.runId)
-      if (driving === undefined) return false
-      if (over !== true) {
-        return driving.run.held.claim === held.claim && driving.run.wakeups < wakeups
-      }
-      const at = clock.unsafeCurrentTimeMillis()
-      suspension.woken(driving, { ...held, wakeups, at, over })
-      return false
-    })
-
-  const takeIn = (held: Held, history: History) => {
-    const driving = active.get(held.runId)
-    // what it was told here meanwhile is known, and may be more
-    if (driving?.run.held.claim !== held.claim || driving.run.wakeups > history.wakeups) return
-    const at = clock.unsafeCurrentTimeMillis()
-    suspension.woken(driving, { ...held, wakeups: history.wakeups, at })
-    load(driving, history)
-  }
-
-  const refresh = Effect.fnUntraced(function* (executor: number) {
-    const told = toldElsewhere(yield* store.wokenRuns(executor))
-    for (let from = 0; from < told.length; from += historiesAtOnce) {
-      // what is under way here goes on in between
-      if (from > 0) yield* turn
-      const part = told.slice(from, from + historiesAtOnce).map(({ held }) => held)
-      const histories = yield* store.histories(part)
-      const seen: Array<WokenRun> = []
-      for (const [index, held] of part.entries()) {
-        const history = Option.getOrUndefined(histories[index] ?? Option.none())
-        if (history === undefined) continue
-        takeIn(held, history)
-        seen.push({ held, wakeups: history.wakeups })
-      }
-      yield* store.sawWakeups(seen)
-    }
+  const retirement = Retirement.make({
+    ...options,
+    held: () => [...active.values()],
+    isHeld: (driving) => active.get(driving.run.runId) === driving,
+    end,
+    letGo
   })
-
-  /** Ends runs that are between steps, and waits until none that match is left. */
-  const parkUntilNone = (matches: (run: ActiveRun) => boolean) =>
-    Effect.gen(function* () {
-      const quiet = new Map<Driving, number>()
-      while (true) {
-        const seen = version
-        const left = [...active.values()].filter(({ run }) => matches(run))
-        if (left.length === 0) return
-        let waits = false
-        for (const driving of left) {
-          const { pass } = driving
-          if (pass === undefined || pass.ended !== undefined) continue
-          if (pass.quiescence.level === "rest" && !pass.isReplayOnly) {
-            end(driving, { _tag: "park" })
-          } else if (pass.stepsInFlight > 0) quiet.delete(driving)
-          else if (!pass.returned) {
-            const turns = quiet.get(driving) ?? 0
-            quiet.set(driving, turns + 1)
-            if (turns >= patience) end(driving, { _tag: "park" })
-            else waits = true
-          }
-        }
-        yield* waits ? turn : changedSince(seen)
-      }
-    })
-
-  const retire: ActiveRuns["retire"] = (matches, { deadline, final }) =>
-    Effect.gen(function* () {
-      const before = handedOver
-      const remaining = Math.max(0, deadline - (yield* Elapsed.now))
-      const parked = yield* within(parkUntilNone(matches), Duration.millis(remaining))
-      if (final) yield* options.giveUp
-      if (parked) return { cut: [], abandoned: [], handedOver: handedOver - before }
-
-      const late = [...active.values()].filter(({ run }) => matches(run))
-      const runs = new Set(late.map(({ run }) => run))
-      const cut = options.steps.cut((run) => runs.has(run))
-      for (const driving of late) end(driving, { _tag: "park" })
-      yield* within(parkUntilNone(matches), options.grace)
-      const abandoned = [...active.values()].filter(({ run }) => matches(run))
-      yield* abandon(abandoned)
-      return {
-        cut,
-        abandoned: abandoned.map(({ run }) => run.runId),
-        handedOver: handedOver - before
-      }
-    })
-
-  /** Gives back runs whose code goes on all the same; what it still writes will be refused. */
-  const abandon = (late: ReadonlyArray<Driving>) =>
-    Effect.gen(function* () {
-      if (late.length === 0) return
-      for (const driving of late) {
-        driving.run.lost = true
-        letGo(driving)
-      }
-      const released = yield* Effect.forkDaemon(
-        persist(
-          store.release(late.map(({ run }) => ({ held: run.held, timers: run.takeNewTimers() })))
-        )
-      )
-      handedOver += yield* Fiber.join(released).pipe(
-        Effect.interruptible,
-        Effect.timeout(storeTimeout),
-        Effect.catchAll((error) =>
-          Effect.as(Effect.logError("runs not handed over", Cause.fail(error)), 0)
-        )
-      )
-    })
 
   return {
     size: () => active.size - suspension.size() - idle.size,
@@ -423,7 +259,7 @@ export const make = (options: {
       if (driving !== undefined) end(driving, ending)
     },
     activate,
-    poke,
+    poke: retirement.poke,
     woken: (woken) => {
       for (const one of woken) {
         const driving = active.get(one.runId)
@@ -440,63 +276,22 @@ export const make = (options: {
       const driving = active.get(runId)
       if (driving !== undefined) interrupt(driving)
     },
-    childFinished,
+    childFinished: children.finished,
     awaitChild: (run, child) => {
       const driving = drivingOf(run)
-      if (driving !== undefined) awaitChild(driving, child)
+      if (driving !== undefined) children.add(driving, child)
     },
-    childrenAwaited: () =>
-      Array.from(parents.keys(), (runId) => ({
-        runId,
-        tell: (exit: Json) => childFinished(runId, exit)
-      })),
-    refresh,
+    childrenAwaited: children.all,
+    refresh: Elsewhere.makeRefresh({
+      store,
+      clock,
+      find: (runId) => active.get(runId),
+      woken: suspension.woken,
+      load
+    }),
     evictAll: Effect.suspend(() => suspension.evict(suspension.all())),
-    retire,
+    retire: retirement.retire,
     held: () => Array.from(active.values(), ({ run }) => run.held),
-    lose: Effect.gen(function* () {
-      const lost = [...active.values()]
-      for (const driving of lost) end(driving, { _tag: "lost" })
-      yield* within(
-        Effect.gen(function* () {
-          while (true) {
-            const seen = version
-            if (!lost.some((driving) => active.get(driving.run.runId) === driving)) return
-            yield* changedSince(seen)
-          }
-        }),
-        options.grace
-      )
-      for (const driving of lost) letGo(driving)
-      return lost.length
-    })
+    lose: retirement.lose
   }
 }
-
-/** Whether it was done in that time. */
-const within = (effect: Effect.Effect<void>, duration: Duration.Duration) =>
-  Effect.map(
-    Effect.timeoutOption(Effect.interruptible(effect), duration),
-    (done) => done._tag === "Some"
-  )
-
-/** A line of the log names at most so many. */
-const named = (names: ReadonlyArray<string>) => names.slice(0, 100)
-
-/** Says what was cut, and what could not be. */
-export const logCut = (retired: Retired): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    if (retired.cut.length > 0) {
-      yield* Effect.logWarning("stop timeout: steps interrupted").pipe(
-        Effect.annotateLogs({
-          count: retired.cut.length,
-          steps: named(retired.cut.map((step) => step.key))
-        })
-      )
-    }
-    if (retired.abandoned.length > 0) {
-      yield* Effect.logError("stop timeout: code that cannot be interrupted was left behind").pipe(
-        Effect.annotateLogs({ count: retired.abandoned.length, runIds: named(retired.abandoned) })
-      )
-    }
-  })

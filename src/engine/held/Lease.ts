@@ -25,6 +25,10 @@ export interface Lease {
   readonly granted: (asked: Moment) => void
   /** Open when somebody waits for it to be renewed. */
   readonly wanted: Effect.Latch
+  /** The id under which this process holds runs, while it does. */
+  readonly executor: () => number | undefined
+  /** Says which that is. */
+  readonly setExecutor: (id: number | undefined) => void
 }
 
 export const make = (options: {
@@ -36,6 +40,7 @@ export const make = (options: {
   const { clock, millis } = options
   const wanted = Effect.unsafeMakeLatch(false)
   const waiting = new Set<() => void>()
+  let executor: number | undefined
   // before there is one there is nothing to hold
   let until: Moment = { timeOfDay: Number.POSITIVE_INFINITY, elapsed: Number.POSITIVE_INFINITY }
 
@@ -67,6 +72,10 @@ export const make = (options: {
       for (const look of [...waiting]) look()
       options.onGranted()
     },
-    wanted
+    wanted,
+    executor: () => executor,
+    setExecutor: (id) => {
+      executor = id
+    }
   }
 }

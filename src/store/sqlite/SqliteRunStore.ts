@@ -280,7 +280,7 @@ export const layerWith = (
  * `damaged`, with its name and the reason.
  *
  * @example
- * const Store = SqlRunStore.layerFile({ filename: "data/executor.db" })
+ * const Store = SqliteRunStore.layerFile({ filename: "data/executor.db" })
  */
 export const layerFile = (
   options: Options & { readonly filename: string }
@@ -303,7 +303,7 @@ export const layerMemory: Layer.Layer<RunStore, RunStoreError> = layerWith({
  * one cannot be read or the other not be written, as `full` where there is no room for it.
  *
  * @example
- * SqlRunStore.backup({ filename: "data/executor.db", destination: "backup.db" })
+ * SqliteRunStore.backup({ filename: "data/executor.db", destination: "backup.db" })
  */
 export const backup: (options: {
   readonly filename: string

@@ -8,17 +8,17 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Events from "../../src/events/Events.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import * as SqlRunStore from "../../src/store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { suite } from "../../src/testing/StoreSuite.js"
 import { temporaryFolder } from "./files.js"
 
-suite("in memory", SqlRunStore.layerMemory)
+suite("in memory", SqliteRunStore.layerMemory)
 
-suite("in memory, and observed", Layer.provide(Events.layer, SqlRunStore.layerMemory))
+suite("in memory, and observed", Layer.provide(Events.layer, SqliteRunStore.layerMemory))
 
 /** Another store on the same file each time. */
 const fileIn = (folder: string) =>
-  SqlRunStore.layerFile({ filename: `${folder}/a folder/executor.db`, pollInterval: "1 hour" })
+  SqliteRunStore.layerFile({ filename: `${folder}/a folder/executor.db`, pollInterval: "1 hour" })
 
 const openIn = (folder: string) =>
   Effect.map(Layer.build(Layer.fresh(fileIn(folder))), (context) => Context.get(context, RunStore))
@@ -31,7 +31,7 @@ suite(
 
 suite(
   "on a client that the app brings, with names of its own",
-  SqlRunStore.layerWith({ pollInterval: "1 hour" }).pipe(
+  SqliteRunStore.layerWith({ pollInterval: "1 hour" }).pipe(
     Layer.provide(
       Layer.unwrapScoped(
         Effect.map(temporaryFolder, (folder) =>

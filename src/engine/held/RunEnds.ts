@@ -13,7 +13,7 @@ import {
   type RunStoreError
 } from "../../store/RunStore.js"
 
-export interface Results {
+export interface RunEnds {
   /** The run's encoded `Exit`: now, if `begin` answers with one that is over, or when it ends. */
   readonly of: <E = never>(
     runId: string,
@@ -36,7 +36,7 @@ interface Waiting {
   count: number
 }
 
-export const make = (store: RunStore["Type"]): Effect.Effect<Results, never, Scope.Scope> =>
+export const make = (store: RunStore["Type"]): Effect.Effect<RunEnds, never, Scope.Scope> =>
   Effect.gen(function* () {
     const waiting = new Map<string, Waiting>()
 
@@ -59,7 +59,7 @@ export const make = (store: RunStore["Type"]): Effect.Effect<Results, never, Sco
       if (entry.count === 0 && waiting.get(runId) === entry) waiting.delete(runId)
     }
 
-    const tell: Results["tell"] = (runId, exit) => {
+    const tell: RunEnds["tell"] = (runId, exit) => {
       const entry = waiting.get(runId)
       if (entry !== undefined) Deferred.unsafeDone(entry.exit, Effect.succeed(exit))
     }

@@ -5,7 +5,7 @@
  * Everything that rejects does so with an `Error` that has a `_tag`.
  *
  * @example
- * const executor = WorkflowExecutor.sqlite({
+ * const executor = PromiseExecutor.sqlite({
  *   database: "data/executor.db",
  *   workflows: [order],
  *   handleSignals: true
@@ -36,7 +36,7 @@ import {
 import type { RunStore } from "../store/RunStore.js"
 import * as Typed from "../values/Typed.js"
 import * as AsyncWorkflow from "./AsyncWorkflow.js"
-import { call, resultOf, submitted, type WaitOptions } from "./Calls.js"
+import { call, resultOf, startedRun, type WaitOptions } from "./Calls.js"
 import { Lifecycle } from "./Lifecycle.js"
 import { addressOf, type Provided } from "./Opened.js"
 import { type Poll, polled } from "./Results.js"
@@ -55,7 +55,10 @@ export {
 } from "./Errors.js"
 export type { Poll } from "./Results.js"
 
-export interface WorkflowExecutor {
+/** @deprecated the name of 0.1.0: `PromiseExecutor` */
+export type WorkflowExecutor = PromiseExecutor
+
+export interface PromiseExecutor {
   /**
    * - `idle`: not started, or not to the end.
    * - `running`: claims runs and executes their steps.
@@ -88,7 +91,7 @@ export interface WorkflowExecutor {
   readonly stop: () => Promise<Drained>
 
   /**
-   * Starts a run and waits for its end: `submit`, then `result`, and how these reject.
+   * Starts a run and waits for its end: `startRun`, then `result`, and how these reject.
    *
    * @example
    * try {
@@ -110,10 +113,13 @@ export interface WorkflowExecutor {
    * workflow) or `RunStoreError`; with `ExecutorNotStarted`
    * before the start and with `ExecutorStopped` after the drain, as does everything below.
    */
-  readonly submit: <W extends Workflow.Any>(
+  readonly startRun: <W extends Workflow.Any>(
     workflow: W,
     ...[payload]: Typed.Arguments<W>
   ) => Promise<string>
+
+  /** @deprecated the name of 0.1.0: `startRun` */
+  readonly submit: PromiseExecutor["startRun"]
 
   /**
    * Waits for the end of a run, and gives its value.
@@ -260,13 +266,13 @@ export interface SqliteOptions extends Options {
  * An executor on a SQLite file, which several processes may share. Nothing happens before `start`.
  *
  * @example
- * const executor = WorkflowExecutor.sqlite({ database: "data/executor.db", workflows: OrderLive })
+ * const executor = PromiseExecutor.sqlite({ database: "data/executor.db", workflows: OrderLive })
  */
-export const sqlite = (options: SqliteOptions): WorkflowExecutor =>
+export const sqlite = (options: SqliteOptions): PromiseExecutor =>
   make(Executor.layer(executorOptions(options)), true, options)
 
 /** An executor in memory: its runs end with it. */
-export const memory = (options: Options): WorkflowExecutor =>
+export const memory = (options: Options): PromiseExecutor =>
   make(Executor.layerMemory(executorOptions(options)), false, options)
 
 const executorOptions = <O extends Options>(options: O) => ({
@@ -291,10 +297,12 @@ const make = (
   layer: Layer.Layer<Provided, unknown>,
   durable: boolean,
   { handleSignals = false, logging = Layer.empty }: Options
-): WorkflowExecutor => {
+): PromiseExecutor => {
   const lifecycle = new Lifecycle(Layer.provideMerge(layer, logging), handleSignals)
   const on = <A>(effect: (runs: Runs["Type"]) => Effect.Effect<A, unknown>) =>
     call(lifecycle, () => Effect.flatMap(Runs, effect))
+  const startRun: PromiseExecutor["startRun"] = (workflow, ...[payload]) =>
+    call(lifecycle, () => startedRun(workflow, payload))
   return {
     get state() {
       return lifecycle.state
@@ -304,12 +312,13 @@ const make = (
     },
     start: () => lifecycle.start(),
     stop: () => lifecycle.stop(),
-    submit: (workflow, ...[payload]) => call(lifecycle, () => submitted(workflow, payload)),
+    startRun,
+    submit: startRun,
     execute: (workflow, ...[payload, options]) =>
       call(
         lifecycle,
         (opened) =>
-          Effect.flatMap(submitted(workflow, payload), (runId) =>
+          Effect.flatMap(startedRun(workflow, payload), (runId) =>
             resultOf(opened, workflow, runId, durable)
           ),
         options

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PostgresStore from "../PostgresStore.js"
 import type * as Settings from "../Settings.js"
-import * as SqlRunStore from "../store/sqlite/SqlRunStore.js"
+import * as SqliteRunStore from "../store/sqlite/SqliteRunStore.js"
 import * as Database from "./Database.js"
 import * as DatabaseFile from "./DatabaseFile.js"
 import * as Output from "./Output.js"
@@ -40,7 +40,7 @@ const migrateFile = (file: string) =>
     const before = existsSync(file) ? yield* DatabaseFile.schemaOf(file) : undefined
     // opening it is all that there is to it
     yield* Effect.scoped(
-      Layer.build(SqlRunStore.layerFile({ filename: file, pollInterval: Duration.infinity }))
+      Layer.build(SqliteRunStore.layerFile({ filename: file, pollInterval: Duration.infinity }))
     )
     return { before, after: yield* DatabaseFile.schemaOf(file) }
   })

@@ -1,0 +1,63 @@
+/**
+ * The gate of the drain: once it is closed no step starts in this process and no run is begun, and it
+ * does not open again. What is released alone closes it for itself.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Elapsed from "../../internal/Elapsed.js"
+import type { ActiveRun } from "../run/ActiveRun.js"
+import type { Slots } from "../step/Slots.js"
+import type { Beside } from "./Beside.js"
+import type { Registry } from "./Registry.js"
+
+export interface Gate {
+  /** The executor stops. */
+  readonly isClosed: () => boolean
+  /** No step of this run may start here. */
+  readonly refuses: (run: ActiveRun) => boolean
+  /**
+   * The executor stops: closes it. Answers with the time at which the drain has to be over, as
+   * `Elapsed.now`, which counts from when it was first called.
+   */
+  readonly close: Effect.Effect<number>
+  /** When the release of a part has to be over: of what is released alone it is its own time. */
+  readonly deadlineOfRelease: Effect.Effect<number>
+  /** What is done beside runs, for which a drain waits too. */
+  readonly besides: Set<Beside>
+}
+
+export const make = (options: {
+  readonly registry: Registry
+  readonly slots: Slots
+  readonly stopTimeout: Duration.Duration
+  /** Whether the scope around the executor has begun to close. */
+  readonly isStopping: Effect.Effect<boolean>
+}): Gate => {
+  const { registry, slots } = options
+  const budget = Duration.toMillis(options.stopTimeout)
+  const besides = new Set<Beside>()
+  let closedSince: number | undefined
+
+  const isClosed = () => closedSince !== undefined
+
+  const close = Effect.map(Elapsed.now, (now) => {
+    if (closedSince === undefined) {
+      closedSince = now
+      slots.close()
+      for (const { draining } of registry.all()) draining.unsafeOpen()
+      for (const beside of besides) beside.close()
+    }
+    return closedSince + budget
+  })
+
+  return {
+    isClosed,
+    refuses: (run) => isClosed() || run.lost || registry.isRetiring(run.registration),
+    close,
+    deadlineOfRelease: Effect.gen(function* () {
+      const stops = isClosed() || (yield* options.isStopping)
+      return stops ? yield* close : (yield* Elapsed.now) + budget
+    }),
+    besides
+  }
+}
