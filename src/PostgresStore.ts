@@ -2,6 +2,7 @@
  * The RunStore on PostgreSQL, loaded when it is asked for: its driver need not be there otherwise, not
  * for a bundler either, which is why the module is not named where it is imported.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
@@ -19,6 +20,11 @@ export interface Options {
   readonly schema?: string | undefined
   /** Connections to the database at most, beside the one that listens. Default: 4. */
   readonly maxConnections?: number | undefined
+  /**
+   * How long an answer of the database may take. Then the connection is given up, and what became of a
+   * write is asked for on another. Default: 15 seconds.
+   */
+  readonly answerTimeout?: Duration.DurationInput | undefined
 }
 
 type Module = typeof import("./store/postgres/PgRunStore.js")

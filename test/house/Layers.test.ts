@@ -73,6 +73,20 @@ describe("the folders of src", () => {
     assert.deepStrictEqual(upward, [])
   })
 
+  it("of stores are siblings: neither loads anything of the other", () => {
+    const across = modules.flatMap((module) =>
+      loads(module)
+        .filter((other) =>
+          ["store/sqlite/", "store/postgres/"].some(
+            (folder) =>
+              module.startsWith("store/") && other.startsWith(folder) && !module.startsWith(folder)
+          )
+        )
+        .map((other) => `${module} -> ${other}`)
+    )
+    assert.deepStrictEqual(across, [])
+  })
+
   it("have no circles", () => {
     const done = new Set<string>()
     const circles: Array<string> = []

@@ -40,27 +40,6 @@ const onSchema = Effect.flatMap(Postgres.database, ({ schema, url }) =>
   executors(Redacted.value(url), schema)
 )
 
-/** A database that can be closed to everybody. */
-const closable = Effect.gen(function* () {
-  const url = new URL(yield* Postgres.url)
-  const name = `closable_${process.pid}`
-  yield* Effect.acquireRelease(Postgres.execute(`CREATE DATABASE ${name}`), () =>
-    Postgres.execute(`DROP DATABASE ${name} WITH (FORCE)`)
-  )
-  url.pathname = name
-  const end = Postgres.execute(
-    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`
-  )
-  return {
-    url: url.href,
-    close: Effect.zipRight(
-      Postgres.execute(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS false`),
-      end
-    ),
-    open: Postgres.execute(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS true`)
-  }
-})
-
 /** Far longer than these tests take: nobody sees it lapse, nor looks at leases twice. */
 const longLease = { LEASE_DURATION: "1 day" }
 
@@ -161,8 +140,8 @@ describe("executors on PostgreSQL", () => {
     "keep the outcome of a step while the database is away, and record it when it is back",
     () =>
       Effect.gen(function* () {
-        const database = yield* closable
-        const fixture = yield* executors(database.url, "workflows")
+        const database = yield* Postgres.ownDatabase
+        const fixture = yield* executors(Redacted.value(database.url), "workflows")
         const executor = yield* fixture.start(longLease)
         const runId = yield* executor.run("Held", { id: "a" })
         yield* fixture.began(runId, "held")

@@ -52,7 +52,7 @@ const emptied = (schema: string) =>
 export const database = Effect.gen(function* () {
   const connection = yield* url
   const schema = yield* Effect.acquireRelease(
-    Effect.sync(() => free.pop() ?? `test_${process.pid}_${++made}`),
+    Effect.sync(() => free.pop() ?? `workflow_test_${process.pid}_${++made}`),
     emptied
   )
   return { url: Redacted.make(connection), schema } satisfies Database
@@ -64,7 +64,27 @@ export const layer: Layer.Layer<RunStore, RunStoreError> = Layer.unwrapScoped(
 )
 
 /** Another store on the same schema each time. */
-export const open = (options: Database) =>
+export const open = (options: Parameters<typeof PgRunStore.layerUrl>[0]) =>
   Effect.map(Layer.build(Layer.fresh(PgRunStore.layerUrl(options))), (context) =>
     Context.get(context, RunStore)
   )
+
+/** A database that nobody else is on, and that can be closed to everybody. */
+export const ownDatabase = Effect.gen(function* () {
+  const own = new URL(yield* url)
+  const name = `own_${process.pid}_${++made}`
+  yield* Effect.acquireRelease(execute(`CREATE DATABASE ${name}`), () =>
+    execute(`DROP DATABASE ${name} WITH (FORCE)`)
+  )
+  own.pathname = name
+  /** Ends all connections to it. */
+  const end = execute(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`
+  )
+  return {
+    url: Redacted.make(own.href),
+    end,
+    close: Effect.zipRight(execute(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS false`), end),
+    open: execute(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS true`)
+  }
+})

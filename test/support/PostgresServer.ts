@@ -127,9 +127,20 @@ const startOwn = async (bin: string): Promise<Server> => {
   }
 }
 
+/** Drops the schemas that tests have made on a server that goes on. */
+const tidy = async (url: string): Promise<void> => {
+  const client = new Pg.Client({ connectionString: url })
+  await client.connect()
+  const { rows } = await client.query<{ readonly nspname: string }>(
+    "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'workflow\\_test\\_%'"
+  )
+  for (const { nspname } of rows) await client.query(`DROP SCHEMA "${nspname}" CASCADE`)
+  await client.end()
+}
+
 export const start = async (): Promise<Server> => {
   const given = process.env.TEST_POSTGRES_URL
-  if (given !== undefined && given !== "") return { url: given, stop: async () => {} }
+  if (given !== undefined && given !== "") return { url: given, stop: () => tidy(given) }
   const bin = installed()
   if (bin === undefined) {
     throw new Error(

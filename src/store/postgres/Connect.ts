@@ -2,6 +2,7 @@
 import * as Reactivity from "@effect/experimental/Reactivity"
 import { SqlError } from "@effect/sql/SqlError"
 import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -12,10 +13,11 @@ import * as Failure from "./Failure.js"
 export interface Options {
   readonly url: Redacted.Redacted
   readonly maxConnections?: number | undefined
+  readonly answerTimeout?: Duration.DurationInput | undefined
 }
 
-/** How long nothing may come from the database: a network that swallows all is not told otherwise. */
-const answerTimeoutMillis = 15_000
+/** A network that swallows all is not told from a database that takes its time otherwise. */
+const defaultAnswerTimeout = Duration.seconds(15)
 
 const connectTimeoutMillis = 5_000
 
@@ -30,16 +32,21 @@ const settings = [
   "enable_mergejoin=off"
 ]
 
-const acquirePool = ({ maxConnections = defaultMaxConnections, url }: Options) =>
+const acquirePool = ({
+  answerTimeout = defaultAnswerTimeout,
+  maxConnections = defaultMaxConnections,
+  url
+}: Options) =>
   Effect.acquireRelease(
     Effect.try({
       try: () => {
+        const timeoutMillis = Duration.toMillis(answerTimeout)
         const pool = new Pg.Pool({
           connectionString: Redacted.value(url),
           max: maxConnections,
           application_name: "effect-workflow-executor",
-          connectionTimeoutMillis: connectTimeoutMillis,
-          query_timeout: answerTimeoutMillis,
+          connectionTimeoutMillis: Math.min(connectTimeoutMillis, timeoutMillis),
+          query_timeout: timeoutMillis,
           keepAlive: true,
           keepAliveInitialDelayMillis: 10_000,
           options: settings.map((setting) => `-c ${setting}`).join(" ")

@@ -86,6 +86,12 @@ export const listen = (options: Options): Effect.Effect<Listener, never, Scope.S
     const told: Told = { channel: channelOf(schema), from: randomUUID() }
     const executors = new Set<number>()
     let current: Sql | undefined
+    let there = true
+    const wasThere = () => {
+      const was = there
+      there = false
+      return was
+    }
     const tried = yield* Deferred.make<void>()
     const session = connect(options.client.config).pipe(
       Effect.flatMap(({ client, ended }) =>
@@ -98,6 +104,7 @@ export const listen = (options: Options): Effect.Effect<Listener, never, Scope.S
           yield* sql.script(`LISTEN ${Pg.escapeIdentifier(told.channel)}`)
           for (const executor of executors) yield* Liveness.standFor(sql, schema.name, executor)
           current = sql
+          there = true
           // whatever was told before is looked for
           publish(anything)
           yield* Deferred.succeed(tried, undefined)
@@ -116,7 +123,7 @@ export const listen = (options: Options): Effect.Effect<Listener, never, Scope.S
       Effect.scoped
     )
     // what others do follows no TestClock
-    yield* Effect.forkScoped(Effect.withClock(again(session), systemClock))
+    yield* Effect.forkScoped(Effect.withClock(again(session, wasThere), systemClock))
     yield* Effect.forkScoped(Effect.withClock(looking(publish), systemClock))
     yield* Deferred.await(tried)
     return {
@@ -163,11 +170,13 @@ const looking = (publish: Options["publish"]) =>
     )
   )
 
-/** Told once when it does not do any more, and once when it does. */
-const again = <E>(session: Effect.Effect<void, E>): Effect.Effect<void> =>
+/** Once more whenever it ends; that it has is said once, until it was there again. */
+const again = <E>(session: Effect.Effect<void, E>, wasThere: () => boolean): Effect.Effect<void> =>
   session.pipe(
     Effect.catchAllCause((cause) =>
-      Effect.logWarning("the connection that listens to other executors was lost", cause)
+      wasThere()
+        ? Effect.logWarning("the connection that listens to other executors was lost", cause)
+        : Effect.void
     ),
     Effect.repeat(Schedule.spaced("250 millis")),
     Effect.asVoid

@@ -18,6 +18,7 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as PubSub from "effect/PubSub"
@@ -257,6 +258,11 @@ export const layerUrl = (
     readonly url: Redacted.Redacted
     /** Connections to the database at most, beside the one that listens. Default: 4. */
     readonly maxConnections?: number | undefined
+    /**
+     * How long an answer of the database may take. Then the connection is given up, and what became of
+     * a write is asked for on another. Default: 15 seconds.
+     */
+    readonly answerTimeout?: Duration.DurationInput | undefined
   }
 ): Layer.Layer<RunStore, RunStoreError> =>
   Layer.scoped(RunStore, make(options)).pipe(Layer.provide(Connect.layer(options)))

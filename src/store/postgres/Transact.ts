@@ -168,7 +168,7 @@ const answered = (transaction: Called, { completions, creations, steps }: Hot, t
  * `idle_in_transaction_session_timeout`: an executor that is frozen in the middle holds nobody up for
  * longer. The others: rows are looked up by their keys, whatever statistics say.
  */
-const begin = `BEGIN;
+const begin = `BEGIN ISOLATION LEVEL READ COMMITTED;
   SET LOCAL lock_timeout = '2s';
   SET LOCAL idle_in_transaction_session_timeout = '5s';
   SET LOCAL synchronous_commit = on;

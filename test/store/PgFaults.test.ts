@@ -1,0 +1,147 @@
+/** A network and a database that fail. In real time: what they do follows no TestClock. */
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { aRun, aStep } from "../../src/testing/Acts.js"
+import * as Postgres from "../support/Postgres.js"
+import * as Proxy from "../support/Proxy.js"
+
+/** A store by way of a proxy, with an executor. */
+const proxied = Effect.gen(function* () {
+  const { schema, url } = yield* Postgres.database
+  const proxy = yield* Proxy.make(Redacted.value(url))
+  const connection = { url: Redacted.make(proxy.url), schema, answerTimeout: "2 seconds" } as const
+  const store = yield* Postgres.open(connection)
+  const executor = yield* store.register({ host: "here", pid: 42, leaseMillis: 60_000 })
+  return { proxy, store, executor, schema }
+})
+
+const theCall = "workflow_commit_v1"
+
+describe("a commit whose answer is lost", () => {
+  it.scopedLive("creates the run once, and its creator has it", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      proxy.loseAnswerTo(theCall)
+      const { claimed, created } = yield* store.create(aRun("a"), executor)
+      expect(proxy.lost()).toBe(1)
+      expect([created, claimed?.held.claim]).toEqual([true, 1])
+      expect((yield* store.create(aRun("a"), executor)).created).toBe(false)
+      expect((yield* store.list({ limit: 9 })).runs).toHaveLength(1)
+    })
+  )
+
+  it.scopedLive("tells each of those that shared it what it came to", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      const { claimed: old } = yield* store.create(aRun("old"), executor)
+      const { claimed: over } = yield* store.create(aRun("over"), executor)
+      if (old === undefined || over === undefined) return yield* Effect.dieMessage("not claimed")
+      const stale = { ...over.held, claim: over.held.claim + 1 }
+      proxy.loseAnswerTo(theCall)
+      const [created, existing, recorded, ended, refused] = yield* Effect.all(
+        [
+          store.create(aRun("new"), executor),
+          store.create(aRun("old")),
+          Effect.either(store.recordStep(aStep(old.held))),
+          Effect.either(store.complete({ held: over.held, status: "completed", exit: "1" })),
+          Effect.either(store.complete({ held: stale, status: "failed", exit: "2" }))
+        ],
+        { concurrency: "unbounded" }
+      )
+      expect(proxy.lost()).toBe(1)
+      expect([created.created, created.claimed !== undefined]).toEqual([true, true])
+      expect(existing.created).toBe(false)
+      expect([recorded, ended].map(Either.isRight)).toEqual([true, true])
+      expect(Either.isLeft(refused)).toBe(true)
+      const run = Option.getOrThrow(yield* store.findWithSteps("old"))
+      expect(run.steps).toHaveLength(1)
+      expect(Option.getOrThrow(yield* store.find("over")).exit).toBe("1")
+    })
+  )
+
+  it.scopedLive("of several statements is known by what the database says of it", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      const { claimed } = yield* store.create(aRun("a"), executor)
+      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+      // and not the isolation level
+      proxy.loseAnswerTo("COMMIT\0")
+      expect(yield* store.signal({ runId: "a", name: "paid", exit: "1" })).toBe(true)
+      expect(proxy.lost()).toBe(1)
+      expect((yield* store.history(claimed.held)).wakeups).toBe(1)
+      // one that did not come to its commit was not done
+      proxy.loseAnswerTo("INSERT INTO")
+      const refused = yield* Effect.flip(store.signal({ runId: "a", name: "more", exit: "1" }))
+      expect([proxy.lost(), refused.reason]).toEqual([2, "unavailable"])
+      expect((yield* store.history(claimed.held)).wakeups).toBe(1)
+      expect(yield* store.signal({ runId: "a", name: "more", exit: "1" })).toBe(true)
+    })
+  )
+
+  it.scopedLive("is looked after in the background: others are committed meanwhile", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      proxy.loseAnswerTo(theCall)
+      const runs = yield* Effect.forEach(
+        Array.from({ length: 50 }, (_, i) => `${i}`),
+        (runId, i) => Effect.delay(store.create(aRun(runId), executor), i),
+        { concurrency: "unbounded" }
+      )
+      expect(proxy.lost()).toBe(1)
+      expect(runs.every(({ claimed, created }) => created && claimed !== undefined)).toBe(true)
+    })
+  )
+})
+
+describe("a network that swallows everything", () => {
+  it.scopedLive("holds nobody up for longer than an answer may take, and loses nothing", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      const { claimed } = yield* store.create(aRun("a"), executor)
+      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+      proxy.swallow()
+      // as whoever executes the step tries it
+      const recorded = yield* Effect.fork(
+        Effect.retry(store.recordStep(aStep(claimed.held)), {
+          while: (error) => error._tag === "RunStoreError",
+          schedule: Schedule.spaced("100 millis")
+        })
+      )
+      expect(yield* Effect.flip(store.counts)).toMatchObject({ reason: "unavailable" })
+      // one that never reached the database was surely not done
+      const refused = yield* Effect.flip(store.signal({ runId: "a", name: "paid", exit: "1" }))
+      expect(refused).toMatchObject({ reason: "unavailable" })
+      proxy.restore()
+      yield* Fiber.join(recorded)
+      const { steps } = Option.getOrThrow(yield* store.findWithSteps("a"))
+      expect(steps.map(({ exit }) => exit)).toEqual([`"charged"`])
+    })
+  )
+})
+
+describe("connections that the server ends", () => {
+  it.scopedLive("are made anew, and what is told elsewhere is heard again", () =>
+    Effect.gen(function* () {
+      const { end, url } = yield* Postgres.ownDatabase
+      const database = { url, schema: "workflows" }
+      const one = yield* Postgres.open(database)
+      const two = yield* Postgres.open(database)
+      const executor = yield* one.register({ host: "here", pid: 42, leaseMillis: 60_000 })
+      yield* one.create(aRun("a"), executor)
+      const changes = yield* one.changes
+      yield* end
+      // the one that listens comes back, and looks at what it may have missed
+      while (!(yield* changes.take).foreign) yield* Effect.void
+      expect(
+        yield* Effect.retry(two.signal({ runId: "a", name: "paid", exit: "1" }), { times: 5 })
+      ).toBe(true)
+      while (!(yield* changes.take).foreign) yield* Effect.void
+      expect((yield* one.wokenRuns(executor)).map(({ held }) => held.runId)).toEqual(["a"])
+    })
+  )
+})
