@@ -128,18 +128,18 @@ const refused = (status: number, _tag: string, message: string) =>
     { status, headers: { ...always, "cache-control": "no-store" } }
   )
 
-const notBuilt = Effect.as(
-  Effect.logWarning("The dashboard was not built").pipe(
-    Effect.annotateLogs({ folder: fileURLToPath(built) })
-  ),
-  refused(503, "DashboardNotBuilt", "The dashboard was not built: npm run build makes it")
-)
+const notBuilt = (folder: URL) =>
+  Effect.as(
+    Effect.logWarning("The dashboard was not built").pipe(
+      Effect.annotateLogs({ folder: fileURLToPath(folder) })
+    ),
+    refused(503, "DashboardNotBuilt", "The dashboard was not built: npm run build makes it")
+  )
 
-/** The path below the page's own, of which `/ui/assets/x.js` is a part of the URL. */
-const below = (url: string) => {
-  const path = url.split(/[?#]/, 1)[0] ?? url
-  return path.replace(/^\//, "")
-}
+const pathOf = (url: string) => url.split(/[?#]/, 1)[0] ?? url
+
+/** `assets/x.js` of `/assets/x.js`, where the app is mounted so that its own path is gone. */
+const below = (url: string) => pathOf(url).replace(/^\//, "")
 
 const led = (to: string) =>
   HttpServerResponse.empty({
@@ -149,8 +149,16 @@ const led = (to: string) =>
   })
 
 /**
- * The page and its files, for those who mount it themselves: `HttpRouter.mountApp("/ui", app)`
- * beside `HttpRouter.mountApp("/", api)`, where `api` is `Http.app`. The page looks for the API at `..`.
+ * The page and its files as an app, for those who mount it themselves, below the API (`Http.app`): the
+ * page looks for that at `..`. Provide `layerNone` to the API, which then serves none of its own.
+ *
+ * @param folder what was built. Default: the package's own
+ *
+ * @example
+ * HttpRouter.empty.pipe(
+ *   HttpRouter.mountApp("/internal/dashboard", yield* Dashboard.make()),
+ *   HttpRouter.mountApp("/internal", yield* Http.app)
+ * )
  */
 export const make = (folder: URL = built): Effect.Effect<HttpApp.Default> =>
   Effect.gen(function* () {
@@ -171,8 +179,11 @@ export const make = (folder: URL = built): Effect.Effect<HttpApp.Default> =>
         )
       }
       const found = yield* files
-      if (found._tag === "None") return yield* notBuilt
+      if (found._tag === "None") return yield* notBuilt(folder)
       const asked = below(request.url)
+      const last = pathOf(request.originalUrl).split("/").at(-1)
+      // what it loads is relative to a path that ends so
+      if (asked === "" && last !== undefined && last !== "") return led(`${last}/`)
       const path = asked === "" ? "index.html" : asked
       const file = found.value.get(path)
       return file === undefined
