@@ -35,8 +35,8 @@ export const layerNone: Layer.Layer<never> = Layer.succeed(DashboardServed, fals
 // Files
 // ---------------------------------------------------------------------------------------------
 
-/** Beside `src` and `dist` alike. */
-const built = new URL("../../dist/ui/", import.meta.url)
+/** From `src` and from `dist` alike. A module that was bundled may not know where it is. */
+const built = () => new URL("../../dist/ui/", import.meta.url)
 
 const contentTypes: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -128,13 +128,14 @@ const refused = (status: number, _tag: string, message: string) =>
     { status, headers: { ...always, "cache-control": "no-store" } }
   )
 
-const notBuilt = (folder: URL) =>
-  Effect.as(
-    Effect.logWarning("The dashboard was not built").pipe(
-      Effect.annotateLogs({ folder: fileURLToPath(folder) })
-    ),
-    refused(503, "DashboardNotBuilt", "The dashboard was not built: npm run build makes it")
+const notThere = Effect.as(
+  Effect.logWarning("The dashboard's files are not there"),
+  refused(
+    503,
+    "DashboardNotBuilt",
+    "The dashboard's files are not there: npm run build makes them, and an app that was bundled has none"
   )
+)
 
 const pathOf = (url: string) => url.split(/[?#]/, 1)[0] ?? url
 
@@ -160,11 +161,11 @@ const led = (to: string) =>
  *   HttpRouter.mountApp("/internal", yield* Http.app)
  * )
  */
-export const make = (folder: URL = built): Effect.Effect<HttpApp.Default> =>
+export const make = (folder?: URL): Effect.Effect<HttpApp.Default> =>
   Effect.gen(function* () {
     // at the first request: an executor of which nobody opens the page reads nothing
     const files = yield* Effect.cached(
-      Effect.tryPromise(() => readAll(folder)).pipe(
+      Effect.tryPromise(() => readAll(folder ?? built())).pipe(
         Effect.filterOrFail((files) => files.has("index.html")),
         Effect.option
       )
@@ -179,7 +180,7 @@ export const make = (folder: URL = built): Effect.Effect<HttpApp.Default> =>
         )
       }
       const found = yield* files
-      if (found._tag === "None") return yield* notBuilt(folder)
+      if (found._tag === "None") return yield* notThere
       const asked = below(request.url)
       const last = pathOf(request.originalUrl).split("/").at(-1)
       // what it loads is relative to a path that ends so

@@ -170,10 +170,8 @@ describe("GET /ui/", () => {
       const { port } = yield* listen(dashboard)
       const { status, text } = yield* fetched(port, "/")
       assert.strictEqual(status, 503)
-      assert.deepStrictEqual(JSON.parse(text), {
-        _tag: "DashboardNotBuilt",
-        message: "The dashboard was not built: npm run build makes it"
-      })
+      assert.strictEqual(JSON.parse(text)._tag, "DashboardNotBuilt")
+      assert.include(JSON.parse(text).message, "npm run build")
     })
   )
 })
