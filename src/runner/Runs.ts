@@ -94,6 +94,7 @@ import {
   viewPayload,
   viewRelatives,
   viewRun,
+  viewSelf,
   viewStarted,
   viewStep,
   viewWaits
@@ -499,11 +500,14 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const executors = Effect.gen(function* () {
       const [now, all] = yield* Effect.all([Clock.currentTimeMillis, store.executors])
-      const stepsInFlight = (yield* dispatcher.inFlight).length
+      const own = viewSelf(yield* dispatcher.inFlight, {
+        drainLeft: yield* dispatcher.drainLeft,
+        now
+      })
       const self = dispatcher.executor()
       return all.map((info) => ({
         ...viewExecutor(info, { now, self }),
-        ...(info.id === self ? { stepsInFlight } : {})
+        ...(info.id === self ? own : {})
       }))
     })
 

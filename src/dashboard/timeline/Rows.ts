@@ -94,4 +94,4 @@ export const rowsOf = (
     ...stepRows(run.steps),
     ...(run.waitsFor?.first ?? []).flatMap(waitRow),
     ...children.map(childRow)
-  ].toSorted((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0))
+  ].sort((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0))

@@ -24,7 +24,7 @@ export interface Scale {
 /** Overlapping and touching spans as one, in their order. */
 export const merged = (spans: ReadonlyArray<Span>): ReadonlyArray<Span> => {
   const result: Array<Span> = []
-  for (const span of spans.toSorted((a, b) => a.from - b.from)) {
+  for (const span of [...spans].sort((a, b) => a.from - b.from)) {
     const last = result.at(-1)
     if (last === undefined || span.from > last.until) result.push(span)
     else result[result.length - 1] = { ...last, until: Math.max(last.until, span.until) }

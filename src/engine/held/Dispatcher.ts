@@ -68,6 +68,9 @@ export interface Holding {
   /** The steps in flight in this process, oldest first. */
   readonly inFlight: Effect.Effect<ReadonlyArray<StepInFlight>>
 
+  /** For how many milliseconds more a drain that has begun waits for them; `undefined` where none has. */
+  readonly drainLeft: Effect.Effect<number | undefined>
+
   /**
    * Stores a run, and begins it at once where this process has room and the workflow. Durable
    * when it succeeds, in every state. A run with the same `runId` is left as it is, and `created`
@@ -462,6 +465,9 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
         deferreds.get(`${workflow}/${name}`) ?? declared(registrations.get(workflow), name)
       ),
     inFlight: Effect.sync(steps.list),
+    drainLeft: Effect.map(Elapsed.now, (now) =>
+      stoppingSince === undefined ? undefined : Math.max(0, stoppingSince + budget - now)
+    ),
     start,
     startChild: (run, parent) =>
       startIn(store.by(parent).create, run).pipe(
