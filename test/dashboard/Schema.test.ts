@@ -36,7 +36,18 @@ describe("a form", () => {
         ["anything", "json", false]
       ]
     )
-    assert.include(field.fields[1]?.description, "at least 1")
+    assert.strictEqual(field.fields[1]?.description, "a number between 1 and 9")
+    const plain = ofSchema({ type: "object", properties: { n: { type: "number", minimum: 2 } } })
+    assert.deepInclude(plain, {
+      fields: [
+        {
+          name: "n",
+          isRequired: false,
+          description: "at least 2",
+          field: { kind: "number", isInteger: false }
+        }
+      ]
+    })
     assert.deepStrictEqual(initial(field), {
       id: "",
       count: undefined,

@@ -40,6 +40,15 @@ describe("the ruler", () => {
     assert.deepStrictEqual(scale.ticks(5), [0, 1_000, 2_000, 3_000, 4_000])
   })
 
+  it("has a mark at each of its ends, however the widths between them add up", () => {
+    const steps = Array.from({ length: 333 }, (_, n) => ({ from: n * 7.3, until: n * 7.3 + 3.1 }))
+    const end = 332 * 7.3 + 3.1
+    const marks = make({ from: 0, until: end }, steps, { isFolding: true }).ticks(6)
+    assert.strictEqual(marks.length, 6)
+    assert.strictEqual(marks[0], 0)
+    assert.closeTo(marks[5] ?? 0, end, 1e-6)
+  })
+
   it("never goes back, and stays between its ends", () => {
     const scale = make({ from: 100, until: 3_604_000 }, active, { isFolding: true })
     const places = Array.from({ length: 1_000 }, (_, n) => scale.at(n * 4_000 - 1_000))

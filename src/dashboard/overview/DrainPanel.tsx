@@ -76,7 +76,7 @@ const Left = ({
         {left === undefined
           ? ""
           : left > 0
-            ? `In ${duration(left)} it waits no longer, and cuts what is left.`
+            ? `In ${duration(Math.round(left / 1_000) * 1_000)} it waits no longer, and cuts what is left.`
             : "The stop timeout is over."}
       </p>
       {slowest === undefined ? null : (

@@ -2,7 +2,7 @@
 
 import type { RunView, RunWithStepsView, StepView, WaitView } from "../../api/RunView.js"
 import type { RunStatus, StepStatus } from "../../api/Status.js"
-import { millisOf } from "../parts/Words.js"
+import { millisOf, shortId } from "../parts/Words.js"
 
 export interface Bar {
   /** Milliseconds. */
@@ -72,7 +72,7 @@ const waitRow = (wait: WaitView): ReadonlyArray<Row> => {
 const childRow = (child: RunView): Row => ({
   key: `child/${child.runId}`,
   kind: "child",
-  label: child.workflow,
+  label: `${child.workflow} ${shortId(child.runId)}`,
   bars: [
     {
       from: millisOf(child.createdAt),
