@@ -214,6 +214,16 @@ export const RunCounts = Schema.Record({
 }) satisfies Schema.Schema<Readonly<Record<RunStatus, number>>>
 export type RunCounts = typeof RunCounts.Type
 
+/** A step that is executed now. `startedAt` is ISO 8601. */
+export const StepInFlightView = Schema.Struct({
+  runId: Schema.String,
+  workflow: Schema.String,
+  name: Schema.String,
+  attempt: Schema.Int,
+  startedAt: Schema.String
+})
+export type StepInFlightView = typeof StepInFlightView.Type
+
 /**
  * An executor that works on the store. `runs` is how many runs it holds. `alive` until its lease
  * lapses, at `leaseUntil`, or its process is seen to be gone. `self` is the one that answers.
@@ -228,6 +238,10 @@ export const ExecutorView = Schema.Struct({
   runs: Schema.Int,
   /** Of the executor that answers, and of no other. */
   stepsInFlight: Schema.optional(Schema.Int),
+  /** The same, the 20 that began first. */
+  inFlight: Schema.optional(Schema.Array(StepInFlightView)),
+  /** Until when a drain that has begun waits for them. Of the executor that answers. */
+  drainUntil: Schema.optional(Schema.String),
   startedAt: Schema.String,
   leaseUntil: Schema.NullOr(Schema.String)
 })

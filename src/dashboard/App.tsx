@@ -43,11 +43,14 @@ const links = [
   ["Executors", ["executors"]]
 ] as const
 
+/** Only with the scope `admin` executors are told of. */
+const isOffered = ([name]: (typeof links)[number]) => name !== "Executors" || rights.value.admin
+
 const Header = () => (
   <header>
     <nav aria-label="Pages">
       <ul>
-        {links.map(([name, path]) => {
+        {links.filter(isOffered).map(([name, path]) => {
           const isHere = (place.value.path[0] ?? "") === (path[0] ?? "")
           return (
             <li key={name}>

@@ -3,6 +3,7 @@
  * whatever path a proxy puts in front of it.
  */
 import { signal } from "@preact/signals"
+import type { Query } from "./Query.js"
 import { takeFromAddress } from "./server/Session.js"
 
 export interface Place {
@@ -31,8 +32,6 @@ const parse = (hash: string): Place => {
 }
 
 export const place = signal<Place>(parse(location.hash))
-
-export type Query = Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 
 const searchOf = (query: Query) => {
   const params = new URLSearchParams()

@@ -35,8 +35,8 @@ export const layerNone: Layer.Layer<never> = Layer.succeed(DashboardServed, fals
 // Files
 // ---------------------------------------------------------------------------------------------
 
-/** Beside `src` and `dist` alike. */
-const built = new URL("../../dist/ui/", import.meta.url)
+/** From `src` and from `dist` alike. A module that was bundled may not know where it is. */
+const built = () => new URL("../../dist/ui/", import.meta.url)
 
 const contentTypes: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -128,18 +128,19 @@ const refused = (status: number, _tag: string, message: string) =>
     { status, headers: { ...always, "cache-control": "no-store" } }
   )
 
-const notBuilt = Effect.as(
-  Effect.logWarning("The dashboard was not built").pipe(
-    Effect.annotateLogs({ folder: fileURLToPath(built) })
-  ),
-  refused(503, "DashboardNotBuilt", "The dashboard was not built: npm run build makes it")
+const notThere = Effect.as(
+  Effect.logWarning("The dashboard's files are not there"),
+  refused(
+    503,
+    "DashboardNotBuilt",
+    "The dashboard's files are not there: npm run build makes them, and an app that was bundled has none"
+  )
 )
 
-/** The path below the page's own, of which `/ui/assets/x.js` is a part of the URL. */
-const below = (url: string) => {
-  const path = url.split(/[?#]/, 1)[0] ?? url
-  return path.replace(/^\//, "")
-}
+const pathOf = (url: string) => url.split(/[?#]/, 1)[0] ?? url
+
+/** `assets/x.js` of `/assets/x.js`, where the app is mounted so that its own path is gone. */
+const below = (url: string) => pathOf(url).replace(/^\//, "")
 
 const led = (to: string) =>
   HttpServerResponse.empty({
@@ -149,14 +150,22 @@ const led = (to: string) =>
   })
 
 /**
- * The page and its files, for those who mount it themselves: `HttpRouter.mountApp("/ui", app)`
- * beside `HttpRouter.mountApp("/", api)`, where `api` is `Http.app`. The page looks for the API at `..`.
+ * The page and its files as an app, for those who mount it themselves, below the API (`Http.app`): the
+ * page looks for that at `..`. Provide `layerNone` to the API, which then serves none of its own.
+ *
+ * @param folder what was built. Default: the package's own
+ *
+ * @example
+ * HttpRouter.empty.pipe(
+ *   HttpRouter.mountApp("/internal/dashboard", yield* Dashboard.make()),
+ *   HttpRouter.mountApp("/internal", yield* Http.app)
+ * )
  */
-export const make = (folder: URL = built): Effect.Effect<HttpApp.Default> =>
+export const make = (folder?: URL): Effect.Effect<HttpApp.Default> =>
   Effect.gen(function* () {
     // at the first request: an executor of which nobody opens the page reads nothing
     const files = yield* Effect.cached(
-      Effect.tryPromise(() => readAll(folder)).pipe(
+      Effect.tryPromise(() => readAll(folder ?? built())).pipe(
         Effect.filterOrFail((files) => files.has("index.html")),
         Effect.option
       )
@@ -171,8 +180,11 @@ export const make = (folder: URL = built): Effect.Effect<HttpApp.Default> =>
         )
       }
       const found = yield* files
-      if (found._tag === "None") return yield* notBuilt
+      if (found._tag === "None") return yield* notThere
       const asked = below(request.url)
+      const last = pathOf(request.originalUrl).split("/").at(-1)
+      // what it loads is relative to a path that ends so
+      if (asked === "" && last !== undefined && last !== "") return led(`${last}/`)
       const path = asked === "" ? "index.html" : asked
       const file = found.value.get(path)
       return file === undefined

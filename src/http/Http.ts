@@ -22,7 +22,7 @@ import { Api, DrainNotAvailable, NotAvailable } from "../api/Api.js"
 import type { RunnerState } from "../api/RunnerState.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
 import type { Events } from "../events/Events.js"
-import { Runs, type RunWithStepsView } from "../runner/Runs.js"
+import { type ExecutorView, Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { layer as layerShutdown, Shutdown } from "../runner/Shutdown.js"
 import { RunStore, type Trace } from "../store/RunStore.js"
 import { Exposed } from "../telemetry/Exposed.js"
@@ -82,6 +82,12 @@ const withVisibleRelatives = Effect.fnUntraced(function* (run: RunWithStepsView)
     ...(children === undefined ? {} : { children })
   }
 })
+
+/** Without the steps of runs that the request may not read; how many they are is told. */
+const withVisibleSteps = (executor: ExecutorView) =>
+  executor.inFlight === undefined
+    ? Effect.succeed(executor)
+    : Effect.map(Access.visible(executor.inFlight), (inFlight) => ({ ...executor, inFlight }))
 
 const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
   Effect.gen(function* () {
@@ -161,7 +167,11 @@ const ExecutorsLive = HttpApiBuilder.group(Api, "executors", (handlers) =>
     const shutdown = yield* Shutdown
     return handlers
       .handle("executors", () =>
-        orNotAvailable(Effect.map(runs.executors, (executors) => ({ executors })))
+        runs.executors.pipe(
+          Effect.flatMap((executors) => Effect.forEach(executors, withVisibleSteps)),
+          Effect.map((executors) => ({ executors })),
+          orNotAvailable
+        )
       )
       .handle("drain", () => Effect.flatMap(SubscriptionRef.get(dispatcher.state), drain(shutdown)))
   })

@@ -198,6 +198,27 @@ export const viewAbout = ({
     : { timers: { total: timers.total, last: timers.last.map(viewTimer) } })
 })
 
+/** So many of the steps in flight are told. */
+const inFlightShown = 20
+
+/** What the executor that answers tells of itself besides. */
+export const viewSelf = (
+  inFlight: ReadonlyArray<StepInFlight>,
+  { drainLeft, now }: { readonly drainLeft: Millis | undefined; readonly now: Millis }
+): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil"> => ({
+  stepsInFlight: inFlight.length,
+  inFlight: inFlight
+    .slice(0, inFlightShown)
+    .map(({ attempt, name, runId, startedAt, workflow }) => ({
+      runId,
+      workflow,
+      name,
+      attempt,
+      startedAt: iso(startedAt)
+    })),
+  ...(drainLeft === undefined ? {} : { drainUntil: iso(now + drainLeft) })
+})
+
 /** An executor as clients see it at this time. */
 export const viewExecutor = (
   info: ExecutorInfo,

@@ -44,7 +44,7 @@ import type {
 import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { Signals } from "../engine/Signals.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
-import { viewExecutor } from "./RunViews.js"
+import { viewExecutor, viewSelf } from "./RunViews.js"
 import * as Change from "./runs/Change.js"
 import { jsonSchemaOf } from "./runs/Definitions.js"
 import * as Read from "./runs/Read.js"
@@ -196,11 +196,14 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
 
     const executors = Effect.gen(function* () {
       const [now, all] = yield* Effect.all([Clock.currentTimeMillis, store.executors])
-      const stepsInFlight = (yield* dispatcher.inFlight).length
+      const own = viewSelf(yield* dispatcher.inFlight, {
+        drainLeft: yield* dispatcher.drainLeft,
+        now
+      })
       const self = dispatcher.executor()
       return all.map((info) => ({
         ...viewExecutor(info, { now, self }),
-        ...(info.id === self ? { stepsInFlight } : {})
+        ...(info.id === self ? own : {})
       }))
     })
 

@@ -26,7 +26,7 @@ describe("the executor", () => {
         await page.getByRole("link", { name: "Overview" }).click()
         const drain = page.getByRole("region", { name: "Drain" })
         await drain.getByText("The executor is draining").waitFor()
-        await drain.getByText(/1 step left/).waitFor()
+        await drain.getByText(/1 step left.*In \d.* it waits no longer/).waitFor()
         await drain.getByText(`reserve of Order ${runId.slice(0, 8)}`).waitFor()
       })
       yield* fixture.openGate("reserve-1")

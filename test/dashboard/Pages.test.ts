@@ -133,7 +133,7 @@ describe("every page", () => {
       for (const path of ["", "runs?columns=workflow,error,payload", "workflows"]) {
         yield* does(async () => {
           await page.goto(`${url}/ui/#/${path}`)
-          await page.getByText(hostile).first().waitFor()
+          await page.getByText(hostile).locator("visible=true").first().waitFor()
         })
         yield* untouched
       }

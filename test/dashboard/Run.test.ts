@@ -123,7 +123,7 @@ describe("a run", () => {
       const page = yield* openAt(yield* executor.url, `runs/${runId}`)
       yield* does(async () => {
         await page
-          .getByRole("button", { name: /^child Order running/ })
+          .getByRole("button", { name: /^child Order \w+ running/ })
           .first()
           .waitFor()
         const tree = page.locator(".tree")

@@ -114,7 +114,7 @@ describe("the list of runs", () => {
           await page.getByRole("button", { name: "Select all that match" }).click()
           await page.getByRole("button", { name: "Retry", exact: true }).click()
           const dialog = page.getByRole("dialog")
-          await dialog.getByText("131 runs selected; 130 runs can be asked to retry").waitFor()
+          await dialog.getByText("131 runs selected; 130 runs can be retried").waitFor()
           await dialog.getByText("1 is in no status for it").waitFor()
           await dialog.getByRole("button", { name: "Retry 130 runs" }).click()
           await dialog.getByText("Done: 130 runs of 130").waitFor()
@@ -158,7 +158,7 @@ describe("the list of runs", () => {
           await page.getByText("10,000 selected").waitFor()
           await page.getByRole("button", { name: "Select all that match" }).click()
           await page.getByRole("button", { name: "Terminate", exact: true }).click()
-          await page.getByText("10,000 runs can be asked to terminate").waitFor()
+          await page.getByText("10,000 runs can be terminated").waitFor()
           await page.keyboard.press("Escape")
         })
       }),

@@ -79,6 +79,10 @@ describe("signing in", () => {
         yield* does(() => page.getByRole("link", { name: "Start a run" }).count()),
         0
       )
+      assert.strictEqual(
+        yield* does(() => page.getByRole("link", { name: "Executors" }).count()),
+        0
+      )
       yield* does(() => page.goto(`${url}/ui/#/executors`))
       yield* does(() => page.getByText("Only a token with the scope admin").waitFor())
     })

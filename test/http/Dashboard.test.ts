@@ -1,6 +1,11 @@
 /** How the dashboard's files are served. */
+import { type HttpApp, HttpRouter, HttpServer, HttpServerResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Dashboard from "../../src/http/Dashboard.js"
+import * as Server from "../../src/http/Server.js"
 import { connect, serve } from "./Harness.js"
 
 const fetched = (port: number, path: string, init: RequestInit = {}) =>
@@ -138,4 +143,45 @@ describe("GET /ui/", () => {
       assert.strictEqual((yield* fetched(port, "/health")).status, 200)
     })
   )
+
+  it.scopedLive("is served by an app at a path of its own, beside its other routes", () =>
+    Effect.gen(function* () {
+      const dashboard = yield* Dashboard.make()
+      const { port } = yield* listen(
+        HttpRouter.empty.pipe(
+          HttpRouter.get("/", HttpServerResponse.text("the app's own")),
+          HttpRouter.mountApp("/internal/dashboard", dashboard)
+        )
+      )
+      assert.strictEqual((yield* fetched(port, "/")).text, "the app's own")
+      const page = yield* fetched(port, "/internal/dashboard/")
+      assert.strictEqual(page.status, 200)
+      const [, script = ""] = /src="\.\/([^"]+)"/.exec(page.text) ?? []
+      assert.strictEqual((yield* fetched(port, `/internal/dashboard/${script}`)).status, 200)
+      // without its last slash what it loads would be elsewhere
+      const { headers, status } = yield* fetched(port, "/internal/dashboard")
+      assert.deepStrictEqual([status, headers.get("location")], [302, "dashboard/"])
+    })
+  )
+
+  it.scopedLive("that was not built is told so, and nothing else suffers", () =>
+    Effect.gen(function* () {
+      const dashboard = yield* Dashboard.make(new URL("nothing/", import.meta.url))
+      const { port } = yield* listen(dashboard)
+      const { status, text } = yield* fetched(port, "/")
+      assert.strictEqual(status, 503)
+      assert.strictEqual(JSON.parse(text)._tag, "DashboardNotBuilt")
+      assert.include(JSON.parse(text).message, "npm run build")
+    })
+  )
 })
+
+/** An app on a server of its own. */
+const listen = <E>(app: HttpApp.Default<E>) =>
+  Effect.gen(function* () {
+    const context = yield* Layer.build(
+      HttpServer.serve(app).pipe(Layer.provideMerge(Server.layer({ port: 0 })))
+    )
+    const { address } = Context.get(context, HttpServer.HttpServer)
+    return { port: address._tag === "TcpAddress" ? address.port : 0 }
+  })

@@ -62,6 +62,8 @@ const signalsOf = (workflow: string) =>
 export interface Controls {
   state: SubscriptionRef.SubscriptionRef<RunnerState>
   inFlight: ReadonlyArray<StepInFlight>
+  /** Milliseconds. */
+  drainLeft: number | undefined
   executor: number | undefined
   /** How often this executor was asked to stop. */
   stops: number
@@ -71,7 +73,14 @@ export interface Controls {
 
 export const makeControls: Effect.Effect<Controls> = Effect.map(
   SubscriptionRef.make<RunnerState>("running"),
-  (state) => ({ state, inFlight: [], executor: undefined, stops: 0, beforeStart: Effect.void })
+  (state) => ({
+    state,
+    inFlight: [],
+    drainLeft: undefined,
+    executor: undefined,
+    stops: 0,
+    beforeStart: Effect.void
+  })
 )
 
 export const layerDispatcher = (controls: Controls) =>
@@ -80,13 +89,21 @@ export const layerDispatcher = (controls: Controls) =>
     Effect.map(RunStore, (store) => {
       const used: Pick<
         Dispatcher["Type"],
-        "state" | "workflows" | "deferred" | "inFlight" | "start" | "executor" | "bounded"
+        | "state"
+        | "workflows"
+        | "deferred"
+        | "inFlight"
+        | "drainLeft"
+        | "start"
+        | "executor"
+        | "bounded"
       > = {
         state: controls.state,
         workflows: Effect.succeed(workflows),
         deferred: (workflow, name) =>
           Option.fromNullable(signalsOf(workflow).find((deferred) => deferred.name === name)),
         inFlight: Effect.sync(() => controls.inFlight),
+        drainLeft: Effect.sync(() => controls.drainLeft),
         executor: () => controls.executor,
         bounded: bounded(2 * 1024 * 1024),
         start: (run: NewRun) =>

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Access from "../../src/http/Access.js"
 import * as RunViews from "../../src/runner/RunViews.js"
 import { type FinalStatus, RunStoreError } from "../../src/store/RunStore.js"
 import { serve } from "./Harness.js"
@@ -196,7 +198,8 @@ describe("GET /executors", () => {
         alive: true,
         self: true,
         runs: 1,
-        stepsInFlight: 0
+        stepsInFlight: 0,
+        inFlight: []
       })
       assert.isAbove(Date.parse(leaseUntil), Date.parse(startedAt))
       // only those of its own process are known to the executor that answers
@@ -204,6 +207,45 @@ describe("GET /executors", () => {
       assert.include(second, { id: lapsed, alive: false, self: false, runs: 0 })
       assert.include(third, { id: endless, alive: true })
     })
+  )
+
+  it.scopedLive(
+    "tells what the one that answers has in flight, and until when its drain waits",
+    () =>
+      Effect.gen(function* () {
+        const { controls, get, store } = yield* serve({
+          access: Layer.succeed(Access.RunAccess, {
+            allows: ({ run }) => Effect.succeed(run.runId !== "hidden")
+          })
+        })
+        controls.executor = yield* store.register({ host: "a", pid: 7, leaseMillis: 60_000 })
+        controls.inFlight = ["hidden", ...Array.from({ length: 24 }, (_, n) => `r${n}`)].map(
+          (runId, n) => ({
+            key: `${runId}/charge/1`,
+            runId,
+            workflow: "Order",
+            name: "charge",
+            attempt: 1,
+            startedAt: n
+          })
+        )
+        controls.drainLeft = 60_000
+        const before = Date.now()
+        const [self] = (yield* get("/executors")).body.executors
+        assert.strictEqual(self.stepsInFlight, 25)
+        // the 20 that began first, without the one that must not be seen
+        assert.strictEqual(self.inFlight.length, 19)
+        assert.deepStrictEqual(self.inFlight[0], {
+          runId: "r0",
+          workflow: "Order",
+          name: "charge",
+          attempt: 1,
+          startedAt: "1970-01-01T00:00:00.001Z"
+        })
+        const left = Date.parse(self.drainUntil) - before
+        assert.isAtLeast(left, 60_000)
+        assert.isAtMost(left, 60_000 + Date.now() - before)
+      })
   )
 })
 

@@ -21,6 +21,15 @@ export const labels: Readonly<Record<Action, string>> = {
   delete: "Delete"
 }
 
+/** What was done to a run of which it was asked. */
+export const participles: Readonly<Record<Action, string>> = {
+  resume: "resumed",
+  retry: "retried",
+  interrupt: "interrupted",
+  terminate: "terminated",
+  delete: "deleted"
+}
+
 /** What the action does, for those who are asked whether they mean it. */
 export const consequences: Readonly<Record<Action, string>> = {
   resume: "It looks again at what it waits for.",

@@ -45,6 +45,20 @@ export const overlaid = (
   ]
 }
 
+/** What no reading has confirmed yet. */
+export const pruned = (
+  told: ReadonlyMap<string, StepView>,
+  read: ReadonlyArray<StepView>
+): ReadonlyMap<string, StepView> => {
+  if (told.size === 0) return told
+  const left = new Map(told)
+  for (const step of read) {
+    const newer = left.get(keyOf(step))
+    if (newer !== undefined && !isNewer(newer, step)) left.delete(keyOf(step))
+  }
+  return left
+}
+
 /** The pages after the first, as far as they are read. */
 const usePages = (run: RunWithStepsView | undefined) => {
   const [pages, setPages] = useState<ReadonlyArray<StepView>>([])
@@ -77,6 +91,7 @@ export const useRun = (runId: string): Asked<RunWithStepsView> => {
   const run = asked.value
   const pages = usePages(run)
   const [told, setTold] = useState<ReadonlyMap<string, StepView>>(new Map())
+  useEffect(() => setTold((told) => pruned(told, [...(run?.steps ?? []), ...pages])), [run, pages])
   const readAgain = useThrottled(asked.again, (run?.steps.length ?? 0) > 200 ? 5_000 : 700)
   const known = useRef<ReadonlyArray<StepView>>([])
 

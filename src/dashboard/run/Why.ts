@@ -1,6 +1,6 @@
 /** In one sentence, why a run is not going on; or what it does, or what it came to. */
 import type { RunWithStepsView, WaitView } from "../../api/RunView.js"
-import { clock, counted, duration, fromNow, millisOf, shortId } from "../parts/Words.js"
+import { clock, count, counted, duration, fromNow, millisOf, shortId } from "../parts/Words.js"
 
 type Timer = Extract<WaitView, { readonly type: "timer" }>
 
@@ -46,10 +46,10 @@ const waits = (first: ReadonlyArray<WaitView>, total: number, now: number): stri
   const others = first.filter((one) => !isTimer(one))
   const timers = first
     .filter(isTimer)
-    .toSorted((a, b) => ((a.until ?? "~") < (b.until ?? "~") ? -1 : 1))
+    .sort((a, b) => ((a.until ?? "~") < (b.until ?? "~") ? -1 : 1))
   const told = [...others, ...timers].slice(0, 3).map((one) => wait(one, now))
   const more = total - told.length
-  return `${told.join("; ")}${more > 0 ? `; and for ${counted(more, "more")}`.replace("mores", "more") : ""}`
+  return `${told.join("; ")}${more > 0 ? `; and for ${count(more)} more` : ""}`
 }
 
 const running = (run: RunWithStepsView, now: number): string => {

@@ -6,7 +6,7 @@ import { Dialog } from "../parts/Dialog.js"
 import { Problem } from "../parts/Problem.js"
 import { counted } from "../parts/Words.js"
 import { questionOf } from "../run/ActionBar.js"
-import { type Action, consequences, labels, notPossible } from "../run/Actions.js"
+import { type Action, consequences, labels, notPossible, participles } from "../run/Actions.js"
 import { ask, list, type Problem as Told } from "../server/Server.js"
 
 /** More are not taken on at once. */
@@ -192,7 +192,7 @@ const Preview = ({
     <p role="status">
       {isDone ? "" : "Counting: "}
       {counted(total, "run")} selected{isCut ? ", the newest of those that match" : ""};{" "}
-      <strong>{counted(possible, "run")}</strong> can be asked to {labels[action].toLowerCase()}.
+      <strong>{counted(possible, "run")}</strong> can be {participles[action]}.
       {total > possible && isDone
         ? ` ${counted(total - possible, "is", "are")} in no status for it.`
         : ""}

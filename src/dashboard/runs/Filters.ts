@@ -1,7 +1,7 @@
 /** Which runs are listed, as the address says it. */
 import type { ListRequest } from "../../api/Requests.js"
 import { type RunStatus, runStatuses } from "../../api/Status.js"
-import type { Query } from "../Router.js"
+import type { Query } from "../Query.js"
 
 export interface Filters {
   readonly workflow: string | undefined

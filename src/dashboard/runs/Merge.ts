@@ -37,16 +37,15 @@ export const told = (
   listed: Listed,
   { at, runId, status }: { runId: string; status: RunStatus | "deleted"; at: string }
 ): Listed => {
-  const place = listed.runs.findIndex((run) => run.runId === runId)
-  const run = listed.runs[place]
-  if (run === undefined) return listed
+  if (!listed.runs.some((run) => run.runId === runId)) return listed
   if (status === "deleted") {
-    return { ...listed, runs: listed.runs.filter((one) => one.runId !== runId) }
+    return { ...listed, runs: listed.runs.filter((run) => run.runId !== runId) }
   }
   const isOver = status === "completed" || status === "failed" || status === "interrupted"
-  const { completedAt: _, ...rest } = run
-  return {
-    ...listed,
-    runs: listed.runs.with(place, { ...rest, status, ...(isOver ? { completedAt: at } : {}) })
-  }
+  const runs = listed.runs.map((run) => {
+    if (run.runId !== runId) return run
+    const { completedAt: _, ...rest } = run
+    return { ...rest, status, ...(isOver ? { completedAt: at } : {}) }
+  })
+  return { ...listed, runs }
 }

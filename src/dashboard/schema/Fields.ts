@@ -104,17 +104,21 @@ const objectOf = (schema: Schema, root: Schema, depth: number): Field => {
   return { kind: "object", fields }
 }
 
-/** What Effect says of a schema by itself says no more than the field does. */
+const bounds = [
+  ["minimum", "at least"],
+  ["exclusiveMinimum", "more than"],
+  ["maximum", "at most"],
+  ["exclusiveMaximum", "less than"]
+] as const
+
+/** What the schema says of itself; else between which numbers the value is to be. */
 const descriptionOf = (schema: Schema) => {
-  const bounds = [
-    ["minimum", "at least"],
-    ["exclusiveMinimum", "more than"],
-    ["maximum", "at most"],
-    ["exclusiveMaximum", "less than"]
-  ].flatMap(([keyword = "", words = ""]) =>
+  const text = textOf(schema.description)
+  if (text !== undefined) return text
+  const said = bounds.flatMap(([keyword, words]) =>
     typeof schema[keyword] === "number" ? [`${words} ${schema[keyword]}`] : []
   )
-  return [textOf(schema.description), ...bounds].filter((text) => text !== undefined).join(", ")
+  return said.length === 0 ? undefined : said.join(", ")
 }
 
 /** The field for the whole of what the schema describes. */

@@ -86,7 +86,7 @@ const Optional = ({
       path={path}
       label={name}
       isRequired={isRequired}
-      description={description === "" ? undefined : description}
+      description={description}
     />
   )
   if (isRequired) return input

@@ -5,6 +5,7 @@
 
 import * as HttpClient from "@effect/platform/HttpClient"
 import { computed, effect, signal } from "@preact/signals"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
@@ -13,7 +14,7 @@ import type { EventView } from "../../api/EventView.js"
 import type { RunnerState } from "../../api/RunnerState.js"
 import * as EventStream from "../../client/EventStream.js"
 import { requests, requestTimeout } from "./Server.js"
-import { signOut, token } from "./Session.js"
+import { rights, signOut, token } from "./Session.js"
 
 export type Listener = (event: EventView) => void
 
@@ -73,7 +74,7 @@ const streams = (whenOpened: () => void, retry: Schedule.Schedule<unknown>) =>
     ),
     requestTimeout,
     retry,
-    longestPause: requestTimeout
+    longestPause: Duration.seconds(2)
   })
 
 /** Of one run: what it is, and what happens to it until it is over. */
@@ -112,7 +113,9 @@ const listen = Effect.suspend(() =>
   )
 ).pipe(Effect.repeat(Schedule.spaced("5 seconds")))
 
-export const isListening = computed(() => token.value !== undefined && visible.value)
+export const isListening = computed(
+  () => token.value !== undefined && rights.value.read && visible.value
+)
 
 /** From now on, while somebody is signed in and the page is seen. */
 export const start = (): void => {

@@ -5,6 +5,7 @@
 import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -141,6 +142,11 @@ export const remove = (runId: string) => ofRun(runId, (runId) => runs.remove({ p
 export const terminate = ({ runId, ...payload }: TerminateRequest) =>
   ofRun(runId, (runId) => runs.terminate({ path: { runId }, payload }))
 
+const stopped: Problem = { tag: "Stopped", message: "The question was given up" }
+
+const ended = (cause: Cause.Cause<never>): Problem =>
+  Cause.isInterruptedOnly(cause) ? stopped : { tag: "Defect", message: String(Cause.squash(cause)) }
+
 /** Asks. A token that is refused signs out, for every question alike. */
 export const ask = <A>(question: Question<A>, signal?: AbortSignal): Promise<Answer<A>> =>
   question
@@ -152,12 +158,9 @@ export const ask = <A>(question: Question<A>, signal?: AbortSignal): Promise<Ans
           return { ok: false, problem: { tag, message } }
         }
       }),
-      Effect.catchAllCause(() =>
-        Effect.succeed<Answer<A>>({
-          ok: false,
-          problem: { tag: "Stopped", message: "The question was given up" }
-        })
+      Effect.catchAllCause((cause) =>
+        Effect.succeed<Answer<A>>({ ok: false, problem: ended(cause) })
       ),
       (answer) => Effect.runPromise(answer, signal === undefined ? {} : { signal })
     )
-    .catch(() => ({ ok: false, problem: { tag: "Stopped", message: "The question was given up" } }))
+    .catch(() => ({ ok: false, problem: stopped }))

@@ -2,7 +2,7 @@
 
 import type { RunView, RunWithStepsView, StepView, WaitView } from "../../api/RunView.js"
 import type { RunStatus, StepStatus } from "../../api/Status.js"
-import { millisOf } from "../parts/Words.js"
+import { millisOf, shortId } from "../parts/Words.js"
 
 export interface Bar {
   /** Milliseconds. */
@@ -72,7 +72,7 @@ const waitRow = (wait: WaitView): ReadonlyArray<Row> => {
 const childRow = (child: RunView): Row => ({
   key: `child/${child.runId}`,
   kind: "child",
-  label: child.workflow,
+  label: `${child.workflow} ${shortId(child.runId)}`,
   bars: [
     {
       from: millisOf(child.createdAt),
@@ -94,4 +94,4 @@ export const rowsOf = (
     ...stepRows(run.steps),
     ...(run.waitsFor?.first ?? []).flatMap(waitRow),
     ...children.map(childRow)
-  ].toSorted((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0))
+  ].sort((a, b) => (a.bars[0]?.from ?? 0) - (b.bars[0]?.from ?? 0))

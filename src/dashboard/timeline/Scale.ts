@@ -24,7 +24,7 @@ export interface Scale {
 /** Overlapping and touching spans as one, in their order. */
 export const merged = (spans: ReadonlyArray<Span>): ReadonlyArray<Span> => {
   const result: Array<Span> = []
-  for (const span of spans.toSorted((a, b) => a.from - b.from)) {
+  for (const span of [...spans].sort((a, b) => a.from - b.from)) {
     const last = result.at(-1)
     if (last === undefined || span.from > last.until) result.push(span)
     else result[result.length - 1] = { ...last, until: Math.max(last.until, span.until) }
@@ -109,8 +109,9 @@ const find = (segments: ReadonlyArray<Segment>, moment: number): Segment | undef
 
 const ticks = (segments: ReadonlyArray<Segment>, count: number): ReadonlyArray<number> =>
   Array.from({ length: count }, (_, index) => index / Math.max(1, count - 1)).flatMap((place) => {
-    const segment = segments.find((one) => place >= one.left && place <= one.right)
+    // what was added up may end a little before 1
+    const segment = segments.find((one) => place <= one.right) ?? segments.at(-1)
     if (segment === undefined || segment.isFolded || segment.right === segment.left) return []
-    const part = (place - segment.left) / (segment.right - segment.left)
+    const part = Math.min(1, (place - segment.left) / (segment.right - segment.left))
     return [segment.from + part * (segment.until - segment.from)]
   })

@@ -60,6 +60,9 @@ export interface Holding {
   /** The steps in flight in this process, oldest first. */
   readonly inFlight: Effect.Effect<ReadonlyArray<StepInFlight>>
 
+  /** As `Gate.left`. */
+  readonly drainLeft: Effect.Effect<number | undefined>
+
   /**
    * Stores a run, and begins it at once where this process has room and the workflow. Durable
    * when it succeeds, in every state. A run with the same `runId` is left as it is, and `created`
@@ -180,6 +183,7 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
     workflows: Effect.sync(registry.workflows),
     deferred: registry.deferred,
     inFlight: Effect.sync(steps.list),
+    drainLeft: gate.left,
     start,
     startChild: (run, parent) =>
       starts.start(store.by(parent).create, run).pipe(

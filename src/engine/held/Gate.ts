@@ -20,6 +20,8 @@ export interface Gate {
    * `Elapsed.now`, which counts from when it was first called.
    */
   readonly close: Effect.Effect<number>
+  /** For how many milliseconds more a drain that has begun waits; `undefined` where none has. */
+  readonly left: Effect.Effect<number | undefined>
   /** When the release of a part has to be over: of what is released alone it is its own time. */
   readonly deadlineOfRelease: Effect.Effect<number>
   /** What is done beside runs, for which a drain waits too. */
@@ -54,6 +56,9 @@ export const make = (options: {
     isClosed,
     refuses: (run) => isClosed() || run.lost || registry.isRetiring(run.registration),
     close,
+    left: Effect.map(Elapsed.now, (now) =>
+      closedSince === undefined ? undefined : Math.max(0, closedSince + budget - now)
+    ),
     deadlineOfRelease: Effect.gen(function* () {
       const stops = isClosed() || (yield* options.isStopping)
       return stops ? yield* close : (yield* Elapsed.now) + budget

@@ -1,0 +1,116 @@
+/** The sentence that says why a run is not going on. */
+import { assert, describe, it } from "@effect/vitest"
+import type { RunWithStepsView, WaitView } from "../../src/api/RunView.js"
+import { notPossible } from "../../src/dashboard/run/Actions.js"
+import { why } from "../../src/dashboard/run/Why.js"
+
+const now = Date.parse("2026-11-27T12:00:00.000Z")
+
+const iso = (seconds: number) => new Date(now + seconds * 1_000).toISOString()
+
+const run = (more: Partial<RunWithStepsView>): RunWithStepsView => ({
+  runId: "0123456789abcdef0123456789abcdef",
+  workflow: "Order",
+  status: "suspended",
+  createdAt: iso(-600),
+  steps: [],
+  ...more
+})
+
+const waiting = (...first: ReadonlyArray<WaitView>) =>
+  why(run({ waitsFor: { total: first.length, first } }), now)
+
+describe("why a run is not going on", () => {
+  it("names the signal, since when, and the timer that ends the wait", () => {
+    const timer = { type: "timer", name: "deadline", since: iso(-180), until: iso(330) } as const
+    const signal = { type: "signal", name: "Approval", since: iso(-180) } as const
+    assert.match(
+      waiting(timer, signal),
+      /^It waits for the signal Approval since 3 min; the timer deadline is due in 5 minutes, at \d/
+    )
+  })
+
+  it("names the attempt that comes after a pause", () => {
+    const pause = {
+      type: "timer",
+      name: "charge/2/backoff",
+      since: iso(-1),
+      until: iso(8)
+    } as const
+    assert.match(waiting(pause), /^Attempt 3 of charge is due in 8 seconds, at /)
+  })
+
+  it("names the child, and counts what there is besides", () => {
+    const first = Array.from({ length: 20 }, (_, n) => ({
+      type: "child" as const,
+      runId: `child-${n}`,
+      since: iso(-60)
+    }))
+    const text = why(run({ waitsFor: { total: 1_203, first } }), now)
+    assert.match(text, /^It waits for its child child-0 since 1 min; .*; and for 1,200 more$/)
+  })
+
+  it("says what a pending run needs", () => {
+    const of = (first: WaitView) =>
+      why(run({ status: "pending", waitsFor: { total: 1, first: [first] } }), now)
+    assert.include(of({ type: "executor", workflow: "Old" }), "registered the workflow Old")
+    assert.include(of({ type: "room" }), "waits for room in an executor")
+    assert.include(why(run({ status: "pending", crashes: 2 }), now), "2 executors in a row died")
+  })
+
+  it("says what is to be mended", () => {
+    const error = { _tag: "Defect", message: "the payload does not decode" }
+    const waitsFor = { total: 1, first: [{ type: "mend" as const }] }
+    assert.strictEqual(
+      why(run({ error, waitsFor }), now),
+      "It stopped, and waits to be mended and resumed: the payload does not decode"
+    )
+  })
+
+  it("says what is executed, and what it came to", () => {
+    const step = { name: "charge", attempt: 2, status: "running", startedAt: iso(-4) } as const
+    assert.strictEqual(
+      why(run({ status: "running", steps: [step, { ...step, name: "mail" }] }), now),
+      "It executes attempt 2 of charge since 4 s, and 1 step more"
+    )
+    assert.strictEqual(
+      why(run({ status: "completed", completedAt: iso(-480) }), now),
+      "It completed after 2 min"
+    )
+    assert.strictEqual(
+      why(
+        run({
+          status: "failed",
+          completedAt: iso(-590),
+          failedStep: { name: "charge", attempt: 3 },
+          error: { _tag: "CardNotCharged", message: "no answer" }
+        }),
+        now
+      ),
+      "It failed after 10 s in attempt 3 of charge: no answer"
+    )
+  })
+})
+
+describe("what is not possible", () => {
+  it("says why not, for each status", () => {
+    const reason = (
+      action: Parameters<typeof notPossible>[0],
+      status: RunWithStepsView["status"]
+    ) => notPossible(action, { status, error: undefined })
+    assert.isUndefined(reason("resume", "suspended"))
+    assert.strictEqual(reason("resume", "pending"), "It is pending, not suspended")
+    assert.isUndefined(reason("retry", "failed"))
+    assert.isUndefined(reason("retry", "interrupted"))
+    assert.include(reason("retry", "completed") ?? "", "only what failed or was interrupted")
+    assert.isUndefined(reason("delete", "completed"))
+    assert.include(reason("delete", "running") ?? "", "only what is over is deleted")
+    assert.strictEqual(reason("interrupt", "failed"), "It is over: failed")
+    assert.isUndefined(reason("terminate", "pending"))
+  })
+
+  it("knows that a terminated run is not retried", () => {
+    const error = { _tag: "Interrupted", message: "terminated: no longer wanted" }
+    assert.include(notPossible("retry", { status: "interrupted", error }) ?? "", "terminated")
+  })
+})
