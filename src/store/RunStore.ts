@@ -26,7 +26,8 @@ export * from "./Journal.js"
 export * from "./Queries.js"
 export * from "./Records.js"
 
-interface Store extends Journal, Queries, Executors {
+/** All of it. */
+export interface Store extends Journal, Queries, Executors {
   /** A subscription to what commits change, from now on. */
   readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
 }
