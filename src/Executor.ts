@@ -129,7 +129,7 @@ export const layer = <WA, WE, WR>(
 /**
  * A complete executor on PostgreSQL, beside any number of others on the same schema. Needs the packages
  * `@effect/sql-pg` and `pg`. For an app with a `PgClient` of its own there are `layerCore` and
- * `PgRunStore.layer` of `effect-workflow-executor/postgres`.
+ * `PostgresRunStore.layer` of `effect-workflow-executor/postgres`.
  *
  * @example
  * Executor.layerPostgres({

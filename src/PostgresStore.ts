@@ -27,15 +27,15 @@ export interface Options {
   readonly answerTimeout?: Duration.DurationInput | undefined
 }
 
-type Module = typeof import("./store/postgres/PgRunStore.js")
+type Module = typeof import("./store/postgres/PostgresRunStore.js")
 
-const specifier: string = "./store/postgres/PgRunStore.js"
+const specifier: string = "./store/postgres/PostgresRunStore.js"
 
 const notInstalled = (cause: unknown) =>
   new RunStoreError({
     reason: "unavailable",
     message:
-      "A database of PostgreSQL needs the packages @effect/sql-pg and pg, of which one is not installed: npm install @effect/sql-pg@0.53 pg@8. In a bundle, use PgRunStore of effect-workflow-executor/postgres",
+      "A database of PostgreSQL needs the packages @effect/sql-pg and pg, of which one is not installed: npm install @effect/sql-pg@0.53 pg@8. In a bundle, use PostgresRunStore of effect-workflow-executor/postgres",
     cause
   })
 

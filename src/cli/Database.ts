@@ -34,7 +34,7 @@ export const nameOf = (database: Settings.Database): string =>
 export const versions = (
   database: Postgres
 ): Effect.Effect<{ readonly theirs: number; readonly ours: number }, RunStoreError> =>
-  Effect.flatMap(PostgresStore.load, (PgRunStore) => PgRunStore.versions(database))
+  Effect.flatMap(PostgresStore.load, (PostgresRunStore) => PostgresRunStore.versions(database))
 
 /** What is wrong with a schema that is not ours. */
 export const describeSchema = (versions: { readonly theirs: number; readonly ours: number }) => {

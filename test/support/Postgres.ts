@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
 import { inject } from "vitest"
-import * as PgRunStore from "../../src/store/postgres/PgRunStore.js"
+import * as PostgresRunStore from "../../src/store/postgres/PostgresRunStore.js"
 import { RunStore, type RunStoreError } from "../../src/store/RunStore.js"
 
 /** The URL of the server's database; a run's first question starts it. */
@@ -60,12 +60,12 @@ export const database = Effect.gen(function* () {
 
 /** A store in an empty schema. */
 export const layer: Layer.Layer<RunStore, RunStoreError> = Layer.unwrapScoped(
-  Effect.map(database, PgRunStore.layerUrl)
+  Effect.map(database, PostgresRunStore.layerUrl)
 )
 
 /** Another store on the same schema each time. */
-export const open = (options: Parameters<typeof PgRunStore.layerUrl>[0]) =>
-  Effect.map(Layer.build(Layer.fresh(PgRunStore.layerUrl(options))), (context) =>
+export const open = (options: Parameters<typeof PostgresRunStore.layerUrl>[0]) =>
+  Effect.map(Layer.build(Layer.fresh(PostgresRunStore.layerUrl(options))), (context) =>
     Context.get(context, RunStore)
   )
 

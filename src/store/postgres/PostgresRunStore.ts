@@ -250,7 +250,7 @@ export const layerWith = (
  * On a database of its own client.
  *
  * @example
- * const Store = PgRunStore.layerUrl({ url: Redacted.make("postgres://localhost/orders") })
+ * const Store = PostgresRunStore.layerUrl({ url: Redacted.make("postgres://localhost/orders") })
  */
 export const layerUrl = (
   options: Options & {

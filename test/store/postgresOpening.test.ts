@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as PgRunStore from "../../src/store/postgres/PgRunStore.js"
+import * as PostgresRunStore from "../../src/store/postgres/PostgresRunStore.js"
 import { aRun } from "../../src/testing/Acts.js"
 import * as Postgres from "../support/Postgres.js"
 
@@ -13,8 +13,8 @@ const newSchema = Effect.acquireRelease(
 
 let made = 0
 
-const fails = (options: Parameters<typeof PgRunStore.layerUrl>[0]) =>
-  Effect.flip(Effect.scoped(Layer.build(PgRunStore.layerUrl(options))))
+const fails = (options: Parameters<typeof PostgresRunStore.layerUrl>[0]) =>
+  Effect.flip(Effect.scoped(Layer.build(PostgresRunStore.layerUrl(options))))
 
 describe("a store on PostgreSQL", () => {
   it.scopedLive("is made by whoever comes first, of ten that start together", () =>
@@ -44,7 +44,7 @@ describe("a store on PostgreSQL", () => {
       const error = yield* fails({ url, schema })
       expect(error).toMatchObject({ reason: "migration", _tag: "RunStoreError" })
       expect(error.message).toContain(`The schema ${schema} is of version 99`)
-      expect(yield* PgRunStore.versions({ url, schema })).toMatchObject({ theirs: 99 })
+      expect(yield* PostgresRunStore.versions({ url, schema })).toMatchObject({ theirs: 99 })
     })
   )
 
