@@ -94,8 +94,4 @@ export const inSnapshot = <A, E>(
     () => Effect.orDie(sql.rows("RELEASE workflow_read"))
   )
 
-/** One turn of the event loop; what is ready runs first. */
-export const nextTurn: Effect.Effect<void> = Effect.async((resume) => {
-  const immediate = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(immediate))
-})
+export { turn as nextTurn } from "../../internal/Turn.js"
