@@ -16,6 +16,7 @@ import * as Runtime from "effect/Runtime"
 import * as Executor from "../Executor.js"
 import * as Access from "../http/Access.js"
 import * as StopSignals from "../internal/StopSignals.js"
+import { within } from "../internal/Within.js"
 import { Runner } from "../runner/Runner.js"
 import * as Shutdown from "../runner/Shutdown.js"
 import * as Settings from "../Settings.js"
@@ -112,8 +113,7 @@ const untilInterrupted = <E, E2>(
       const ended = yield* Effect.exit(restore(Effect.raceFirst(Fiber.join(fiber), options.orElse)))
       if (Option.isSome(yield* fiber.poll)) return yield* ended
       const stopped = yield* Fiber.interrupt(fiber).pipe(
-        Effect.interruptible,
-        Effect.timeoutOption(options.bound),
+        within(options.bound),
         // a first signal after a request to stop is to change nothing
         Effect.forkDaemon,
         Effect.flatMap(Fiber.join)

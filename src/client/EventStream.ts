@@ -103,7 +103,7 @@ export const make =
               onSome: (body) =>
                 Stream.concat(
                   Stream.succeed(Option.none<EventView>()),
-                  Stream.mapEffect(ServerSentEvents.read(body), read)
+                  Stream.mapEffect(messagesOf(body), read)
                 )
             })
           )
@@ -117,6 +117,13 @@ export const make =
         Stream.takeUntil((event) => request.runId !== undefined && isEnd(event))
       )
     })
+
+const messagesOf = (
+  body: Stream.Stream<Uint8Array, StreamError>
+): Stream.Stream<ServerSentEvents.Message, StreamError> =>
+  Stream.catchTag(ServerSentEvents.read(body), "EventTooLarge", ({ message }) =>
+    Stream.fail(new Wire.ProtocolError({ message: `Not an event of this API: ${message}` }))
+  )
 
 /** Between two answers: longer and longer, unless the last one was of use. */
 const makePause = (longest: Duration.Duration) => {

@@ -17,6 +17,11 @@ import { setTimer } from "./calls/Timers.js"
 import { Dispatcher } from "./held/Dispatcher.js"
 import * as Fibers from "./pass/Fibers.js"
 
+/**
+ * Not by `WorkflowEngine.makeUnsafe` of `@effect/workflow`: that lets a run suspend by interrupting the
+ * fiber that waits, which handlers of the workflow can see, and takes what is recorded for values that
+ * are decoded already.
+ */
 export const make: Effect.Effect<WorkflowEngine["Type"], never, RunStore | Dispatcher> = Effect.gen(
   function* () {
     const dispatcher = yield* Dispatcher

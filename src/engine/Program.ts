@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
+import { within } from "../internal/Within.js"
 import * as Programs from "./step/Programs.js"
 
 export interface Options {
@@ -98,7 +99,7 @@ const ended = (program: ChildProcess, killAfter: Duration.DurationInput): Effect
   return Effect.gen(function* () {
     Programs.endedHere(program)
     signalAll(program, "SIGTERM")
-    const heeded = yield* Effect.timeoutOption(Effect.interruptible(over), killAfter)
+    const heeded = yield* within(killAfter)(over)
     // also what it has started, and left behind
     signalAll(program, "SIGKILL")
     if (heeded._tag === "None") yield* over

@@ -18,6 +18,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
+import { turn } from "../internal/Turn.js"
+import { within } from "../internal/Within.js"
 import * as Connections from "./Connections.js"
 
 export interface ServerOptions {
@@ -73,9 +75,7 @@ export class Listener extends Context.Tag("effect-workflow-executor/http/Listene
 >() {}
 
 /** Lets what has already arrived be read. */
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => setImmediate(() => resume(Effect.void)))
-})
+const arrivalsRead = Effect.zipRight(turn, turn)
 
 const makeClose = (
   { close, cut, lastAnswers }: Connections.Connections,
@@ -84,16 +84,11 @@ const makeClose = (
   Effect.gen(function* () {
     const closed = yield* Deferred.make<void, Error>()
     lastAnswers()
-    yield* turn
+    yield* arrivalsRead
     close((error) =>
       Deferred.unsafeDone(closed, error === undefined ? Effect.void : Effect.fail(error))
     )
-    yield* Deferred.await(closed).pipe(
-      Effect.ignore,
-      // a finalizer is uninterruptible, and so would be the wait that the timeout has to cut
-      Effect.interruptible,
-      Effect.timeoutOption(closeTimeout)
-    )
+    yield* within(closeTimeout)(Effect.ignore(Deferred.await(closed)))
     const open = cut()
     if (open > 0) yield* Effect.logInfo(`HTTP connections that were still open were cut: ${open}`)
     yield* Deferred.await(closed).pipe(

@@ -26,6 +26,7 @@ import { RunnerConfig } from "../engine/RunnerConfig.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Elapsed from "../internal/Elapsed.js"
 import * as Machine from "../internal/Machine.js"
+import { orLeftBehind } from "../internal/Within.js"
 import { RunStore, RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Loops from "./Loops.js"
@@ -256,10 +257,12 @@ const leave = (executor: number) =>
     Effect.orDie
   )
 
-/** Interruptible, for a finalizer is not, and a timeout would wait for what it gave up. */
 const answered = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.timeoutFail(Effect.interruptible(Effect.disconnect(effect)), {
-    duration: "5 seconds",
-    onTimeout: () =>
-      new RunStoreError({ reason: "unavailable", message: "the store did not answer" })
-  })
+  Effect.flatMap(
+    orLeftBehind("5 seconds")(effect),
+    Option.match({
+      onNone: () =>
+        new RunStoreError({ reason: "unavailable", message: "the store did not answer" }),
+      onSome: Effect.succeed
+    })
+  )

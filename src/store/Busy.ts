@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { firstOf } from "../internal/FirstOf.js"
-import { nextTurn } from "./NextTurn.js"
+import { turn } from "../internal/Turn.js"
 
 const firstPause = 5
 const longestPause = 50
@@ -23,7 +23,7 @@ export const retryWhileBusy = <A, E, R>(
   const pause = (millis: number) =>
     firstOf(
       Effect.as(Effect.sleep(Duration.millis(millis)), millis),
-      Effect.as(Effect.zipRight(options.hurry, nextTurn), cutShort)
+      Effect.as(Effect.zipRight(options.hurry, turn), cutShort)
     )
   const go = (next: number, waited: number): Effect.Effect<A, E, R> =>
     Effect.catchAll(attempt, (error) =>

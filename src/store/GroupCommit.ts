@@ -16,10 +16,10 @@ import * as FiberSet from "effect/FiberSet"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import { turn } from "../internal/Turn.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import { retryWhileBusy } from "./Busy.js"
 import { closed } from "./Closed.js"
-import { nextTurn } from "./NextTurn.js"
 import type { Change, RunLost, RunStoreError } from "./RunStore.js"
 import type { Batch, Operation, Write } from "./Write.js"
 import { failAll, inTransactions, makeBatched, makeWrite } from "./Write.js"
@@ -161,7 +161,7 @@ const drainQueue = <T>(
         yield* gather
         yield* join
         for (const [index, part] of inTransactions(taken, largest).entries()) {
-          if (index > 0) yield* nextTurn
+          if (index > 0) yield* turn
           yield* Effect.catchAllCause(commit(part), (cause) => giveUp(part, cause, fromCause))
           taken = taken.slice(part.length)
         }
@@ -249,7 +249,7 @@ const committer = <T>(
 
   /** So that the write which cannot be done fails alone. */
   const oneByOne = (writes: ReadonlyArray<Write<T>>) =>
-    Effect.forEach(writes, (write) => Effect.zipRight(nextTurn, commit([write])), { discard: true })
+    Effect.forEach(writes, (write) => Effect.zipRight(turn, commit([write])), { discard: true })
 
   return commit
 }

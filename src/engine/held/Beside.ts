@@ -6,7 +6,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Elapsed from "../../internal/Elapsed.js"
+import { within } from "../../internal/Within.js"
 
 export interface Beside {
   /**
@@ -67,11 +69,8 @@ export const make = (name: string, grace: Duration.Duration): Beside => {
     Effect.forEach([...pieces], ({ fiber }) => Fiber.await(fiber), { discard: true })
   )
 
-  const within = (duration: Duration.Duration) =>
-    Effect.map(
-      Effect.timeoutOption(Effect.interruptible(ended), duration),
-      (done) => done._tag === "Some"
-    )
+  const haveEnded = (duration: Duration.Duration) =>
+    Effect.map(within(duration)(ended), Option.isSome)
 
   return {
     piece,
@@ -80,12 +79,12 @@ export const make = (name: string, grace: Duration.Duration): Beside => {
       Effect.gen(function* () {
         close()
         const remaining = Math.max(0, deadline - (yield* Elapsed.now))
-        if (yield* within(Duration.millis(remaining))) return
+        if (yield* haveEnded(Duration.millis(remaining))) return
         yield* Effect.logWarning(`stop timeout: ${name} interrupted`).pipe(
           Effect.annotateLogs({ count: pieces.size })
         )
         for (const { fiber } of pieces) fiber.unsafeInterruptAsFork(fiber.id())
-        if (yield* within(grace)) return
+        if (yield* haveEnded(grace)) return
         yield* Effect.logError(`stop timeout: ${name} that cannot be interrupted were left behind`)
       })
   }

@@ -2,10 +2,10 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { turn } from "../../internal/Turn.js"
 import type { Held, History, RunStore, RunStoreError, WokenRun } from "../../store/RunStore.js"
 import type { Driving } from "../pass/Drive.js"
 import type { Suspend } from "../pass/Suspend.js"
-import { turn } from "../pass/Turn.js"
 
 /** How many histories that others have added to are read in one turn of the event loop. */
 const historiesAtOnce = 16

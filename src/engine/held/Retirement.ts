@@ -3,11 +3,13 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Elapsed from "../../internal/Elapsed.js"
+import { turn } from "../../internal/Turn.js"
+import { within } from "../../internal/Within.js"
 import type { RunStore } from "../../store/RunStore.js"
 import type { Driving } from "../pass/Drive.js"
 import type { Ending } from "../pass/Pass.js"
-import { turn } from "../pass/Turn.js"
 import type { ActiveRun } from "../run/ActiveRun.js"
 import type { Persist } from "../run/Persist.js"
 import type { StepInFlight } from "../step/StepInFlight.js"
@@ -138,7 +140,7 @@ export const make = (options: {
       Effect.gen(function* () {
         const before = handedOver
         const remaining = Math.max(0, deadline - (yield* Elapsed.now))
-        const parked = yield* within(parkUntilNone(matches), Duration.millis(remaining))
+        const parked = yield* isDone(parkUntilNone(matches), Duration.millis(remaining))
         if (final) yield* options.giveUp
         if (parked) return { cut: [], abandoned: [], handedOver: handedOver - before }
 
@@ -146,7 +148,7 @@ export const make = (options: {
         const runs = new Set(late.map(({ run }) => run))
         const cut = options.steps.cut((run) => runs.has(run))
         for (const driving of late) end(driving, { _tag: "park" })
-        yield* within(parkUntilNone(matches), grace)
+        yield* isDone(parkUntilNone(matches), grace)
         const abandoned = matching(matches)
         yield* abandon(abandoned)
         return {
@@ -158,7 +160,7 @@ export const make = (options: {
     lose: Effect.gen(function* () {
       const lost = options.held()
       for (const driving of lost) end(driving, { _tag: "lost" })
-      yield* within(untilGone(lost), grace)
+      yield* isDone(untilGone(lost), grace)
       for (const driving of lost) letGo(driving)
       return lost.length
     })
@@ -195,11 +197,8 @@ const park = (
 }
 
 /** Whether it was done in that time. */
-const within = (effect: Effect.Effect<void>, duration: Duration.Duration) =>
-  Effect.map(
-    Effect.timeoutOption(Effect.interruptible(effect), duration),
-    (done) => done._tag === "Some"
-  )
+const isDone = (effect: Effect.Effect<void>, duration: Duration.Duration) =>
+  Effect.map(within(duration)(effect), Option.isSome)
 
 /** A line of the log names at most so many. */
 const named = (names: ReadonlyArray<string>) => names.slice(0, 100)

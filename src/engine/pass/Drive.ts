@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as HashMap from "effect/HashMap"
+import { pause } from "../../internal/Turn.js"
 import type { Json } from "../../store/RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import type { PassOutcome } from "../../telemetry/Spans.js"
@@ -25,7 +26,6 @@ import * as Passes from "./Pass.js"
 import { type Ending, Pass, type Verdict } from "./Pass.js"
 import type { Level } from "./Quiescence.js"
 import { type SettleOptions, settle } from "./Settle.js"
-import { pause } from "./Turn.js"
 
 export interface DriveOptions extends SettleOptions {
   /** A run of which so many executors have died in a row is set aside. */

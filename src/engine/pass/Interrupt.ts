@@ -6,10 +6,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { pause, turn } from "../../internal/Turn.js"
 import * as Fibers from "./Fibers.js"
 import type { Pass } from "./Pass.js"
 import type { Level } from "./Quiescence.js"
-import { pause, turn } from "./Turn.js"
 import type { Waiting, Waits } from "./Waits.js"
 
 /**

@@ -25,10 +25,10 @@ import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { isSchemaName } from "../../internal/SchemaName.js"
+import { turn } from "../../internal/Turn.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import { nextTurn } from "../NextTurn.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
 import * as Claims from "./Claims.js"
@@ -233,7 +233,7 @@ const reads = (read: Read) =>
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-const gathered = Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
+const gathered = Effect.clockWith((clock) => (clock === systemClock ? turn : Effect.yieldNow()))
 
 /** Over the app's own client, with the options' defaults. */
 export const layer: Layer.Layer<RunStore, RunStoreError, PgClient.PgClient> = Layer.scoped(

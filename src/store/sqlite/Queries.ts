@@ -1,7 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { nextTurn } from "../NextTurn.js"
+import { turn } from "../../internal/Turn.js"
 import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
 import {
   bytesRead,
@@ -294,7 +294,7 @@ export const list = (database: Database, query: RunQuery): Effect.Effect<Page, S
     if (query.runId !== undefined) return yield* onlyOne(database, query, query.runId)
     const found = [...(yield* database.read(page(query, before, query.limit + 1)))]
     while (found.length <= query.limit && before > listWindow) {
-      yield* nextTurn
+      yield* turn
       before -= listWindow
       found.push(...(yield* database.read(page(query, before, query.limit + 1 - found.length))))
     }

@@ -28,11 +28,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import { turn } from "../../internal/Turn.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import { nextTurn } from "../NextTurn.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
 import type { Write } from "../Write.js"
@@ -253,7 +253,7 @@ const reads = (guarded: Guarded, database: Database) => {
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
-const gathered = Effect.clockWith((clock) => (clock === systemClock ? nextTurn : Effect.yieldNow()))
+const gathered = Effect.clockWith((clock) => (clock === systemClock ? turn : Effect.yieldNow()))
 
 /** `undefined` never ends. */
 const betweenPolls = (given: Options["pollInterval"]): Effect.Effect<void> | undefined => {

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { nextTurn } from "../../store/NextTurn.js"
+import { turn } from "../../internal/Turn.js"
 import type { ClaimedRun, RunLost, RunStore, RunStoreError } from "../../store/RunStore.js"
 import { isFinal } from "../../store/RunStore.js"
 import { aRun, aStep } from "../Acts.js"
@@ -43,7 +43,7 @@ const open = (pair: Pair): Effect.Effect<Both, RunStoreError, Scope.Scope> =>
 const later = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.gen(function* () {
     const turns = yield* Random.nextIntBetween(0, 6)
-    for (let turn = 0; turn < turns; turn++) yield* nextTurn
+    for (let turn = 0; turn < turns; turn++) yield* turn
     return yield* effect
   })
 
@@ -193,7 +193,7 @@ const suspending = (pair: Pair) => {
           )
         })
       )
-      while ((yield* two.wakeDue(100)) > 0) yield* nextTurn
+      while ((yield* two.wakeDue(100)) > 0) yield* turn
       expect((yield* one.counts).suspended).toBe(0)
       expect(yield* one.nextWakeAt).toEqual(Option.none())
     })
