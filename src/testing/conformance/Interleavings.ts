@@ -43,7 +43,7 @@ const open = (pair: Pair): Effect.Effect<Both, RunStoreError, Scope.Scope> =>
 const later = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.gen(function* () {
     const turns = yield* Random.nextIntBetween(0, 6)
-    for (let turn = 0; turn < turns; turn++) yield* turn
+    for (let taken = 0; taken < turns; taken++) yield* turn
     return yield* effect
   })
 
