@@ -239,7 +239,7 @@ describe("runs", () => {
 
         const refused = yield* runs("start", "Waiting", '{"id":"2"}')
         expect(refused).toMatchObject({ code: 1, out: "" })
-        expect(refused.err).toContain("cannot be started on the file")
+        expect(refused.err).toContain("cannot be started on the database")
         expect(yield* runs("list", "--url", "http://127.0.0.1:1")).toMatchObject({ code: 2 })
 
         expect(yield* runs("interrupt", runId)).toMatchObject({ code: 0, err: "" })
