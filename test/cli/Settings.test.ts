@@ -28,7 +28,7 @@ describe("Settings", () => {
       const names = ["DATABASE_FILE", "HOST", "PORT", "AUTH_SECRET", "STOP_TIMEOUT", "LOG_LEVEL"]
       for (const environment of [{}, Object.fromEntries(names.map((name) => [name, " "]))]) {
         expect(yield* settings({ ...environment, LOG_FORMAT: "json" })).toEqual({
-          database: "data/executor.db",
+          database: { _tag: "File", file: "data/executor.db" },
           host: "127.0.0.1",
           port: 3400,
           authSecret: undefined,
@@ -60,7 +60,7 @@ describe("Settings", () => {
         LOG_FORMAT: "Pretty"
       })
       expect(read).toMatchObject({
-        database: "/var/lib/x.db",
+        database: { _tag: "File", file: "/var/lib/x.db" },
         host: "::",
         port: 0,
         stacksForReaders: true,

@@ -40,6 +40,25 @@ const onSchema = Effect.flatMap(Postgres.database, ({ schema, url }) =>
   executors(Redacted.value(url), schema)
 )
 
+/**
+ * A run whose step this executor has begun. Whoever comes first claims it, and that need not be the
+ * one that was asked.
+ */
+const heldBy = (
+  executor: Process.Executor,
+  fixture: Effect.Effect.Success<ReturnType<typeof executors>>,
+  n = 0
+): Effect.Effect<{ readonly id: string; readonly runId: string }> =>
+  Effect.gen(function* () {
+    const id = `held-${n}`
+    const runId = yield* executor.run("Held", { id })
+    const executions = yield* fixture.began(runId, "held")
+    const begun = executions.find((execution) => execution.runId === runId)
+    if (begun?.pid === executor.pid) return { id, runId }
+    yield* fixture.open(id)
+    return yield* heldBy(executor, fixture, n + 1)
+  })
+
 /** Far longer than these tests take: nobody sees it lapse, nor looks at leases twice. */
 const longLease = { LEASE_DURATION: "1 day" }
 
@@ -89,10 +108,9 @@ describe("executors on PostgreSQL", () => {
         // whose session is not a new one: then the others' may be on their way
         const other = yield* fixture.start(longLease)
         const killed = yield* fixture.start(longLease)
-        const runId = yield* killed.run("Held", { id: "a" })
-        yield* fixture.began(runId, "held")
+        const { id, runId } = yield* heldBy(killed, fixture)
         const { at } = yield* killed.stop("SIGKILL")
-        yield* fixture.open("a")
+        yield* fixture.open(id)
         const tookOver = yield* other.log("took over")
         console.info(`taken over ${tookOver.at - at} ms after it was killed`)
         const run = yield* other.completed(runId)
