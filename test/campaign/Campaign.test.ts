@@ -34,7 +34,8 @@ describe("its verdict", () => {
     runId: "r",
     step,
     execution,
-    at
+    at,
+    pid: Number.parseInt(execution, 10)
   })
   const run = {
     runId: "r",
@@ -47,7 +48,8 @@ describe("its verdict", () => {
     accepted: new Map([["r", work("Chain")]]),
     runs: [run],
     said: [said("began", "a/1", "1-1", 2), said("ended", "a/1", "1-1", 3)],
-    told: [{ runId: "r", step: "a/1", execution: "1-1" }]
+    told: [{ runId: "r", step: "a/1", execution: "1-1" }],
+    thaws: []
   }
   const judged = (change: Partial<Parameters<typeof Verdict.judge>[0]>) => {
     const verdict = Verdict.judge({ ...kept, ...change })
@@ -77,6 +79,22 @@ describe("its verdict", () => {
 
   it("finds a step that began after it was recorded", () => {
     expect(judged({ said: [...kept.said, said("began", "a/1", "2-1", 4)] })).toEqual(["repeated"])
+  })
+
+  it("tells apart what was about to begin when its executor was frozen: one step, the first", () => {
+    const thaws = [{ pid: 2, at: 4 }]
+    const late = said("began", "a/1", "2-7", 5)
+    expect(judged({ said: [...kept.said, late], thaws })).toEqual([])
+    expect(Verdict.judge({ ...kept, said: [...kept.said, late], thaws }).caught).toHaveLength(1)
+    // another process, before the thaw, or not the first
+    const others = [
+      [said("began", "a/1", "3-7", 5)],
+      [said("began", "a/1", "2-7", 3.5)],
+      [said("began", "b/1", "2-6", 5), said("began", "a/1", "2-7", 6)]
+    ]
+    for (const other of others) {
+      expect(judged({ said: [...kept.said, ...other], thaws })).toEqual(["repeated"])
+    }
   })
 
   it("finds compensations without a failure, and failures without compensations", () => {

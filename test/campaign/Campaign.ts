@@ -82,6 +82,7 @@ export const run = (
       const verdict = Verdict.judge({
         accepted,
         told: told(),
+        thaws: fleet.thaws,
         said: yield* Journal.read(journal),
         runs: yield* recorded(database)
       })
@@ -268,6 +269,7 @@ export const describe = (outcome: Outcome): string => {
     `${outcome.runs} runs, ${recorded} steps recorded, ${executed - recorded} executed without being recorded, ${outcome.reads} reads`,
     `${disturbed.kill} kills, ${disturbed.drain} drains, ${disturbed.freeze} freezes (${outcome.leasesLost} lost their runs), in ${Math.round(outcome.seconds)} seconds`,
     ...faults.map(([what, found]) => `${what}: ${found.length}`),
+    `begun at the instruction at which their executor was frozen, and executed by another: ${outcome.caught.length}`,
     ...faults.flatMap(([, found]) => found.slice(0, 10))
   ].join("\n")
 }

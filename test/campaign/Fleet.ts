@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Process from "../support/Executor.js"
+import type { Thaw } from "./Verdict.js"
 import { type Disturbance, randomOf } from "./Work.js"
 
 interface Member {
@@ -27,6 +28,8 @@ export interface Fleet {
   readonly isComplete: Effect.Effect<void>
   readonly disturb: (disturbance: Disturbance) => Effect.Effect<void>
   readonly pids: () => ReadonlyArray<number>
+  /** When frozen executors went on. */
+  readonly thaws: ReadonlyArray<Thaw>
   /** How many executors have lost their runs to others, and lived. */
   readonly leasesLost: () => number
   /** Waits for what is under way, and drains all of them. */
@@ -52,6 +55,7 @@ export const make = (options: {
     const random = randomOf(options.seed + 2)
     const members = new Set<Member>()
     const faults: Array<string> = []
+    const thaws: Array<Thaw> = []
     /** Disturbances that are not over. */
     const pending = new Set<object>()
     let leasesLost = 0
@@ -99,6 +103,10 @@ export const make = (options: {
         yield* member.executor.kill("SIGSTOP")
         // the lease itself, and as long as others may take to look
         yield* Effect.sleep(leaseMillis * (1.1 + random()))
+        thaws.push({
+          pid: member.executor.pid,
+          at: Number(process.hrtime.bigint() / 1_000n)
+        })
         yield* member.executor.kill("SIGCONT")
         member.state = "ready"
       })
@@ -160,6 +168,7 @@ export const make = (options: {
           })
         )
       ),
-      faults
+      faults,
+      thaws
     }
   })

@@ -23,7 +23,8 @@ export const read = (folder: string): Effect.Effect<ReadonlyArray<Said>> =>
     const said: Array<Said> = []
     for (const name of await readdir(folder)) {
       const text = await readFile(join(folder, name), "utf8")
-      for (const line of text.split("\n").slice(0, -1)) said.push(decode(line))
+      const pid = Number.parseInt(name, 10)
+      for (const line of text.split("\n").slice(0, -1)) said.push({ pid, ...decode(line) })
     }
     return said
   })

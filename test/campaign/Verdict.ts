@@ -11,6 +11,13 @@ export interface Said {
   readonly execution: string
   /** Microseconds, on a clock that all processes share. */
   readonly at: number
+  readonly pid: number
+}
+
+/** A process that had stood still goes on; on the same clock. */
+export interface Thaw {
+  readonly pid: number
+  readonly at: number
 }
 
 export interface RecordedStep {
@@ -46,6 +53,11 @@ export interface Verdict {
   readonly lost: ReadonlyArray<string>
   /** Steps that began once more after the execution that was recorded. */
   readonly repeated: ReadonlyArray<string>
+  /**
+   * Of those, the ones that their process was about to begin at the very instruction at which it was
+   * frozen: the first that it said when it went on. No executor can rule that out, and no fault.
+   */
+  readonly caught: ReadonlyArray<string>
   /** Compensations of runs that did not fail, and those of failed runs that are missing. */
   readonly compensated: ReadonlyArray<string>
   /** Outcomes that somebody was told of, and that are not what is recorded. */
@@ -65,6 +77,7 @@ export const judge = (options: {
   readonly runs: ReadonlyArray<RecordedRun>
   readonly said: ReadonlyArray<Said>
   readonly told: ReadonlyArray<Told>
+  readonly thaws: ReadonlyArray<Thaw>
 }): Verdict => {
   const runs = new Map(options.runs.map((run) => [run.runId, run]))
   const recorded = new Map(
@@ -72,12 +85,19 @@ export const judge = (options: {
       steps.map(({ execution, step }) => [`${runId} ${step}`, execution] as const)
     )
   )
+  const caught = caughtBy(options.thaws, options.said, new Set(recorded.values()))
   return {
     runs: runs.size,
     recorded: recorded.size,
     executed: options.said.filter(({ event }) => event === "began").length,
     lost: [...options.accepted].flatMap(([runId, work]) => lostOf(runId, work, runs.get(runId))),
-    repeated: repeatedOf(options.said, recorded),
+    repeated: repeatedOf(
+      options.said.filter((line) => !caught.has(line)),
+      recorded
+    ),
+    caught: repeatedOf(options.said, recorded).filter((fault) =>
+      [...caught].some(({ execution }) => fault.endsWith(`then began ${execution}`))
+    ),
     compensated: compensatedOf(options, runs),
     untrue: options.told.flatMap(({ execution, runId, step }) => {
       const now = recorded.get(`${runId} ${step}`)
@@ -112,6 +132,24 @@ const repeatedOf = (
     const last = latest.get(key)?.execution
     return last === execution ? [] : [`${key}: recorded ${execution}, and then began ${last}`]
   })
+}
+
+/** What was begun as the first thing after a thaw, and is not what was recorded. */
+const caughtBy = (
+  thaws: ReadonlyArray<Thaw>,
+  said: ReadonlyArray<Said>,
+  recorded: ReadonlySet<string>
+): ReadonlySet<Said> => {
+  const found = new Set<Said>()
+  for (const { at, pid } of thaws) {
+    let first: Said | undefined
+    for (const line of said) {
+      if (line.pid !== pid || line.at < at) continue
+      if (first === undefined || line.at < first.at) first = line
+    }
+    if (first?.event === "began" && !recorded.has(first.execution)) found.add(first)
+  }
+  return found
 }
 
 const compensatedOf = (
