@@ -35,6 +35,8 @@ export interface CreatedRun {
   /** As it now is. */
   readonly run: Run
   readonly created: boolean
+  /** With `NewRun.replace`: it was there, and has the new payload and options. */
+  readonly replaced?: true | undefined
   /** Present where it was claimed at once. */
   readonly claimed: ClaimedRun | undefined
 }
@@ -44,6 +46,8 @@ export interface ClaimedRun {
   readonly workflow: string
   readonly payload: Json
   readonly trace: Trace | undefined
+  /** As in `RunOptions`. */
+  readonly timeout?: Millis | undefined
   /** How many bytes of JSON it has: its payload and its history. */
   readonly bytes: number
   /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
@@ -241,6 +245,9 @@ export interface Journal {
    * not any more, as `pending`. A run with the same `runId` is left as it is (`claimed` is then
    * `undefined`). With a `parent` the link is stored too, also when the run existed, but not where that
    * is one of another workflow. Answers with the run as it now is.
+   *
+   * One with `options.startAt` in the future is `pending` and not claimed, by whomever, before that
+   * time; told something, it stays so, unless its interrupt or its wake-up is asked for.
    */
   readonly create: (
     run: NewRun,
@@ -251,7 +258,8 @@ export interface Journal {
   readonly by: (held: Held) => WritesOfHolder
 
   /**
-   * Claims up to `limit` pending runs of these workflows, oldest first, with their history. An
+   * Claims up to `limit` pending runs of these workflows, by `priority` and then the oldest first, with
+   * their history. The `timeout` of one that has not begun before is counted from now. An
    * executor that is not registered, or not any more, claims nothing: nobody would ever take its
    * runs over. Of those with `crashes` of 2 or more one is claimed at a time, whoever claims: the
    * others are `suspended` for a moment. Histories are read after
@@ -337,10 +345,14 @@ export interface Journal {
     runId: string
   ) => Effect.Effect<Option.Option<RunStatus>, RunStoreError>
 
-  /** Makes up to `limit` suspended runs whose timer is due `pending`. Answers with how many. */
+  /**
+   * Makes up to `limit` suspended runs whose timer is due `pending`, lets go of as many whose `startAt`
+   * is over, and asks for the interrupt of as many that have begun and whose `timeout` is over. Answers
+   * with how many.
+   */
   readonly wakeDue: (limit: number) => Effect.Effect<number, RunStoreError>
 
-  /** When the next timer of a suspended run is due. */
+  /** When `wakeDue` has something to do next. */
   readonly nextWakeAt: Effect.Effect<Option.Option<Millis>, RunStoreError>
 
   /**

@@ -3,7 +3,16 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { RunStatus } from "../api/Status.js"
 import type { RunStoreError } from "./Failures.js"
-import type { Json, Millis, Position, ReceivedSignal, Run, SetTimer, Step } from "./Records.js"
+import type {
+  Json,
+  Labels,
+  Millis,
+  Position,
+  ReceivedSignal,
+  Run,
+  SetTimer,
+  Step
+} from "./Records.js"
 
 /** Where a page of steps has ended: steps are in the order in which they started. */
 export interface StepCursor {
@@ -84,6 +93,8 @@ export interface RunQuery {
   readonly roots?: boolean | undefined
   /** Only runs that this run has started. */
   readonly parent?: string | undefined
+  /** Only runs that have all of these. */
+  readonly labels?: Labels | undefined
   /** Only runs that are suspended with a cause: they wait to be mended, and resumed. */
   readonly blocked?: boolean | undefined
   /** At most this many; the caller has bounded it. */

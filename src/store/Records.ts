@@ -25,11 +25,33 @@ export interface Trace {
   readonly sampled: boolean
 }
 
+/** What a run can be marked and found by. */
+export interface Labels {
+  readonly tags?: ReadonlyArray<string> | undefined
+  readonly attributes?: Readonly<Record<string, string | number | boolean>> | undefined
+}
+
+/** When a run may begin, how long it may take, and what it is marked with. */
+export interface RunOptions extends Labels {
+  /** It is `pending` until then, and begun by nobody. */
+  readonly startAt?: Millis | undefined
+  /** A whole number; of the runs of a workflow that wait, those with the smaller begin first. Default: 0. */
+  readonly priority?: number | undefined
+  /** How long it may take from its begin on: then its interrupt is asked for. */
+  readonly timeout?: Millis | undefined
+}
+
 export interface NewRun {
   readonly runId: string
   readonly workflow: string
   readonly payload: Json
   readonly trace?: Trace | undefined
+  readonly options?: RunOptions | undefined
+  /**
+   * Where there is a run of this id that has not begun, nobody has asked to interrupt and is of the same
+   * workflow, that one gets this payload and these options. Default: false.
+   */
+  readonly replace?: boolean | undefined
   /** The run that starts this one, and whether it waits to be woken by its end. */
   readonly parent?: { readonly runId: string; readonly awaits: boolean } | undefined
 }
@@ -62,6 +84,14 @@ export interface Run {
    * without a step of it being recorded in between. Absent where none has.
    */
   readonly crashes?: number | undefined
+  /** What it was started with; absent where that was nothing. */
+  readonly options?: RunOptions | undefined
+  /** It has not begun, and does not before this: when there is room then. */
+  readonly heldUntil?: Millis | undefined
+  /** Of one that has a `timeout` and has begun: when it is over. */
+  readonly deadline?: Millis | undefined
+  /** Its interrupt was asked for because its `timeout` was over. */
+  readonly timedOut?: true | undefined
   readonly createdAt: Millis
   /** When it was first claimed. */
   readonly startedAt: Millis | undefined

@@ -1,4 +1,5 @@
-import type { Json, Millis, NewRun, Run, RunStatus, Trace } from "./RunStore.js"
+import * as Labels from "./Labels.js"
+import type { Json, Millis, NewRun, Run, RunOptions, RunStatus, Trace } from "./RunStore.js"
 
 export interface RunRow {
   readonly id: number
@@ -12,13 +13,33 @@ export interface RunRow {
   readonly executor: number | null
   readonly interrupt_requested: number
   readonly crashes: number
+  readonly gate: number | null
+  readonly wake_at: Millis | null
+  readonly priority: number
+  readonly start_at: Millis | null
+  readonly timeout: Millis | null
+  readonly deadline: Millis | null
+  readonly timed_out: number | null
+  readonly labels: Json | null
   readonly created_at: Millis
   readonly started_at: Millis | null
   readonly completed_at: Millis | null
 }
 
 export const runColumns = `id, run_id, workflow, status, payload, exit, cause, waits_for, executor,
-  interrupt_requested, crashes, created_at, started_at, completed_at`
+  interrupt_requested, crashes, gate, wake_at, priority, start_at, timeout, deadline, timed_out, labels,
+  created_at, started_at, completed_at`
+
+/**
+ * A run that may not begin yet is `suspended` in its row, where what claims and what counts pending runs
+ * does not come by it, with a `gate`. To whoever asks, it is pending.
+ */
+export const isHeldBack = (r: string): string =>
+  `(${r}.gate IS NOT NULL AND ${r}.status = 'suspended')`
+
+/** In SQL: the status as it is told. */
+export const shownStatus = (r: string): string =>
+  `CASE WHEN ${isHeldBack(r)} THEN 'pending' ELSE ${r}.status END`
 
 /** Which of a run's values a query reads. */
 export interface Reading {
@@ -93,10 +114,25 @@ export const toReadRun = (row: ReadRow, reading: Reading): Run => {
   }
 }
 
+const isHeldBackRow = ({ gate, status }: Pick<RunRow, "gate" | "status">): boolean =>
+  gate !== null && status === "suspended"
+
+const optionsOf = (row: RunRow): Pick<Run, "options"> => {
+  const { labels, priority, start_at, timeout } = row
+  if (priority === 0 && start_at === null && timeout === null && labels === null) return {}
+  const options: RunOptions = {
+    ...(priority === 0 ? {} : { priority }),
+    ...(start_at === null ? {} : { startAt: start_at }),
+    ...(timeout === null ? {} : { timeout }),
+    ...Labels.fromJson(labels)
+  }
+  return { options }
+}
+
 export const toRun = (row: RunRow): Run => ({
   runId: row.run_id,
   workflow: row.workflow,
-  status: row.status,
+  status: isHeldBackRow(row) ? "pending" : row.status,
   payload: row.payload,
   exit: row.exit ?? undefined,
   cause: row.cause ?? undefined,
@@ -106,6 +142,10 @@ export const toRun = (row: RunRow): Run => ({
   executor: row.status === "running" ? (row.executor ?? undefined) : undefined,
   interruptRequested: row.interrupt_requested === 1,
   ...(row.crashes === 0 ? {} : { crashes: row.crashes }),
+  ...optionsOf(row),
+  ...(isHeldBackRow(row) && row.wake_at !== null ? { heldUntil: row.wake_at } : {}),
+  ...(row.deadline === null ? {} : { deadline: row.deadline }),
+  ...(row.timed_out === 1 ? { timedOut: true } : {}),
   createdAt: row.created_at,
   startedAt: row.started_at ?? undefined,
   completedAt: row.completed_at ?? undefined

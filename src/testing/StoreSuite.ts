@@ -21,6 +21,7 @@ import { leases } from "./conformance/Leases.js"
 import { model } from "./conformance/Model.js"
 import { queries } from "./conformance/Queries.js"
 import { signals } from "./conformance/Signals.js"
+import { startOptions } from "./conformance/StartOptions.js"
 import { steps } from "./conformance/Steps.js"
 import { suspension } from "./conformance/Suspension.js"
 import { terminating } from "./conformance/Terminating.js"
@@ -45,6 +46,7 @@ export const suite = (
   describe(name, () => {
     creation(layer)
     claiming(layer)
+    startOptions(layer)
     steps(layer)
     facts(layer)
     suspension(layer)

@@ -60,6 +60,33 @@ export const terminatedExit = (reason: string | undefined): Json =>
     terminated: reason === undefined ? {} : { reason }
   })
 
+/**
+ * What a run came to that was interrupted because its `timeout` was over: an error that no schema of a
+ * workflow knows, with the timeout beside it.
+ */
+export const timedOutExit = (
+  timeout: number
+): { readonly exit: Exit.Exit<never, never>; readonly text: Json } => {
+  const error = new RunTimedOut({ timeout })
+  const { message, name } = error
+  return {
+    exit: Exit.die(error),
+    text: JSON.stringify({
+      _tag: "Failure",
+      cause: { _tag: "Die", defect: { name, message } },
+      timedOut: { timeout }
+    })
+  }
+}
+
+/** The run did not end within its `timeout`, in milliseconds. */
+export class RunTimedOut extends Data.TaggedError("RunTimedOut")<{ readonly timeout: number }> {
+  override readonly name = "RunTimedOut"
+  override get message() {
+    return `the run did not end within its timeout of ${this.timeout} ms`
+  }
+}
+
 /** The typed errors in a cause that is encoded; defects are text already. */
 const errorsIn = (cause: Schema.CauseEncoded<unknown, unknown>): ReadonlyArray<unknown> => {
   switch (cause._tag) {

@@ -51,6 +51,12 @@ const terminatedView = (terminated: unknown): ErrorView | undefined => {
     : { _tag: "Interrupted", message: "terminated" }
 }
 
+/** Of a run that did not end in time. */
+const timedOutView = (timedOut: unknown, cause: unknown): ErrorView | undefined =>
+  Predicate.isReadonlyRecord(timedOut)
+    ? { ...timedOut, _tag: "RunTimedOut", message: causeView(cause).message }
+    : undefined
+
 export const outcomeView = (
   exit: Json
 ): { readonly result: unknown } | { readonly error: ErrorView } => {
@@ -60,7 +66,12 @@ export const outcomeView = (
   if (Predicate.isReadonlyRecord(outcome)) {
     if (outcome._tag === "Success") return { result: outcome.value }
     if (outcome._tag === "Failure") {
-      return { error: terminatedView(outcome.terminated) ?? causeView(outcome.cause) }
+      return {
+        error:
+          terminatedView(outcome.terminated) ??
+          timedOutView(outcome.timedOut, outcome.cause) ??
+          causeView(outcome.cause)
+      }
     }
   }
   return { error: unreadable("what is stored is not an Exit") }

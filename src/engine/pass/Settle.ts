@@ -62,7 +62,7 @@ const complete = (
   { compensated, exit }: Extract<Verdict, { readonly _tag: "Complete" }>,
   options: SettleOptions
 ) =>
-  Effect.flatMap(writable(run, exit, options.bounded), (written) => {
+  Effect.flatMap(endOf(run, exit, options), (written) => {
     const status = Codec.statusOfExit(written.exit)
     const { held } = run
     const completion = { held, status, exit: written.text, compensated }
@@ -72,6 +72,17 @@ const complete = (
       Metrics.runFinished(run.workflowName, status)
       return Effect.as(logEnd(run, { status, ...written }), "over" as Settled)
     })
+  })
+
+/** What it came to: where it was interrupted, whether that was because its time was over. */
+const endOf = (run: ActiveRun, exit: Exit.Exit<unknown, unknown>, options: SettleOptions) =>
+  Effect.gen(function* () {
+    const written = yield* writable(run, exit, options.bounded)
+    const { timeout } = run
+    if (timeout === undefined || Codec.statusOfExit(written.exit) !== "interrupted") return written
+    const found = yield* options.persist(options.store.find(run.runId))
+    const timedOut = Option.isSome(found) && found.value.timedOut === true
+    return timedOut ? Codec.timedOutExit(timeout) : written
   })
 
 const suspend = (run: ActiveRun, cause: Json | undefined, options: SettleOptions) =>

@@ -73,6 +73,8 @@ export class ActiveRun {
   readonly workflowName: string
   /** Its payload, as recorded. */
   readonly payload: Json
+  /** How long it may take, if that is bounded. */
+  readonly timeout: number | undefined
   /** The span under which the run was created. */
   readonly trace: Trace | undefined
   /** The recorded outcomes of its steps. */
@@ -125,6 +127,7 @@ export class ActiveRun {
     this.held = claimed.held
     this.workflowName = claimed.workflow
     this.payload = claimed.payload
+    this.timeout = claimed.timeout
     this.trace = claimed.trace
     this.waitsFor = claimed.waitsFor
     this.bytes = claimed.payload.length

@@ -11,6 +11,7 @@ import type {
   Held,
   History,
   Json,
+  Millis,
   NewTimers,
   WokenRun
 } from "../RunStore.js"
@@ -69,18 +70,18 @@ const selectPending = `
   WITH oldest AS MATERIALIZED (
     SELECT r.id FROM unnest($1::text[]) w(name)
     CROSS JOIN LATERAL (
-      SELECT id FROM workflow_runs
-      WHERE workflow = w.name AND status = 'pending' ORDER BY id LIMIT $3::bigint
+      SELECT id, priority FROM workflow_runs
+      WHERE workflow = w.name AND status = 'pending' ORDER BY priority, id LIMIT $3::bigint
     ) r
-    ORDER BY r.id LIMIT $3::bigint
+    ORDER BY r.priority, r.id LIMIT $3::bigint
   )
   SELECT r.id, r.crashes FROM workflow_runs r
   WHERE r.id = ANY(ARRAY(SELECT id FROM oldest)) AND r.status = 'pending'
-  ORDER BY r.id LIMIT $2::bigint FOR UPDATE OF r SKIP LOCKED`
+  ORDER BY r.priority, r.id LIMIT $2::bigint FOR UPDATE OF r SKIP LOCKED`
 
 const selectSizes = `
   SELECT r.id, ${Histories.bytesOfRun} AS bytes FROM workflow_runs r
-  WHERE r.id = ANY($1::bigint[]) ORDER BY r.id`
+  WHERE r.id = ANY($1::bigint[]) ORDER BY r.priority, r.id`
 
 interface Pending {
   readonly id: number
@@ -111,9 +112,15 @@ const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Siz
 const claimRuns = `
   UPDATE workflow_runs SET
     status = 'running', executor = $1, claim = claim + 1, seen_wakeups = wakeups,
-    started_at = coalesce(started_at, $2::bigint), at_work = (crashes > 0)::integer
+    started_at = coalesce(started_at, $2::bigint), at_work = (crashes > 0)::integer,
+    deadline = CASE WHEN timeout IS NOT NULL THEN coalesce(deadline, $2::bigint + timeout) END
   WHERE id = ANY($3::bigint[])
-  RETURNING id, run_id, claim`
+  RETURNING id, run_id, claim, priority, deadline`
+
+interface ClaimedNow extends Pick<Histories.Claimed, "id" | "run_id" | "claim"> {
+  readonly priority: number
+  readonly deadline: Millis | null
+}
 
 export const claim =
   (options: ClaimOptions): Operation<Transaction, ReadonlyArray<Taken>> =>
@@ -135,18 +142,20 @@ export const claim =
       const fitting = pending.slice(0, sized.length)
       const heldBack = yield* withoutSuspects(transaction, fitting)
       const bytes = new Map(sized.map((run) => [run.id, run.bytes]))
-      const rows = yield* transaction.rows<Pick<Histories.Claimed, "id" | "run_id" | "claim">>(
-        claimRuns,
-        [executor, transaction.now, fitting.map(({ id }) => id).filter((id) => !heldBack.has(id))]
-      )
-      return rows
+      const rows = yield* transaction.rows<ClaimedNow>(claimRuns, [
+        executor,
+        transaction.now,
+        fitting.map(({ id }) => id).filter((id) => !heldBack.has(id))
+      ])
+      for (const { deadline } of rows) if (deadline !== null) transaction.log.timer(deadline)
+      return [...rows]
+        .sort((a, b) => a.priority - b.priority || a.id - b.id)
         .map(
           ({ claim, id, run_id }): Taken => ({
             held: { runId: run_id, key: id, claim },
             bytes: bytes.get(id) ?? 0
           })
         )
-        .sort((a, b) => a.held.key - b.held.key)
     })
 
 /** Suspects are claimed one at a time; answers which of these have to wait, and makes them. */
@@ -168,7 +177,7 @@ const selectClaimed = `
     .split(", ")
     .map((column) => `r.${column}`)
     .join(", ")},
-    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes
+    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout
   FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
   JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
 
@@ -177,6 +186,7 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly payload: Json
   readonly waits_for: Json | null
   readonly crashes: number
+  readonly timeout: Millis | null
 }
 
 /** Reads runs that were claimed, as they are now. Of one that is too large the history is not read. */
@@ -214,6 +224,7 @@ export const read =
             workflow: row.workflow,
             payload: row.payload,
             trace: toTrace(row),
+            ...(row.timeout === null ? {} : { timeout: row.timeout }),
             bytes,
             waitsFor: row.waits_for ?? undefined,
             history: histories.get(row.id) ?? Histories.first(row, signals),

@@ -5,12 +5,14 @@ import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, NewRun, Run } from "../RunStore.js"
 import { isFinal, RunLost } from "../RunStore.js"
-import type { Batch } from "../Write.js"
+import * as StartOptions from "../StartOptions.js"
+import type { Batch, Operation } from "../Write.js"
 import { removedMeanwhile } from "./Again.js"
 import { lostAmong } from "./Claims.js"
 import type { Committed, Created, Creation } from "./Commit.js"
 import { commit } from "./Commit.js"
 import * as Histories from "./History.js"
+import { inTransaction } from "./Numbered.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -131,6 +133,19 @@ const link = (
   const awaits = parent.awaits && !isFinal(run.status)
   return transaction.changes(insertChild, [key, awaits ? 1 : 0, parent.runId])
 }
+
+/** One that was started with more than most are: held back, it is claimed by nobody. */
+export const createWithOptions =
+  (creation: Creation): Operation<Transaction, CreatedRun, RunLost> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const { claimFor, run } = creation
+      const heldBack = StartOptions.isHeldBack(run, transaction.now)
+      const [created = Exit.die(creation)] = yield* createAll([
+        { ...creation, claimFor: heldBack ? undefined : claimFor }
+      ])(transaction)
+      return yield* StartOptions.finish(inTransaction(transaction), run, yield* created)
+    })
 
 /** About: what is not ASCII has more bytes than characters. */
 export const bytesOf = ({ run }: Creation): number => run.payload.length

@@ -17,9 +17,12 @@ export const isUnfinished = "status IN ('pending', 'running', 'suspended')"
 /** The database's clock, in milliseconds. */
 export const databaseTime = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 
+/** What lets go of a run that is held back; beside `wakeUp`. */
+export const letGo = "gate = NULL"
+
 /**
  * What a wake-up sets in the run `r`. One that waits in the memory of its executor goes on there; if
- * that executor is gone, its hold on the run is over.
+ * that executor is gone, its hold on the run is over. One that is held back may begin now.
  *
  * @param leaseNow the time by which leases are measured, in SQL
  */
@@ -36,6 +39,9 @@ export const wakeUp = (leaseNow: string): string => {
     WHEN r.status <> 'suspended' THEN r.status WHEN ${isHolderAlive} THEN 'running' ELSE 'pending'
   END`
 }
+
+/** What is told a run `r` that is held back, and stays so. */
+export const staysHeldBack = "wakeups = r.wakeups + 1"
 
 export const returningWoken = "RETURNING r.run_id, r.status, r.claim, r.wakeups"
 

@@ -164,7 +164,40 @@ const initial = [
   commitFunction
 ]
 
+/** See `startOptions` of the SQLite store. */
+const startOptions = [
+  `ALTER TABLE workflow_runs
+    ADD COLUMN priority integer NOT NULL DEFAULT 0,
+    ADD COLUMN gate smallint,
+    ADD COLUMN start_at bigint,
+    ADD COLUMN timeout bigint,
+    ADD COLUMN deadline bigint,
+    ADD COLUMN timed_out smallint,
+    ADD COLUMN labels text`,
+  "DROP INDEX workflow_runs_pending",
+  `CREATE INDEX workflow_runs_pending ON workflow_runs (workflow, priority, id)
+    WHERE status = 'pending'`,
+  `CREATE INDEX workflow_runs_held_back ON workflow_runs (gate)
+    WHERE status = 'suspended' AND gate IS NOT NULL`,
+  `CREATE INDEX workflow_runs_deadlines ON workflow_runs (deadline)
+    WHERE deadline IS NOT NULL AND timed_out IS NULL AND completed_at IS NULL`,
+  `CREATE TABLE workflow_labels (
+    run bigint NOT NULL,
+    label text COLLATE "C" NOT NULL,
+    PRIMARY KEY (label, run)
+  )`,
+  "CREATE INDEX workflow_labels_of ON workflow_labels (run)",
+  `CREATE FUNCTION workflow_forget_labels() RETURNS trigger LANGUAGE plpgsql AS $f$
+  BEGIN
+    DELETE FROM workflow_labels WHERE run = old.id;
+    RETURN NULL;
+  END $f$`,
+  `CREATE TRIGGER workflow_runs_labelled AFTER DELETE ON workflow_runs
+    FOR EACH ROW WHEN (old.labels IS NOT NULL) EXECUTE FUNCTION workflow_forget_labels()`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
-  "0001_initial": initial
+  "0001_initial": initial,
+  "0002_start_options": startOptions
 }

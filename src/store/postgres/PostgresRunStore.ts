@@ -32,12 +32,14 @@ import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
+import * as StartOptions from "../StartOptions.js"
 import * as Claims from "./Claims.js"
+import type { Creation } from "./Commit.js"
 import * as Connect from "./Connect.js"
 import type { Connections } from "./Connections.js"
 import * as AllConnections from "./Connections.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, createAll } from "./Creation.js"
+import { bytesOf, createAll, createWithOptions } from "./Creation.js"
 import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Finished from "./Finished.js"
@@ -131,7 +133,11 @@ const writes = (
   { write, writeBatched }: GroupCommit<Transaction>,
   { standFor }: Listen.Listener
 ) => {
-  const create = writeBatched(createAll, bytesOf)
+  const createPlain = writeBatched(createAll, bytesOf)
+  const create = (creation: Creation) =>
+    StartOptions.has(creation.run)
+      ? write(createWithOptions(creation), bytesOf(creation), creation.run.runId)
+      : createPlain(creation)
   return {
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused

@@ -1,11 +1,15 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { type CountRow, toCounts } from "../Counts.js"
+import * as Deadlines from "../Deadlines.js"
+import * as Labels from "../Labels.js"
 import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
 import {
   bytesRead,
   readColumns,
   runColumns,
+  shownStatus,
   sizeColumns,
   toReadRun,
   toRun,
@@ -24,6 +28,7 @@ import type {
   WokenRun
 } from "../RunStore.js"
 import { aboutRun } from "./AboutRuns.js"
+import { portable } from "./Numbered.js"
 import type { Param, Sql } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
 
@@ -81,7 +86,7 @@ const toOutline = ({ run_id, status, workflow }: OutlineRow): RunOutline => ({
 
 /** A range of the index on `run_id`: texts are ordered by their bytes. */
 const selectBeginningWith = `
-  SELECT run_id, workflow, status FROM workflow_runs
+  SELECT run_id, workflow, ${shownStatus("workflow_runs")} AS status FROM workflow_runs
   WHERE run_id >= $1 AND run_id < $2 ORDER BY run_id LIMIT $3::bigint`
 
 /** No id goes on with this character, which is the last that there is. */
@@ -141,9 +146,12 @@ const selectNextWakeAt = `
   WHERE status = 'suspended' AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1`
 
 export const nextWakeAt = (sql: Sql) =>
-  Effect.map(sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt), ([row]) =>
-    Option.fromNullable(row?.wake_at)
-  )
+  Effect.gen(function* () {
+    const [row] = yield* sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt)
+    const deadline = yield* Deadlines.next(portable(sql))
+    if (row === undefined) return Option.fromNullable(deadline)
+    return Option.some(Math.min(row.wake_at, deadline ?? Infinity))
+  })
 
 /** From each name to the next one, past however many runs wait for it. */
 const pendingNames = `
@@ -171,7 +179,7 @@ const selectOldestPending = `${pendingNames}
   SELECT min((
     SELECT created_at FROM (
       SELECT created_at, started_at FROM workflow_runs
-      WHERE status = 'pending' AND workflow = names.name ORDER BY id LIMIT 1000
+      WHERE status = 'pending' AND workflow = names.name ORDER BY priority, id LIMIT 1000
     ) oldest WHERE started_at IS NULL LIMIT 1
   )) AS created_at
   FROM names WHERE name IS NOT NULL`
@@ -186,24 +194,11 @@ const selectCounts = `
   SELECT status, sum(runs)::bigint AS runs FROM workflow_counts
   WHERE status <> 'spared' GROUP BY status
   UNION ALL SELECT 'pending', count(*) FROM workflow_runs WHERE status = 'pending'
-  UNION ALL SELECT 'running', count(*) FROM workflow_runs WHERE status = 'running'`
+  UNION ALL SELECT 'running', count(*) FROM workflow_runs WHERE status = 'running'
+  UNION ALL SELECT 'held back', count(*) FROM workflow_runs
+  WHERE status = 'suspended' AND gate IS NOT NULL`
 
-export const counts = (sql: Sql) =>
-  Effect.map(
-    sql.rows<{ readonly status: RunStatus; readonly runs: number }>(selectCounts),
-    (rows): Readonly<Record<RunStatus, number>> => {
-      const counted = {
-        pending: 0,
-        running: 0,
-        suspended: 0,
-        completed: 0,
-        failed: 0,
-        interrupted: 0
-      }
-      for (const { runs, status } of rows) counted[status] = runs
-      return counted
-    }
-  )
+export const counts = (sql: Sql) => Effect.map(sql.rows<CountRow>(selectCounts), toCounts)
 
 const countBlocked = `
   SELECT count(*) AS runs FROM workflow_runs
@@ -224,10 +219,11 @@ const conditionsOf = (query: RunQuery) => {
   add((param) => `r.id < ${param}::bigint`, query.cursor)
   add((param) => `r.run_id = ${param}`, query.runId)
   add((param) => `r.workflow = ${param}`, query.workflow)
-  add((param) => `r.status = ANY(${param}::text[])`, query.status)
+  add((param) => `${shownStatus("r")} = ANY(${param}::text[])`, query.status)
   add((param) => `r.created_at >= ${param}::bigint`, bounded(query.createdAfter))
   add((param) => `r.created_at < ${param}::bigint`, bounded(query.createdBefore))
   add((param) => isChildOf(param), query.parent)
+  for (const label of Labels.texts(query.labels ?? {})) add(isLabelled, label)
   if (query.roots === true) conditions.push(isRoot)
   if (query.blocked === true) conditions.push(isBlocked)
   return { conditions, params }
@@ -239,6 +235,9 @@ const isChildOf = (param: string) => `r.id IN (
   SELECT c.child FROM workflow_children c
   WHERE c.parent = (SELECT id FROM workflow_runs WHERE run_id = ${param})
 )`
+
+const isLabelled = (param: string) =>
+  `r.id IN (SELECT l.run FROM workflow_labels l WHERE l.label = ${param})`
 
 const isRoot = "NOT EXISTS (SELECT 1 FROM workflow_children c WHERE c.child = r.id)"
 
@@ -253,7 +252,7 @@ const page = (query: RunQuery) => (sql: Sql) => {
   const { conditions, params } = conditionsOf(query)
   const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
   return sql.rows<Found>(
-    `SELECT r.id, r.status, ${sizeColumns("r")} FROM workflow_runs r ${where}
+    `SELECT r.id, ${shownStatus("r")} AS status, ${sizeColumns("r")} FROM workflow_runs r ${where}
     ORDER BY r.id DESC LIMIT $${params.length + 1}::bigint`,
     [...params, query.limit + 1]
   )

@@ -6,12 +6,15 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Deadlines from "../Deadlines.js"
 import { positionOfWakeUp } from "../Position.js"
+import { isHeldBack, shownStatus } from "../Rows.js"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Again from "./Again.js"
-import { isUnfinished, returningWoken, wakeUp } from "./Fragments.js"
+import { isUnfinished, letGo, returningWoken, staysHeldBack, wakeUp } from "./Fragments.js"
+import { inTransaction } from "./Numbered.js"
 import type { Param } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -31,11 +34,14 @@ const logWoken = (transaction: Transaction, woken: ReadonlyArray<WokenRow>): voi
 }
 
 const lockRun = `
-  SELECT id, status FROM workflow_runs WHERE run_id = $1 FOR NO KEY UPDATE`
+  SELECT id, ${shownStatus("workflow_runs")} AS status,
+    ${isHeldBack("workflow_runs")} AS held_back
+  FROM workflow_runs WHERE run_id = $1 FOR NO KEY UPDATE`
 
 interface Locked {
   readonly id: number
   readonly status: RunStatus
+  readonly held_back: boolean
 }
 
 const locked = (transaction: Transaction, runId: string) =>
@@ -45,10 +51,21 @@ const wakeById = `
   UPDATE workflow_runs r SET ${wakeUp("$1::bigint")}
   WHERE r.id = ANY($2::bigint[]) AND r.${isUnfinished} ${returningWoken}`
 
-const wakeAll = (transaction: Transaction, keys: ReadonlyArray<number>) =>
-  Effect.map(transaction.rows<WokenRow>(wakeById, [transaction.leaseNow, keys]), (rows) =>
+const wakeAll = (
+  transaction: Transaction,
+  keys: ReadonlyArray<number>,
+  statement = wakeById
+): Effect.Effect<void, SqlError> =>
+  Effect.map(transaction.rows<WokenRow>(statement, [transaction.leaseNow, keys]), (rows) =>
     logWoken(transaction, rows)
   )
+
+/** Every run that is woken by its key has begun, or may now. */
+const goOn = `
+  UPDATE workflow_runs r SET ${letGo}, ${wakeUp("$1::bigint")}
+  WHERE r.id = ANY($2::bigint[]) AND r.${isUnfinished} ${returningWoken}`
+
+const tellHeldBack = `UPDATE workflow_runs r SET ${staysHeldBack} WHERE r.id = $1`
 
 const insertSignal = `
   INSERT INTO workflow_signals (run_id, name, exit, received_at, wakeup, position)
@@ -81,19 +98,20 @@ export const signal =
         run?.id ?? null
       ])
       if (inserted === 0) return false
-      if (run !== undefined) yield* wakeAll(transaction, [run.id])
+      if (run?.held_back === true) yield* transaction.changes(tellHeldBack, [run.id])
+      else if (run !== undefined) yield* wakeAll(transaction, [run.id])
       transaction.log.signal(runId, name, exit)
       return true
     })
 
 const resumeRun = `
-  UPDATE workflow_runs r SET crashes = 0, ${wakeUp("$2::bigint")}
+  UPDATE workflow_runs r SET crashes = 0, ${letGo}, ${wakeUp("$2::bigint")}
   WHERE r.id = $1 ${returningWoken}`
 
 const interruptRun = `
   UPDATE workflow_runs r SET
     interrupt_requested = 1, interrupt_wakeup = coalesce(r.interrupt_wakeup, r.wakeups + 1),
-    interrupt_at = coalesce(r.interrupt_at, $3::bigint), ${wakeUp("$2::bigint")}
+    interrupt_at = coalesce(r.interrupt_at, $3::bigint), ${letGo}, ${wakeUp("$2::bigint")}
   WHERE r.id = $1 ${returningWoken}`
 
 /** Runs `update` unless the run is over; answers with its status before. */
@@ -170,9 +188,13 @@ export const wakeDue =
     Effect.gen(function* () {
       const { now } = transaction
       const due = yield* transaction.rows<{ readonly id: number }>(selectDue, [now, limit])
-      if (due.length === 0) return 0
       const keys = due.map(({ id }) => id)
-      yield* transaction.changes(fireTimers, [keys, now])
-      yield* wakeAll(transaction, keys)
-      return keys.length
+      if (keys.length > 0) {
+        yield* transaction.changes(fireTimers, [keys, now])
+        yield* wakeAll(transaction, keys, goOn)
+      }
+      const expired = yield* Deadlines.expire(inTransaction(transaction), limit, (runId) =>
+        requestInterrupt(runId)(transaction)
+      )
+      return keys.length + expired
     })

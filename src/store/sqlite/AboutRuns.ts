@@ -1,6 +1,7 @@
 /** What there is about a run beside its steps: the runs around it, what it was told, what it has set. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { shownStatus } from "../Rows.js"
 import type {
   Latest,
   Millis,
@@ -19,7 +20,7 @@ const shown = 20
 /** Those that were removed are still linked; a run has few of them, if any. */
 const relativesBy = (own: string, other: string, columns: string, index: string) => ({
   some: `
-    SELECT r.run_id, r.workflow, r.status, ${columns} FROM workflow_children c ${index}
+    SELECT r.run_id, r.workflow, ${shownStatus("r")} AS status, ${columns} FROM workflow_children c ${index}
     CROSS JOIN workflow_runs r ON r.id = c.${other}
     WHERE c.${own} = ? ORDER BY c.${other} LIMIT ${shown}`,
   total: `

@@ -13,6 +13,7 @@ import type {
   Held,
   History,
   Json,
+  Millis,
   NewTimers,
   WokenRun
 } from "../RunStore.js"
@@ -64,23 +65,28 @@ export const lostAmong = (
 
 export const lost = (held: Held) => new RunLost({ runId: held.runId })
 
+const firstOf = (column: string) => `(
+  SELECT ${column} FROM workflow_runs INDEXED BY workflow_runs_pending
+  WHERE workflow = value AND status = 'pending' ORDER BY priority, id LIMIT 1
+)`
+
+const nextOf = (column: string) => `(
+  SELECT r.${column} FROM workflow_runs r INDEXED BY workflow_runs_pending
+  WHERE r.workflow = next.workflow AND r.status = 'pending'
+    AND (r.priority, r.id) > (next.priority, next.id)
+  ORDER BY r.priority, r.id LIMIT 1
+)`
+
 /**
  * Merges the workflows' queues: the queue of a recursive query that is ordered is a priority
- * queue. Reads the runs that it finds and one more a workflow, however many wait.
+ * queue. Reads of the index the runs that it finds and one more a workflow, however many wait.
  */
 const oldestPending = `
-  WITH RECURSIVE next (workflow, id) AS (
-    SELECT value, (
-      SELECT id FROM workflow_runs INDEXED BY workflow_runs_pending
-      WHERE workflow = value AND status = 'pending' ORDER BY id LIMIT 1
-    ) FROM json_each(?)
+  WITH RECURSIVE next (workflow, priority, id) AS (
+    SELECT value, ${firstOf("priority")}, ${firstOf("id")} FROM json_each(?)
     UNION ALL
-    SELECT next.workflow, (
-      SELECT r.id FROM workflow_runs r INDEXED BY workflow_runs_pending
-      WHERE r.workflow = next.workflow AND r.status = 'pending' AND r.id > next.id
-      ORDER BY r.id LIMIT 1
-    ) FROM next WHERE next.id IS NOT NULL
-    ORDER BY 2 NULLS LAST
+    SELECT next.workflow, ${nextOf("priority")}, ${nextOf("id")} FROM next WHERE next.id IS NOT NULL
+    ORDER BY 2 NULLS LAST, 3
     LIMIT ?
   )
   SELECT next.id, ${Histories.bytesOfRun} AS bytes
@@ -94,12 +100,13 @@ const oldestPending = `
 const claimRun = `
   UPDATE workflow_runs SET
     status = 'running', executor = ?, claim = claim + 1, seen_wakeups = wakeups,
-    started_at = coalesce(started_at, ?), at_work = (crashes > 0)
+    started_at = coalesce(started_at, ?), at_work = (crashes > 0),
+    deadline = iif(timeout IS NULL, NULL, coalesce(deadline, ? + timeout))
   WHERE id = ? AND (crashes < ${suspicious} OR NOT EXISTS (
     SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
     WHERE crashes >= ${suspicious} AND status = 'running'
   ))
-  RETURNING id, run_id, claim`
+  RETURNING id, run_id, claim, deadline`
 
 /**
  * The `lease_until` of an executor of whose runs some were taken over: it can not be renewed any
@@ -143,12 +150,13 @@ export const claim =
       const claimed: Array<Taken> = []
       const heldBack: Array<number> = []
       for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {
-        const [row] = yield* transaction.rows<Pick<Histories.Claimed, "claim" | "run_id">>(
-          claimRun,
-          [options.executor, transaction.now, id]
-        )
+        const { now } = transaction
+        const [row] = yield* transaction.rows<
+          Pick<Histories.Claimed, "claim" | "run_id"> & { readonly deadline: Millis | null }
+        >(claimRun, [options.executor, now, now, id])
         if (row === undefined) heldBack.push(id)
         else claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim }, bytes })
+        if (typeof row?.deadline === "number") transaction.log.timer(row.deadline)
       }
       if (heldBack.length > 0) {
         yield* Crashes.holdBack(transaction, heldBack)
@@ -159,7 +167,8 @@ export const claim =
     })
 
 const selectClaimed = `
-  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes
+  SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes,
+    timeout
   FROM workflow_runs WHERE ${isHeld}`
 
 interface ClaimedRow extends Histories.Claimed, TraceRow {
@@ -167,6 +176,7 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly payload: Json
   readonly waits_for: Json | null
   readonly crashes: number
+  readonly timeout: Millis | null
 }
 
 /**
@@ -210,6 +220,7 @@ const claimedRun = (
       workflow: row.workflow,
       payload: row.payload,
       trace: toTrace(row),
+      ...(row.timeout === null ? {} : { timeout: row.timeout }),
       bytes: taken.bytes,
       waitsFor: row.waits_for ?? undefined,
       history:

@@ -5,7 +5,8 @@ import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, Held, Millis, NewRun, Run, RunLost } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
-import type { Batch } from "../Write.js"
+import * as StartOptions from "../StartOptions.js"
+import type { Batch, Operation } from "../Write.js"
 import { lost, lostAmong, takenOver } from "./Claims.js"
 import * as Histories from "./History.js"
 import type { Param } from "./Sql.js"
@@ -154,6 +155,19 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       ? Effect.dieMessage(`Run ${runId} is neither new nor there`)
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
+
+/** One that was started with more than most are: held back, it is claimed by nobody. */
+export const createWithOptions =
+  (creation: Creation): Operation<Transaction, CreatedRun, RunLost> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      const { claimFor, run } = creation
+      const heldBack = StartOptions.isHeldBack(run, transaction.now)
+      const [created = Exit.die(creation)] = yield* createAll([
+        { ...creation, claimFor: heldBack ? undefined : claimFor }
+      ])(transaction)
+      return yield* StartOptions.finish(transaction, run, yield* created)
+    })
 
 /** About: what is not ASCII has more bytes than characters. */
 export const bytesOf = ({ run }: Creation): number => run.payload.length

@@ -2,13 +2,16 @@
 
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { shownStatus } from "../Rows.js"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import { wasTerminated } from "./Terminate.js"
 import type { Transaction } from "./Transaction.js"
 
-const selectRun = "SELECT id, run_id, status, compensated FROM workflow_runs WHERE run_id = ?"
+const selectRun = `
+  SELECT id, run_id, ${shownStatus("workflow_runs")} AS status, compensated
+  FROM workflow_runs WHERE run_id = ?`
 
 interface FinishedRow {
   readonly id: number
@@ -62,7 +65,7 @@ const beginAgain = `
     status = 'pending', exit = NULL, cause = NULL, waits_for = NULL, compensated = NULL, completed_at = NULL,
     spared = NULL, executor = NULL,
     interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
-    wakeups = wakeups + 1, crashes = 0
+    wakeups = wakeups + 1, crashes = 0, deadline = NULL, timed_out = NULL
   WHERE id = ?`
 
 /** So many runs are retried in one write. */

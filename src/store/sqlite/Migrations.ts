@@ -267,6 +267,44 @@ const factsInColumns = [
   `DELETE FROM workflow_signals WHERE name = ${interruptPoint}`
 ]
 
+/**
+ * When a run may begin, how long it may take, and what it is marked with.
+ *
+ * The index of pending runs keeps its name and its condition, by which an executor of an older version
+ * asks for it while it drains.
+ */
+const startOptions = [
+  // Of those of a workflow that wait, the smaller begin first.
+  "ALTER TABLE workflow_runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+  // Of a \`suspended\` run that has not begun: why it is held back; NULL: it is not.
+  "ALTER TABLE workflow_runs ADD COLUMN gate INTEGER",
+  "ALTER TABLE workflow_runs ADD COLUMN start_at INTEGER",
+  // Milliseconds from its begin on, and when they are over; NULL: no bound, or not begun.
+  "ALTER TABLE workflow_runs ADD COLUMN timeout INTEGER",
+  "ALTER TABLE workflow_runs ADD COLUMN deadline INTEGER",
+  // 1: its interrupt was asked for because of that; 0: it was before; NULL: neither.
+  "ALTER TABLE workflow_runs ADD COLUMN timed_out INTEGER",
+  "ALTER TABLE workflow_runs ADD COLUMN labels TEXT",
+  "DROP INDEX workflow_runs_pending",
+  `CREATE INDEX workflow_runs_pending ON workflow_runs (workflow, priority, id)
+    WHERE status = 'pending'`,
+  `CREATE INDEX workflow_runs_held_back ON workflow_runs (gate)
+    WHERE status = 'suspended' AND gate IS NOT NULL`,
+  `CREATE INDEX workflow_runs_deadlines ON workflow_runs (deadline)
+    WHERE deadline IS NOT NULL AND timed_out IS NULL AND completed_at IS NULL`,
+  `CREATE TABLE workflow_labels (
+    label TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (label, run)
+  ) STRICT, WITHOUT ROWID`,
+  "CREATE INDEX workflow_labels_of ON workflow_labels (run)",
+  `CREATE TRIGGER workflow_runs_labelled AFTER DELETE ON workflow_runs
+    WHEN old.labels IS NOT NULL
+    BEGIN
+      DELETE FROM workflow_labels WHERE run = old.id;
+    END`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -277,5 +315,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0006_crashes": crashes,
   "0007_at_work": atWork,
   "0008_identity": identity,
-  "0009_facts_in_columns": factsInColumns
+  "0009_facts_in_columns": factsInColumns,
+  "0010_start_options": startOptions
 }

@@ -2,11 +2,15 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { turn } from "../../internal/Turn.js"
+import { type CountRow, toCounts } from "../Counts.js"
+import * as Deadlines from "../Deadlines.js"
+import * as Labels from "../Labels.js"
 import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
 import {
   bytesRead,
   readColumns,
   runColumns,
+  shownStatus,
   sizeColumns,
   toReadRun,
   toRun,
@@ -88,7 +92,7 @@ const toOutline = ({ run_id, status, workflow }: OutlineRow): RunOutline => ({
 
 /** A range of the index on `run_id`: texts are ordered by their bytes. */
 const selectBeginningWith = `
-  SELECT run_id, workflow, status FROM workflow_runs
+  SELECT run_id, workflow, ${shownStatus("workflow_runs")} AS status FROM workflow_runs
   WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT ?`
 
 /** No id goes on with this character, which is the last that there is. */
@@ -146,9 +150,12 @@ const selectNextWakeAt = `
   WHERE status = 'suspended' AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1`
 
 export const nextWakeAt = (sql: Sql) =>
-  Effect.map(sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt), ([row]) =>
-    Option.fromNullable(row?.wake_at)
-  )
+  Effect.gen(function* () {
+    const [row] = yield* sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt)
+    const deadline = yield* Deadlines.next(sql)
+    if (row === undefined) return Option.fromNullable(deadline)
+    return Option.some(Math.min(row.wake_at, deadline ?? Infinity))
+  })
 
 /** From each name to the next one, past however many runs wait for it. */
 const pendingNames = `
@@ -176,7 +183,7 @@ const selectOldestPending = `${pendingNames}
   SELECT min((
     SELECT created_at FROM (
       SELECT created_at, started_at FROM workflow_runs INDEXED BY workflow_runs_pending
-      WHERE status = 'pending' AND workflow = name ORDER BY id LIMIT 1000
+      WHERE status = 'pending' AND workflow = name ORDER BY priority, id LIMIT 1000
     ) WHERE started_at IS NULL LIMIT 1
   )) AS created_at
   FROM names WHERE name IS NOT NULL`
@@ -195,24 +202,13 @@ const selectCounts = `
   UNION ALL SELECT 'running', (
     SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held
     WHERE status = 'running' AND executor >= 0
+  )
+  UNION ALL SELECT 'held back', (
+    SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held_back
+    WHERE status = 'suspended' AND gate IS NOT NULL
   )`
 
-export const counts = (sql: Sql) =>
-  Effect.map(
-    sql.rows<{ readonly status: RunStatus; readonly runs: number }>(selectCounts),
-    (rows): Readonly<Record<RunStatus, number>> => {
-      const counted = {
-        pending: 0,
-        running: 0,
-        suspended: 0,
-        completed: 0,
-        failed: 0,
-        interrupted: 0
-      }
-      for (const { runs, status } of rows) counted[status] = runs
-      return counted
-    }
-  )
+export const counts = (sql: Sql) => Effect.map(sql.rows<CountRow>(selectCounts), toCounts)
 
 const countBlocked = `
   SELECT count(*) AS runs FROM workflow_runs INDEXED BY workflow_runs_blocked
@@ -228,12 +224,12 @@ export const blocked = (sql: Sql) =>
 const listWindow = 10_000
 
 /** @param id the column of `from` that has the run's id */
-const selectPage = (from: string, where: string, id = "id") => `
-  SELECT id, status, ${sizeColumns("workflow_runs")}
+const selectPage = (from: string, where: string, id: string) => `
+  SELECT id, ${shownStatus("workflow_runs")} AS status, ${sizeColumns("workflow_runs")}
   FROM ${from}
   WHERE ${id} < ? AND ${id} >= ?
     AND (? IS NULL OR workflow = ?)
-    AND (? IS NULL OR status IN (SELECT value FROM json_each(?)))
+    AND (? IS NULL OR ${shownStatus("workflow_runs")} IN (SELECT value FROM json_each(?)))
     AND created_at >= ? AND created_at < ? ${where}
   ORDER BY ${id} DESC LIMIT ?`
 
@@ -241,31 +237,42 @@ const isRoot = `AND NOT EXISTS (
   SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
 )`
 
-const ofAll = { plain: selectPage("workflow_runs", ""), roots: selectPage("workflow_runs", isRoot) }
-
 const isBlocked = "AND status = 'suspended' AND cause IS NOT NULL"
 
-const blockedRuns = "workflow_runs INDEXED BY workflow_runs_blocked"
+const isChild = "AND parent = (SELECT id FROM workflow_runs WHERE run_id = ?)"
 
-const ofBlocked = {
-  plain: selectPage(blockedRuns, isBlocked),
-  roots: selectPage(blockedRuns, `${isBlocked} ${isRoot}`)
+const hasLabels = `AND NOT EXISTS (
+  SELECT 1 FROM json_each(?) asked WHERE NOT EXISTS (
+    SELECT 1 FROM workflow_labels l WHERE l.label = asked.value AND l.run = workflow_runs.id
+  )
+)`
+
+const labelsOf = ({ labels = {} }: RunQuery) => Labels.texts(labels)
+
+/** Where the runs are looked for: in the table that has the fewest others, in the order of their ids. */
+const sourceOf = (query: RunQuery): { readonly from: string; readonly id: string } => {
+  if (query.parent !== undefined) {
+    return { from: "workflow_children CROSS JOIN workflow_runs ON id = child", id: "child" }
+  }
+  if (labelsOf(query).length > 0) {
+    return {
+      from: "workflow_labels CROSS JOIN workflow_runs ON id = run AND label = ?",
+      id: "run"
+    }
+  }
+  const from = `workflow_runs${query.blocked === true ? " INDEXED BY workflow_runs_blocked" : ""}`
+  return { from, id: "id" }
 }
 
-const ofParent = (where: string) =>
-  selectPage(
-    "workflow_children CROSS JOIN workflow_runs ON id = child",
-    `${where} AND parent = (SELECT id FROM workflow_runs WHERE run_id = ?)`,
-    "child"
-  )
-
-const ofChildren = ofParent("")
-
-const ofBlockedChildren = ofParent(isBlocked)
-
-const pageOf = ({ blocked = false, parent, roots = false }: RunQuery): string => {
-  if (parent !== undefined) return blocked ? ofBlockedChildren : ofChildren
-  return (blocked ? ofBlocked : ofAll)[roots ? "roots" : "plain"]
+const pageOf = (query: RunQuery): string => {
+  const { from, id } = sourceOf(query)
+  const where = [
+    query.blocked === true ? isBlocked : "",
+    query.roots === true ? isRoot : "",
+    query.parent === undefined ? "" : isChild,
+    labelsOf(query).length === 0 ? "" : hasLabels
+  ]
+  return selectPage(from, where.join(" "), id)
 }
 
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
@@ -342,7 +349,10 @@ const page =
   (sql: Sql) => {
     const workflow = query.workflow ?? null
     const status = query.status === undefined ? null : JSON.stringify(query.status)
+    const labels = labelsOf(query)
+    const [first] = labels
     return sql.rows<Found>(pageOf(query), [
+      ...(first === undefined || query.parent !== undefined ? [] : [first]),
       before,
       before - window,
       workflow,
@@ -352,6 +362,7 @@ const page =
       wholeMillis(query.createdAfter ?? 0),
       wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
       ...(query.parent === undefined ? [] : [query.parent]),
+      ...(first === undefined ? [] : [JSON.stringify(labels)]),
       limit
     ])
   }

@@ -35,12 +35,13 @@ import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
+import * as StartOptions from "../StartOptions.js"
 import type { Write } from "../Write.js"
 import * as Backup from "./Backup.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, createAll } from "./Creation.js"
+import { bytesOf, type Creation, createAll, createWithOptions } from "./Creation.js"
 import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
 import * as Executors from "./Executors.js"
@@ -143,7 +144,11 @@ const closedFlag = Effect.map(
 )
 
 const writes = ({ write, writeBatched }: GroupCommit<Transaction>, file: OpenFile) => {
-  const create = writeBatched(createAll, bytesOf)
+  const createPlain = writeBatched(createAll, bytesOf)
+  const create = (creation: Creation) =>
+    StartOptions.has(creation.run)
+      ? write(createWithOptions(creation), bytesOf(creation))
+      : createPlain(creation)
   return {
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused

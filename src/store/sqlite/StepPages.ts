@@ -5,7 +5,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { wholeMillis } from "../Rows.js"
+import { shownStatus, wholeMillis } from "../Rows.js"
 import type {
   Json,
   Millis,
@@ -149,7 +149,8 @@ const exitsOf = (sql: Sql, run: number, steps: ReadonlyArray<Outline>) =>
     return byKey(found)
   })
 
-const selectKey = "SELECT id, status FROM workflow_runs WHERE run_id = ?"
+const selectKey = `
+  SELECT id, ${shownStatus("workflow_runs")} AS status FROM workflow_runs WHERE run_id = ?`
 
 interface KeyRow {
   readonly id: number

@@ -7,7 +7,9 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Deadlines from "../Deadlines.js"
 import { positionOfWakeUp } from "../Position.js"
+import { isHeldBack, shownStatus } from "../Rows.js"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
@@ -21,15 +23,26 @@ const isHolderAlive = `EXISTS (
 
 /**
  * Only a suspended run has a `wake_at` and a `cause`. One that waits in the memory of its executor
- * goes on there; if that executor is gone, its hold on the run is over. Its parameter is the time,
- * three times.
+ * goes on there; if that executor is gone, its hold on the run is over. One that is held back may begin
+ * now. Its parameter is the time, three times.
  */
-const wakeUp = `
-  wakeups = wakeups + 1, wake_at = NULL, cause = NULL,
+const letGo = `
+  wakeups = wakeups + 1, wake_at = NULL, cause = NULL, gate = NULL,
   executor = CASE WHEN status <> 'suspended' OR ${isHolderAlive} THEN executor END,
   claim = claim + (status = 'suspended' AND executor IS NOT NULL AND NOT ${isHolderAlive}),
   status = CASE
     WHEN status <> 'suspended' THEN status WHEN ${isHolderAlive} THEN 'running' ELSE 'pending'
+  END`
+
+/** The same, but that one which is held back stays so. */
+const wakeUp = `
+  wakeups = wakeups + 1, cause = NULL,
+  wake_at = iif(${isHeldBack("workflow_runs")}, wake_at, NULL),
+  executor = CASE WHEN status <> 'suspended' OR ${isHolderAlive} THEN executor END,
+  claim = claim + (status = 'suspended' AND executor IS NOT NULL AND NOT ${isHolderAlive}),
+  status = CASE
+    WHEN status <> 'suspended' OR gate IS NOT NULL THEN status
+    WHEN ${isHolderAlive} THEN 'running' ELSE 'pending'
   END`
 
 const times = ({ now }: Transaction) => [now, now, now] as const
@@ -81,12 +94,13 @@ export const signal =
       return true
     })
 
-const selectStatus = "SELECT status FROM workflow_runs WHERE run_id = ?"
+const selectStatus = `
+  SELECT ${shownStatus("workflow_runs")} AS status FROM workflow_runs WHERE run_id = ?`
 
 const interruptRun = `
   UPDATE workflow_runs SET
     interrupt_requested = 1, interrupt_wakeup = ifnull(interrupt_wakeup, wakeups + 1),
-    interrupt_at = ifnull(interrupt_at, ?), ${wakeUp}
+    interrupt_at = ifnull(interrupt_at, ?), ${letGo}
   WHERE run_id = ? AND ${isUnfinished} ${returningWoken}`
 
 /** Runs `update` unless the run is over; answers with its status before. */
@@ -106,7 +120,7 @@ const updateUnfinished = (
 
 /** Somebody wants it to be tried again, whatever it may have done before. */
 const resumeRun = `
-  UPDATE workflow_runs SET crashes = 0, ${wakeUp}
+  UPDATE workflow_runs SET crashes = 0, ${letGo}
   WHERE run_id = ? AND ${isUnfinished} ${returningWoken}`
 
 export const wake =
@@ -170,6 +184,9 @@ const selectDue = `
   WHERE status = 'suspended' AND wake_at IS NOT NULL AND wake_at <= ?
   ORDER BY wake_at LIMIT ?`
 
+const goOn = `
+  UPDATE workflow_runs SET ${letGo} WHERE id = ? AND ${isUnfinished} ${returningWoken}`
+
 const fireTimers = "UPDATE workflow_timers SET fired = 1 WHERE run = ? AND wake_at <= ?"
 
 export const wakeDue =
@@ -180,10 +197,10 @@ export const wakeDue =
       const due = yield* transaction.rows<{ readonly id: number }>(selectDue, [now, limit])
       for (const { id } of due) {
         yield* transaction.changes(fireTimers, [id, now])
-        logWoken(
-          transaction,
-          yield* transaction.rows<WokenRow>(wakeById, [...times(transaction), id])
-        )
+        logWoken(transaction, yield* transaction.rows<WokenRow>(goOn, [...times(transaction), id]))
       }
-      return due.length
+      const expired = yield* Deadlines.expire(transaction, limit, (runId) =>
+        requestInterrupt(runId)(transaction)
+      )
+      return due.length + expired
     })
