@@ -12,6 +12,7 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as Attributes from "../internal/Attributes.js"
 import * as Time from "../internal/Time.js"
 import { Access, needs } from "./Access.js"
 import { Authorization } from "./Authorization.js"
@@ -21,6 +22,7 @@ import {
   ExecutorView,
   FoundView,
   InvalidCursor,
+  InvalidOptions,
   InvalidPayload,
   InvalidQuery,
   InvalidReason,
@@ -30,8 +32,10 @@ import {
   NotResumable,
   NotRetryable,
   OutcomeView,
+  PayloadDiffers,
   PayloadView,
   RunCounts,
+  RunExists,
   RunFinished,
   RunIdsView,
   RunIdTaken,
@@ -40,6 +44,7 @@ import {
   RunStatusSchema,
   RunsPage,
   RunWithStepsView,
+  StartOptionsBody,
   StepNotFound,
   StepsPage,
   StepView,
@@ -150,6 +155,31 @@ const TimeParam = Schema.transformOrFail(
   }
 )
 
+/** `tags=eu&tags=urgent`. */
+const each = Schema.transform(
+  Schema.Union(Schema.String, Schema.Array(Schema.String)),
+  Schema.Array(Schema.String),
+  {
+    strict: true,
+    decode: (param) => (typeof param === "string" ? [param] : param),
+    encode: (texts) => texts
+  }
+)
+
+/** `attributes=customer=7&attributes=paid=true`; see `Attributes`. */
+const AttributesParam = Schema.transform(
+  each,
+  Schema.Record({
+    key: Schema.String,
+    value: Schema.Union(Schema.String, Schema.Number, Schema.Boolean)
+  }),
+  {
+    strict: true,
+    decode: (texts) => Object.fromEntries(texts.map(Attributes.parse)),
+    encode: (attributes) => Object.entries(attributes).map(Attributes.text)
+  }
+)
+
 /** `true` or `false`. */
 const FlagParam = Schema.BooleanFromString
 
@@ -162,6 +192,8 @@ const ListParams = Schema.Struct({
   roots: Schema.optional(FlagParam),
   parent: Schema.optional(Schema.String),
   mend: Schema.optional(FlagParam),
+  tags: Schema.optional(each),
+  attributes: Schema.optional(AttributesParam),
   include: Schema.optional(several(Schema.Literal(...included))),
   limit: Schema.optional(
     Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
@@ -195,12 +227,21 @@ export class RunsGroup extends HttpApiGroup.make("runs")
   )
   .add(
     HttpApiEndpoint.post("start", "/runs")
-      .setPayload(Schema.Struct({ workflow: Schema.String, payload: Schema.Unknown }))
+      .setPayload(
+        Schema.Struct({
+          workflow: Schema.String,
+          payload: Schema.Unknown,
+          options: Schema.optional(StartOptionsBody)
+        })
+      )
       .addSuccess(RunId, { status: 202 })
       .addSuccess(FoundView)
       .addError(UnknownWorkflow, { status: 404 })
       .addError(InvalidPayload, { status: 400 })
+      .addError(InvalidOptions, { status: 400 })
       .addError(RunIdTaken, { status: 409 })
+      .addError(RunExists, { status: 409 })
+      .addError(PayloadDiffers, { status: 409 })
       .annotateContext(needs("runs:write"))
       .annotate(OpenApi.Summary, "Start a run")
   )

@@ -19,6 +19,23 @@ export class RunIdTaken extends Schema.TaggedError<RunIdTaken>()("RunIdTaken", {
   message: Schema.String
 }) {}
 
+/** There is a run of that id, and what was asked for was another (`onConflict`). */
+export class RunExists extends Schema.TaggedError<RunExists>()("RunExists", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
+/**
+ * There is a run of that id, with another payload: the same key was used for something else, or the
+ * workflow's `idempotencyKey` leaves a part of the payload out.
+ */
+export class PayloadDiffers extends Schema.TaggedError<PayloadDiffers>()("PayloadDiffers", {
+  runId: Schema.String,
+  status: RunStatusSchema,
+  message: Schema.String
+}) {}
+
 /** The payload is not what the workflow's payload schema decodes. */
 export class InvalidPayload extends Schema.TaggedError<InvalidPayload>()("InvalidPayload", {
   workflow: Schema.String,

@@ -1,6 +1,7 @@
 /** What is asked of runs. */
 import type { Trace } from "../store/RunStore.js"
 import type { Included } from "./RunView.js"
+import type { Labels, StartOptions } from "./StartOptions.js"
 import type { RunStatus } from "./Status.js"
 
 /** The most runs that one page can have. */
@@ -14,11 +15,13 @@ export interface StartRequest {
   readonly workflow: string
   /** JSON that the workflow's payload schema decodes; an empty object when left out. */
   readonly payload?: unknown
+  readonly options?: StartOptions | undefined
   /** Where the caller is in its trace; the run's spans become its children. */
   readonly trace?: Trace | undefined
 }
 
-export interface ListRequest {
+/** Labels: only runs that have all of these tags and attributes. */
+export interface ListRequest extends Labels {
   readonly workflow?: string | undefined
   /** Only the run of this idempotency key, as the workflow's `idempotencyKey` makes it. */
   readonly key?: string | undefined

@@ -9,7 +9,7 @@ export const RunStatusSchema = Schema.Literal(...runStatuses)
 /**
  * Why a run or a step failed. A typed error keeps its own fields; `_tag` is `Failure` where it has
  * none, `Defect` for an unexpected error, `Interrupted`, with the `reason` where somebody terminated
- * the run and gave one, `Unreadable` where what is stored is not JSON of an `Exit`, or `LeftOut` where
+ * the run and gave one, `RunTimedOut` where it did not end within its `timeout`, `Unreadable` where what is stored is not JSON of an `Exit`, or `LeftOut` where
  * it is too large to be told with others.
  */
 export const ErrorView = Schema.Struct(
@@ -55,6 +55,20 @@ export const RunView = Schema.Struct({
   createdAt: Schema.String,
   startedAt: Schema.optional(Schema.String),
   completedAt: Schema.optional(Schema.String),
+  /** Of one that was started to begin at a time. */
+  startAt: Schema.optional(Schema.String),
+  /** Of those that wait for room, the smaller begin first; absent where it is 0. */
+  priority: Schema.optional(Schema.Int),
+  /** How long it may take from its begin on, in milliseconds; and until when, once it has begun. */
+  timeout: Schema.optional(Schema.Number),
+  deadline: Schema.optional(Schema.String),
+  tags: Schema.optional(Schema.Array(Schema.String)),
+  attributes: Schema.optional(
+    Schema.Record({
+      key: Schema.String,
+      value: Schema.Union(Schema.String, Schema.Number, Schema.Boolean)
+    })
+  ),
   /** How many executors in a row have died while it was under way; absent where none has. */
   crashes: Schema.optional(Schema.Int),
   result: Schema.optional(Schema.Unknown),
@@ -68,6 +82,7 @@ export type RunView = typeof RunView.Type
  *
  * - `signal`, `timer`: by its name; a timer is due at `until`.
  * - `child`: a run that it has started.
+ * - `start`: its time, `until`, before which it does not begin.
  * - `executor`: one that has room, and has registered its `workflow`; `room`: this one has, and is
  *   to have room for it.
  * - `mend`: it suspended because of what its `error` says. Nothing wakes it: mend that, and resume it.
@@ -83,6 +98,7 @@ export const WaitView = Schema.Union(
     until: Schema.optional(Schema.String)
   }),
   Schema.Struct({ type: Schema.Literal("child"), runId: Schema.String, since: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("start"), until: Schema.String }),
   Schema.Struct({ type: Schema.Literal("executor"), workflow: Schema.String }),
   Schema.Struct({ type: Schema.Literal("room") }),
   Schema.Struct({ type: Schema.Literal("mend") })
@@ -184,6 +200,8 @@ export const FoundView = Schema.Struct({
   runId: Schema.String,
   created: Schema.Literal(false),
   status: RunStatusSchema,
+  /** It had not begun, and has the new payload and options. */
+  replaced: Schema.optional(Schema.Literal(true)),
   /** When it ended, where it is over. */
   completedAt: Schema.optional(Schema.String)
 })

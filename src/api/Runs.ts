@@ -2,3 +2,4 @@
 export * from "./Errors.js"
 export * from "./Requests.js"
 export * from "./RunView.js"
+export * from "./StartOptions.js"

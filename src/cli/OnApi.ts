@@ -155,7 +155,8 @@ export const layer = (options: Options) =>
           leftOut.has(runId)
             ? Stream.fail(noRun(runId))
             : Stream.mapError(client.watch(runId, firstSteps), explain),
-        start: (workflow, payload) => explained(client.startOrFind(workflowOf(workflow), payload)),
+        start: (workflow, payload, options) =>
+          explained(client.startOrFind(workflowOf(workflow), payload, options)),
         interrupt: (runId) => ofRun(runId, explained(client.interrupt(runId))),
         terminate: ({ runId, ...options }) =>
           ofRun(runId, explained(client.terminate(runId, options))),

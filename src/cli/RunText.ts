@@ -107,6 +107,8 @@ export const describeWait = (wait: WaitView): string => {
       return `timer ${wait.name}${wait.until === undefined ? "" : ` until ${Table.time(wait.until)}`}`
     case "child":
       return `child ${wait.runId} since ${Table.time(wait.since)}`
+    case "start":
+      return `its time to begin, ${Table.time(wait.until)}`
     case "executor":
       return `an executor that has registered ${wait.workflow}, and has room`
     case "room":

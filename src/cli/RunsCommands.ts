@@ -1,12 +1,14 @@
 /**
  * `workflow-executor runs ...`: what each answers.
  */
+
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import type { StartOptions } from "../api/StartOptions.js"
 import * as StepPages from "../api/StepPages.js"
 import type {
   ExecutorView,
@@ -278,6 +280,7 @@ export const start = (
   request: {
     readonly workflow: string
     readonly payload: Option.Option<string>
+    readonly options: StartOptions
     readonly watch: boolean
   }
 ) =>
@@ -290,7 +293,7 @@ export const start = (
     }
     yield* on(options, { patient: request.watch })((target) =>
       Effect.gen(function* () {
-        const started = yield* target.start(request.workflow, payload)
+        const started = yield* target.start(request.workflow, payload, request.options)
         const { runId } = started
         yield* options.json ? Output.json(started) : Output.line(runId)
         if (!options.json && !started.created) yield* Output.aside(RunText.describeFound(started))

@@ -1,12 +1,14 @@
 /**
  * What the commands for runs work on: an executor's API, or the database itself.
  */
+
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
+import type { StartOptions } from "../api/StartOptions.js"
 import type {
   ExecutorView,
   ListRequest,
@@ -68,7 +70,8 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly watch: (runId: string) => Stream.Stream<RunWithStepsView, TargetError>
     readonly start: (
       workflow: string,
-      payload: Readonly<Record<string, unknown>>
+      payload: Readonly<Record<string, unknown>>,
+      options: StartOptions
     ) => Effect.Effect<StartedView, TargetError>
     readonly interrupt: (runId: string) => Effect.Effect<void, TargetError>
     readonly terminate: (

@@ -44,12 +44,14 @@ import type {
   RunsPage,
   RunWithStepsView,
   StartedView,
+  StartOptions,
   StepRequest,
   StepsPage,
   StepsRequest,
   StepView,
   TerminateRequest
 } from "../api/Runs.js"
+import { InvalidOptions, toBody } from "../api/StartOptions.js"
 import * as Typed from "../values/Typed.js"
 import * as AskExecutor from "./AskExecutor.js"
 import * as ChangeRuns from "./ChangeRuns.js"
@@ -107,11 +109,17 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
      *
      * Fails with `InvalidPayload` before anything is sent where the payload does not encode, and
      * with `UnknownWorkflow` where that executor does not have the workflow, with `RunIdTaken` where
-     * the id is that of a run of another workflow.
+     * the id is that of a run of another workflow, with `PayloadDiffers` where there is a run of that key
+     * with another payload, and with `RunExists` as `onConflict` says.
+     *
+     * @param options when it may begin, its priority, how long it may take, what it is marked with, and
+     *   what to do where there is one
+     * @example
+     * yield* client.start(Remind, { orderId: "1" }, { delay: "3 days", tags: ["eu"] })
      */
     readonly start: <W extends Workflow.Any>(
       workflow: W,
-      ...[payload]: Typed.Arguments<W>
+      ...[payload, options]: Typed.Arguments<W, [options?: StartOptions]>
     ) => Effect.Effect<string, RequestError<"start">, Typed.PayloadContext<W>>
 
     /**
@@ -123,7 +131,7 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
      */
     readonly startOrFind: <W extends Workflow.Any>(
       workflow: W,
-      ...[payload]: Typed.Arguments<W>
+      ...[payload, options]: Typed.Arguments<W, [options?: StartOptions]>
     ) => Effect.Effect<StartedView, RequestError<"start">, Typed.PayloadContext<W>>
 
     /**
@@ -143,7 +151,7 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     /** `start`, then `result`. Interrupting it leaves the run alone. */
     readonly execute: <W extends Workflow.Any>(
       workflow: W,
-      ...[payload]: Typed.Arguments<W>
+      ...[payload, options]: Typed.Arguments<W, [options?: StartOptions]>
     ) => Effect.Effect<
       Typed.Success<W>,
       Typed.Failure<W> | RequestError<"start"> | ResultError,
@@ -297,6 +305,14 @@ const defaultRetry = Schedule.exponential("100 millis").pipe(
 )
 
 /** Over the HttpClient of the app. */
+const bodyOf = (options: StartOptions | undefined) => {
+  if (options === undefined) return Effect.succeed({})
+  const told = toBody(options)
+  return "problem" in told
+    ? new InvalidOptions({ message: told.problem })
+    : Effect.succeed({ options: told.body })
+}
+
 export const make = (
   options: Options
 ): Effect.Effect<Client["Type"], never, HttpClient.HttpClient> =>
@@ -319,10 +335,10 @@ export const make = (
     })
     const watching: RunWatch.WatchOptions = { events, get: first, looks: looksWithin(pollInterval) }
 
-    const startOrFind: Client["Type"]["startOrFind"] = (workflow, ...[payload]) =>
-      Typed.encodePayload(workflow, payload).pipe(
-        Effect.flatMap((encoded) =>
-          call(runs.start({ payload: { workflow: workflow.name, payload: encoded } }))
+    const startOrFind: Client["Type"]["startOrFind"] = (workflow, ...[payload, options]) =>
+      Effect.all([Typed.encodePayload(workflow, payload), bodyOf(options)]).pipe(
+        Effect.flatMap(([encoded, options]) =>
+          call(runs.start({ payload: { workflow: workflow.name, payload: encoded, ...options } }))
         ),
         Effect.map((answer) => ("created" in answer ? answer : { ...answer, created: true }))
       )

@@ -5,6 +5,7 @@ import type { Workflow } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Runtime from "effect/Runtime"
+import type { StartOptions } from "../api/StartOptions.js"
 import { Runs } from "../runner/Runs.js"
 import * as Typed from "../values/Typed.js"
 import { callError } from "./Errors.js"
@@ -42,12 +43,13 @@ export const call = async <A, R>(
 /** Starts a run; its id. */
 export const startedRun = <W extends Workflow.Any>(
   workflow: W,
-  payload: Typed.Payload<W> | undefined
+  payload: Typed.Payload<W> | undefined,
+  options?: StartOptions
 ) =>
   Effect.gen(function* () {
     const encoded = yield* Typed.encodePayload(workflow, payload)
     const runs = yield* Runs
-    const { runId } = yield* runs.start({ workflow: workflow.name, payload: encoded })
+    const { runId } = yield* runs.start({ workflow: workflow.name, payload: encoded, options })
     return runId
   })
 

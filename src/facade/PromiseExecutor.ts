@@ -16,11 +16,13 @@
  *
  * await executor.stop()
  */
+
 import { DurableDeferred, type Workflow, type WorkflowEngine } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { RunnerState } from "../api/RunnerState.js"
+import type { StartOptions } from "../api/StartOptions.js"
 import * as Executor from "../Executor.js"
 import type { Dispatcher } from "../engine/held/Dispatcher.js"
 import type * as RunnerConfig from "../engine/RunnerConfig.js"
@@ -102,20 +104,21 @@ export interface PromiseExecutor {
    */
   readonly execute: <W extends Workflow.Any>(
     workflow: W,
-    ...[payload, options]: Typed.Arguments<W, [options?: WaitOptions]>
+    ...[payload, options]: Typed.Arguments<W, [options?: WaitOptions & StartOptions]>
   ) => Promise<Typed.Success<W>>
 
   /**
    * Starts a run, and answers with its `runId` when it is stored; also while draining, for the next
    * process. The same idempotency key gives the same run.
    *
-   * Rejects with `InvalidPayload`, `UnknownWorkflow`, `RunIdTaken` (its id is that of a run of another
-   * workflow) or `RunStoreError`; with `ExecutorNotStarted`
+   * Rejects with `InvalidPayload`, `InvalidOptions`, `UnknownWorkflow`, `RunIdTaken` (its id is that of
+   * a run of another workflow), `PayloadDiffers` (there is a run of that key with another payload),
+   * `RunExists` (as `onConflict` says) or `RunStoreError`; with `ExecutorNotStarted`
    * before the start and with `ExecutorStopped` after the drain, as does everything below.
    */
   readonly startRun: <W extends Workflow.Any>(
     workflow: W,
-    ...[payload]: Typed.Arguments<W>
+    ...[payload, options]: Typed.Arguments<W, [options?: StartOptions]>
   ) => Promise<string>
 
   /** @deprecated the name of 0.1.0: `startRun` */
@@ -293,6 +296,9 @@ const layerOf = (
 const isMany = (workflows: Options["workflows"]): workflows is ReadonlyArray<Workflows> =>
   Array.isArray(workflows)
 
+/** Without what is about the waiting. */
+const startOptionsOf = ({ signal: _, ...options }: WaitOptions & StartOptions = {}) => options
+
 const make = (
   layer: Layer.Layer<Provided, unknown>,
   durable: boolean,
@@ -301,8 +307,8 @@ const make = (
   const lifecycle = new Lifecycle(Layer.provideMerge(layer, logging), handleSignals)
   const on = <A>(effect: (runs: Runs["Type"]) => Effect.Effect<A, unknown>) =>
     call(lifecycle, () => Effect.flatMap(Runs, effect))
-  const startRun: PromiseExecutor["startRun"] = (workflow, ...[payload]) =>
-    call(lifecycle, () => startedRun(workflow, payload))
+  const startRun: PromiseExecutor["startRun"] = (workflow, ...[payload, options]) =>
+    call(lifecycle, () => startedRun(workflow, payload, options))
   return {
     get state() {
       return lifecycle.state
@@ -318,7 +324,7 @@ const make = (
       call(
         lifecycle,
         (opened) =>
-          Effect.flatMap(startedRun(workflow, payload), (runId) =>
+          Effect.flatMap(startedRun(workflow, payload, startOptionsOf(options)), (runId) =>
             resultOf(opened, workflow, runId, durable)
           ),
         options

@@ -2,6 +2,8 @@
 import {
   NotResumable,
   NotRetryable,
+  PayloadDiffers,
+  RunExists,
   RunFinished,
   RunNotFinished,
   RunNotFound,
@@ -19,6 +21,22 @@ export const notResumable = (runId: string, status: RunStatus) =>
     message: `Run ${JSON.stringify(runId)} cannot be resumed: it is ${status}${
       status === "completed" ? "" : "; retry it to let it go on"
     }`
+  })
+
+export const runExists = (runId: string, status: RunStatus, onConflict: "fail" | "replace") =>
+  new RunExists({
+    runId,
+    status,
+    message: `There is a run ${JSON.stringify(runId)}, which is ${status}${
+      onConflict === "fail" ? "" : "; only one that has not begun can be replaced"
+    }`
+  })
+
+export const payloadDiffers = (runId: string, status: RunStatus) =>
+  new PayloadDiffers({
+    runId,
+    status,
+    message: `There is a run ${JSON.stringify(runId)}, which is ${status}, with another payload; say ignorePayload to use it all the same`
   })
 
 export const unknownWorkflow = (workflow: string, registered: ReadonlyArray<string>) =>

@@ -61,6 +61,19 @@ export const viewPayload = (payload: Json): unknown =>
   // a payload is an object, so a string here can only be this
   Either.getOrElse(parse(payload), (problem) => `unreadable: ${problem}`)
 
+/** What a run was started with beside its payload. */
+const viewOptions = ({ deadline, options = {} }: Run) => {
+  const { attributes, priority, startAt, tags, timeout } = options
+  return {
+    ...(startAt === undefined ? {} : { startAt: iso(startAt) }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(timeout === undefined ? {} : { timeout }),
+    ...(deadline === undefined ? {} : { deadline: iso(deadline) }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(attributes === undefined ? {} : { attributes })
+  }
+}
+
 /** A stored run as clients see it. Never fails: what does not read shows as an error. */
 export const viewRun = (run: Run): RunView => ({
   runId: run.runId,
@@ -70,6 +83,7 @@ export const viewRun = (run: Run): RunView => ({
   createdAt: iso(run.createdAt),
   ...(run.startedAt === undefined ? {} : { startedAt: iso(run.startedAt) }),
   ...(run.completedAt === undefined ? {} : { completedAt: iso(run.completedAt) }),
+  ...viewOptions(run),
   ...(run.crashes === undefined ? {} : { crashes: run.crashes }),
   ...viewEnd(run),
   ...viewLeftOut(run)
@@ -90,10 +104,12 @@ export const viewOutcome = (run: Run, options: { readonly stacks: boolean }): Ou
 /** What a start came to. */
 export const viewStarted = ({
   created,
+  replaced,
   run: { completedAt, runId, status }
 }: {
   readonly run: Run
   readonly created: boolean
+  readonly replaced?: true | undefined
 }): StartedView =>
   created
     ? { runId, created }
@@ -101,6 +117,7 @@ export const viewStarted = ({
         runId,
         created: false,
         status,
+        ...(replaced === undefined ? {} : { replaced }),
         ...(completedAt === undefined ? {} : { completedAt: iso(completedAt) })
       }
 
@@ -150,9 +167,10 @@ const alone = (wait: WaitView) => ({ waitsFor: { total: 1, first: [wait] } })
  * @param options.isRegistered whether its workflow is registered in this process
  */
 export const viewWaits = (
-  { cause, status, waitsFor, workflow }: Run,
+  { cause, heldUntil, status, waitsFor, workflow }: Run,
   { isRegistered }: { readonly isRegistered: boolean }
 ): Pick<RunWithStepsView, "waitsFor"> => {
+  if (heldUntil !== undefined) return alone({ type: "start", until: iso(heldUntil) })
   if (status === "pending") {
     return alone(isRegistered ? { type: "room" } : { type: "executor", workflow })
   }

@@ -10,6 +10,7 @@ import type {
   ExecutorView,
   GetOptions,
   InvalidCursor,
+  InvalidOptions,
   InvalidPayload,
   InvalidQuery,
   InvalidReason,
@@ -18,9 +19,11 @@ import type {
   NotResumable,
   NotRetryable,
   OutcomeView,
+  PayloadDiffers,
   PayloadView,
   RetryOptions,
   RunCounts,
+  RunExists,
   RunFinished,
   RunIdsView,
   RunIdTaken,
@@ -62,11 +65,21 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
     /**
      * Starts a run; durable when it succeeds, also while draining. The same idempotency key gives
      * the same `runId`, and leaves the run that is there as it is: `created` is then false, and how it
-     * stands is told.
+     * stands is told. One with another payload is not what was asked for: `PayloadDiffers`. The options
+     * say when it may begin, how long it may take, and what to do where there is one (`StartOptions`).
      */
     readonly start: (
       request: StartRequest
-    ) => Effect.Effect<StartedView, UnknownWorkflow | InvalidPayload | RunIdTaken | RunStoreError>
+    ) => Effect.Effect<
+      StartedView,
+      | UnknownWorkflow
+      | InvalidPayload
+      | InvalidOptions
+      | RunIdTaken
+      | RunExists
+      | PayloadDiffers
+      | RunStoreError
+    >
 
     /**
      * A run with its steps in the order in which they started, those in flight here included: the

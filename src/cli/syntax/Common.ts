@@ -77,6 +77,14 @@ export const parseDuration = (option: string) => (text: string) =>
     )
   )
 
+export const optionalDuration = (option: string, description: string) =>
+  Options.text(option).pipe(
+    Options.withPseudoName("duration"),
+    Options.mapEffect(parseDuration(option)),
+    Options.withDescription(`${description}, such as "2 hours"`),
+    Options.optional
+  )
+
 export const json = Options.boolean("json").pipe(
   Options.withDescription("JSON instead of tables, for programs")
 )

@@ -2,12 +2,47 @@
 import * as Args from "@effect/cli/Args"
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
+import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { included } from "../../api/RunView.js"
+import { conflicts, type OnConflict, type StartOptions } from "../../api/StartOptions.js"
+import * as Attributes from "../../internal/Attributes.js"
 import { runStatuses } from "../../store/RunStore.js"
-import { argument, integer, moment, optionalText, runsCommands, target } from "./Common.js"
+import {
+  argument,
+  integer,
+  moment,
+  optionalDuration,
+  optionalText,
+  runsCommands,
+  target
+} from "./Common.js"
 
 const runId = argument("run", "The run's id; or 4 characters or more with which no other begins")
+
+const tags = (description: string) =>
+  Options.text("tag").pipe(Options.withDescription(description), Options.repeated)
+
+const attributes = (description: string) =>
+  Options.text("attribute").pipe(
+    Options.withPseudoName("name=value"),
+    Options.withDescription(description),
+    Options.repeated
+  )
+
+/** Without those that were not given. */
+const labelsOf = ({
+  attribute,
+  tag
+}: {
+  readonly attribute: ReadonlyArray<string>
+  readonly tag: ReadonlyArray<string>
+}) => ({
+  ...(tag.length === 0 ? {} : { tags: tag }),
+  ...(attribute.length === 0
+    ? {}
+    : { attributes: Object.fromEntries(attribute.map(Attributes.parse)) })
+})
 
 const listCommand = Cli.make(
   "list",
@@ -32,6 +67,8 @@ const listCommand = Cli.make(
     mend: Options.boolean("mend").pipe(
       Options.withDescription("Only runs that wait to be mended and resumed")
     ),
+    tag: tags("Only runs that have this tag; may be repeated"),
+    attribute: attributes("Only runs that have this attribute; may be repeated"),
     include: Options.choice("include", included).pipe(
       Options.withDescription("What else --json tells of each run; may be repeated"),
       Options.repeated
@@ -39,6 +76,7 @@ const listCommand = Cli.make(
     cursor: optionalText("cursor", "Go on where the page before has ended")
   },
   ({
+    attribute,
     createdAfter,
     createdBefore,
     cursor,
@@ -49,6 +87,7 @@ const listCommand = Cli.make(
     parent,
     roots,
     status,
+    tag,
     workflow,
     ...options
   }) =>
@@ -63,6 +102,7 @@ const listCommand = Cli.make(
         parent: Option.getOrUndefined(parent),
         ...(roots ? { roots } : {}),
         ...(mend ? { mend } : {}),
+        ...labelsOf({ attribute, tag }),
         ...(include.length === 0 ? {} : { include }),
         cursor: Option.getOrUndefined(cursor)
       })
@@ -98,10 +138,49 @@ const showCommand = Cli.make(
 const jsonArgument = (name: string, description: string) =>
   argument(name, description).pipe(Args.optional)
 
+const startOptionsOf = (given: {
+  readonly startAt: Option.Option<Date>
+  readonly delay: Option.Option<Duration.Duration>
+  readonly priority: Option.Option<number>
+  readonly timeout: Option.Option<Duration.Duration>
+  readonly tag: ReadonlyArray<string>
+  readonly attribute: ReadonlyArray<string>
+  readonly onConflict: Option.Option<OnConflict>
+  readonly ignorePayload: boolean
+}): StartOptions => ({
+  startAt: Option.getOrUndefined(given.startAt),
+  delay: Option.getOrUndefined(given.delay),
+  priority: Option.getOrUndefined(given.priority),
+  timeout: Option.getOrUndefined(given.timeout),
+  onConflict: Option.getOrUndefined(given.onConflict),
+  ...(given.ignorePayload ? { ignorePayload: true } : {}),
+  ...labelsOf(given)
+})
+
 const startRunCommand = Cli.make(
   "start",
   {
     ...target,
+    startAt: moment("start-at", "Begin it then, and not before"),
+    delay: optionalDuration("delay", "Begin it so much later, and not before"),
+    priority: Options.text("priority").pipe(
+      Options.withPseudoName("integer"),
+      Options.withDescription("Of the runs that wait for room, the smaller begin first (0)"),
+      Options.map(Number),
+      Options.optional
+    ),
+    timeout: optionalDuration("timeout", "How long it may take from its begin on"),
+    tag: tags("Mark it with this tag; may be repeated"),
+    attribute: attributes("Mark it with this attribute; may be repeated"),
+    onConflict: Options.choice("on-conflict", conflicts).pipe(
+      Options.withDescription(
+        "Where there is a run of that id: use it (default), fail, or replace one that has not begun"
+      ),
+      Options.optional
+    ),
+    ignorePayload: Options.boolean("ignore-payload").pipe(
+      Options.withDescription("Use the run that is there also where its payload is another")
+    ),
     watch: Options.boolean("watch").pipe(
       Options.withDescription("Then follow it until it is over, as runs watch does")
     ),
@@ -109,7 +188,9 @@ const startRunCommand = Cli.make(
     payload: jsonArgument("payload", "JSON object; - reads it from standard input ({})")
   },
   ({ payload, watch, workflow, ...options }) =>
-    runsCommands(({ start }) => start(options, { workflow, payload, watch }))
+    runsCommands(({ start }) =>
+      start(options, { workflow, payload, watch, options: startOptionsOf(options) })
+    )
 ).pipe(Cli.withDescription("Starts a run on a running executor, and prints its id. Not on a file."))
 
 const watchCommand = Cli.make("watch", { ...target, run: runId }, ({ run, ...options }) =>

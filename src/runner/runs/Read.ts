@@ -172,6 +172,7 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       roots: request.roots,
       parent: request.parent,
       blocked: request.mend,
+      labels: { tags: request.tags, attributes: request.attributes },
       limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
       payload: request.include?.includes("payload") ?? false,
       result: request.include?.includes("result") ?? false,

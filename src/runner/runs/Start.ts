@@ -1,16 +1,45 @@
 /** Starts runs of the workflows that are registered here. */
 import type { Workflow } from "@effect/workflow"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
-import { InvalidPayload, RunIdTaken, type StartRequest } from "../../api/Runs.js"
-import type { Dispatcher } from "../../engine/held/Dispatcher.js"
+import { InvalidPayload, RunIdTaken, type StartOptions, type StartRequest } from "../../api/Runs.js"
+import type { Dispatcher, Started } from "../../engine/held/Dispatcher.js"
+import type { Json } from "../../store/RunStore.js"
+import * as Canonical from "../../values/Canonical.js"
 import { encodedPayloadToJson } from "../../values/Codec.js"
+import { parse } from "../../values/Described.js"
+import { payloadDiffers, runExists } from "../Refusals.js"
 import { viewStarted } from "../RunViews.js"
 import { explain, findWorkflow, outside } from "./Definitions.js"
+import * as Options from "./Options.js"
 
 /** A field that the schema does not have is a misspelt one: the schema that is published says so. */
 const strict = { onExcessProperty: "error" } as const
+
+/** Whether they say the same, in whatever order. */
+const isSame = (one: Json | undefined, other: Json): boolean => {
+  if (one === undefined || one === other) return one !== undefined
+  const parsed = parse(one)
+  return (
+    Either.isRight(parsed) &&
+    Canonical.canonical(parsed.right) === Canonical.canonical(JSON.parse(other))
+  )
+}
+
+/** Whether the run that was there is what was asked for. */
+const answered = (
+  { created, replaced, run }: Started,
+  payload: Json,
+  { ignorePayload = false, onConflict = "use" }: StartOptions
+) => {
+  if (created || replaced === true) return Effect.void
+  if (onConflict !== "use") return runExists(run.runId, run.status, onConflict)
+  return ignorePayload || isSame(run.payload, payload)
+    ? Effect.void
+    : payloadDiffers(run.runId, run.status)
+}
 
 export const make = (dispatcher: Dispatcher["Type"]) => {
   const storablePayload = (workflow: Workflow.Any, encoded: unknown) =>
@@ -18,6 +47,8 @@ export const make = (dispatcher: Dispatcher["Type"]) => {
 
   return Effect.fnUntraced(function* (request: StartRequest) {
     const workflow = yield* findWorkflow(dispatcher, request.workflow)
+    const { options = {} } = request
+    const resolved = yield* Options.resolve(options, yield* Clock.currentTimeMillis)
     const invalid = (message: string) => new InvalidPayload({ workflow: workflow.name, message })
     const schema = outside(workflow.payloadSchema)
     const decoded = yield* Schema.decodeUnknown(schema)(request.payload ?? {}, strict).pipe(
@@ -32,15 +63,22 @@ export const make = (dispatcher: Dispatcher["Type"]) => {
         )
       )
     )
-    return viewStarted(
-      yield* dispatcher
-        .start({ runId, workflow: workflow.name, payload, trace: request.trace })
-        .pipe(
-          Effect.catchTag(
-            "RunIdTaken",
-            ({ message, runId, workflow }) => new RunIdTaken({ runId, workflow, message })
-          )
+    const started = yield* dispatcher
+      .start({
+        runId,
+        workflow: workflow.name,
+        payload,
+        trace: request.trace,
+        options: resolved,
+        replace: options.onConflict === "replace"
+      })
+      .pipe(
+        Effect.catchTag(
+          "RunIdTaken",
+          ({ message, runId, workflow }) => new RunIdTaken({ runId, workflow, message })
         )
-    )
+      )
+    yield* answered(started, payload, options)
+    return viewStarted(started)
   })
 }
