@@ -42,7 +42,7 @@ describe.each([
     const error = await rejection(executor.execute(Order, { id: "1", ends: "out of stock" }))
     expect(error).toBeInstanceOf(OutOfStock)
     expect(error).toMatchObject({ _tag: "OutOfStock", since: date, message: "none left" })
-    const runId = await executor.startRun(Order, { id: "1" })
+    const runId = await executor.startRun(Order, { id: "1", ends: "out of stock" })
     const polled = await executor.poll(Order, runId)
     expect(polled).toMatchObject({ status: "failed", error })
   })

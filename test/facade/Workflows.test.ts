@@ -105,7 +105,16 @@ describe("an async workflow", () => {
     expect(await executor.startRun(plain, { b: [2], a: 1 })).toBe(first)
     expect(await executor.startRun(plain, { a: 1, b: [3] })).not.toBe(first)
     const one = await executor.startRun(keyed, { id: "1" })
-    expect(await executor.startRun(keyed, { id: "1", count: "2" })).toBe(one)
+    const other = { id: "1", count: "2" }
+    expect(await rejection(executor.startRun(keyed, other))).toMatchObject({
+      _tag: "PayloadDiffers",
+      runId: one
+    })
+    expect(await executor.startRun(keyed, other, { ignorePayload: true })).toBe(one)
+    expect(await rejection(executor.execute(keyed, other, { onConflict: "fail" }))).toMatchObject({
+      _tag: "RunExists",
+      runId: one
+    })
   })
 
   it("takes what its validator makes of the payload, and none that it refuses", async () => {
