@@ -24,6 +24,7 @@ import type {
   Millis,
   NewRun,
   NewTimers,
+  QueueLimits,
   Run,
   Signal,
   Trace,
@@ -48,6 +49,8 @@ export interface ClaimedRun {
   readonly trace: Trace | undefined
   /** As in `RunOptions`. */
   readonly timeout?: Millis | undefined
+  /** Whoever suspends it is not to keep it: it waits for its turn when it goes on. */
+  readonly yields?: true | undefined
   /** How many bytes of JSON it has: its payload and its history. */
   readonly bytes: number
   /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
@@ -248,6 +251,11 @@ export interface Journal {
    *
    * One with `options.startAt` in the future is `pending` and not claimed, by whomever, before that
    * time; told something, it stays so, unless its interrupt or its wake-up is asked for.
+   *
+   * One with a `queue` is `pending`, and claimed once it has a slot of that; it gives the slot back when it
+   * ends, and when it is suspended unless the queue keeps it. Lanes of a queue, one for each key, get
+   * slots in turn, and the runs of a lane by `priority` and then the oldest first. One that goes on after
+   * it was suspended waits for a slot again. Limits are never exceeded, whoever claims.
    */
   readonly create: (
     run: NewRun,
@@ -351,6 +359,16 @@ export interface Journal {
    * with how many.
    */
   readonly wakeDue: (limit: number) => Effect.Effect<number, RunStoreError>
+
+  /**
+   * Sets limits of a queue in place of those that the code declares (`null`: those again), and whether it
+   * is paused: nothing of it begins then. What is left out stays. Answers whether there is one.
+   */
+  readonly changeQueue: (change: {
+    readonly name: string
+    readonly override?: QueueLimits | null | undefined
+    readonly paused?: boolean | undefined
+  }) => Effect.Effect<boolean, RunStoreError>
 
   /** When `wakeDue` has something to do next. */
   readonly nextWakeAt: Effect.Effect<Option.Option<Millis>, RunStoreError>

@@ -8,6 +8,7 @@ import type {
   Labels,
   Millis,
   Position,
+  QueueInfo,
   ReceivedSignal,
   Run,
   SetTimer,
@@ -182,6 +183,9 @@ export interface Queries {
    * wait to be resumed, one behind them may be left out.
    */
   readonly oldestPending: Effect.Effect<Option.Option<Millis>, RunStoreError>
+
+  /** The queues, by their names. */
+  readonly queues: Effect.Effect<ReadonlyArray<QueueInfo>, RunStoreError>
 
   /** Names of workflows that pending runs wait for. */
   readonly pendingWorkflows: Effect.Effect<ReadonlyArray<string>, RunStoreError>

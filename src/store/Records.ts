@@ -41,12 +41,47 @@ export interface RunOptions extends Labels {
   readonly timeout?: Millis | undefined
 }
 
+/** How many runs of a queue may be under way, and begin. What is left out is not bounded. */
+export interface QueueLimits {
+  /** At most so many at a time. */
+  readonly concurrency?: number | undefined
+  /** At most so many of a key. */
+  readonly perKey?: number | undefined
+  /** At most so many of a key begin within any window of so many milliseconds. */
+  readonly rate?: { readonly limit: number; readonly window: Millis } | undefined
+  /** A run that is suspended counts as under way. Default: false. */
+  readonly keepsSlot?: boolean | undefined
+}
+
+/** The queue that a run is in. */
+export interface QueueOf {
+  readonly name: string
+  /** For whom it is. */
+  readonly key: string
+  /** As the code declares them. */
+  readonly limits: QueueLimits
+}
+
+/** A queue, as it is. */
+export interface QueueInfo {
+  readonly name: string
+  readonly declared: QueueLimits
+  /** What was set in its place. */
+  readonly override?: QueueLimits | undefined
+  readonly paused: boolean
+  /** How many runs are under way. */
+  readonly running: number
+  /** How many wait for it. */
+  readonly waiting: number
+}
+
 export interface NewRun {
   readonly runId: string
   readonly workflow: string
   readonly payload: Json
   readonly trace?: Trace | undefined
   readonly options?: RunOptions | undefined
+  readonly queue?: QueueOf | undefined
   /**
    * Where there is a run of this id that has not begun, nobody has asked to interrupt and is of the same
    * workflow, that one gets this payload and these options. Default: false.
@@ -86,6 +121,8 @@ export interface Run {
   readonly crashes?: number | undefined
   /** What it was started with; absent where that was nothing. */
   readonly options?: RunOptions | undefined
+  /** It waits for its turn in its queue. */
+  readonly queued?: true | undefined
   /** It has not begun, and does not before this: when there is room then. */
   readonly heldUntil?: Millis | undefined
   /** Of one that has a `timeout` and has begun: when it is over. */

@@ -143,7 +143,10 @@ export const toRun = (row: RunRow): Run => ({
   interruptRequested: row.interrupt_requested === 1,
   ...(row.crashes === 0 ? {} : { crashes: row.crashes }),
   ...optionsOf(row),
-  ...(isHeldBackRow(row) && row.wake_at !== null ? { heldUntil: row.wake_at } : {}),
+  ...(isHeldBackRow(row) && row.gate === 1 && row.wake_at !== null
+    ? { heldUntil: row.wake_at }
+    : {}),
+  ...(isHeldBackRow(row) && row.gate === 2 ? { queued: true } : {}),
   ...(row.deadline === null ? {} : { deadline: row.deadline }),
   ...(row.timed_out === 1 ? { timedOut: true } : {}),
   createdAt: row.created_at,

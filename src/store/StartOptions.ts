@@ -1,19 +1,24 @@
 /**
- * Runs that were started with options: when they may begin, how long they may take, what they are
- * marked with. A run is created as any other, and gets its options in the same transaction.
+ * Runs that were started with options or in a queue: when they may begin, how long they may take, what
+ * they are marked with. A run is created as any other, and gets these in the same transaction.
  */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import * as Admission from "./Admission.js"
 import * as Labels from "./Labels.js"
 import type { PortableTransaction } from "./Portable.js"
 import { type RunRow, runColumns, toRun, wholeMillis } from "./Rows.js"
 import type { CreatedRun, Millis, NewRun, Run, RunOptions } from "./RunStore.js"
 
 /** What `gate` says: until when the run is held back. */
-export const gates = {
+const gates = {
   /** Its `wake_at`. */
-  time: 1
+  time: 1,
+  /** It has a slot of its queue. */
+  slot: 2
 } as const
+
+type Gate = (typeof gates)[keyof typeof gates] | null
 
 const isWithout = ({ attributes, priority = 0, startAt, tags, timeout }: RunOptions): boolean =>
   priority === 0 &&
@@ -22,21 +27,26 @@ const isWithout = ({ attributes, priority = 0, startAt, tags, timeout }: RunOpti
   Labels.toJson({ attributes, tags }) === undefined
 
 /** Whether it is created with more than most are. */
-export const has = ({ options, replace = false }: NewRun): boolean =>
-  replace || (options !== undefined && !isWithout(options))
+export const has = ({ options, queue, replace = false }: NewRun): boolean =>
+  replace || queue !== undefined || (options !== undefined && !isWithout(options))
+
+const gateOf = ({ options, queue }: NewRun, now: Millis): Gate => {
+  if (options?.startAt !== undefined && wholeMillis(options.startAt) > now) return gates.time
+  return queue === undefined ? null : gates.slot
+}
 
 /** Whether it may not begin at once. */
-export const isHeldBack = ({ options }: NewRun, now: Millis): boolean =>
-  options?.startAt !== undefined && wholeMillis(options.startAt) > now
+export const isHeldBack = (run: NewRun, now: Millis): boolean => gateOf(run, now) !== null
 
 const setOptions = `
   UPDATE workflow_runs SET
     priority = ?, start_at = CAST(? AS bigint), timeout = CAST(? AS bigint), labels = ?,
     deadline = CASE WHEN started_at IS NULL THEN NULL ELSE started_at + CAST(? AS bigint) END,
-    status = CASE WHEN ? = 1 THEN 'suspended' ELSE status END,
-    gate = CASE WHEN ? = 1 THEN ${gates.time} ELSE NULL END, wake_at = CAST(? AS bigint)
+    status = CASE WHEN CAST(? AS smallint) IS NULL THEN status ELSE 'suspended' END,
+    gate = CAST(? AS smallint), wake_at = CAST(? AS bigint),
+    queue = CAST(? AS bigint), lane = CAST(? AS bigint)
   WHERE run_id = ?
-  RETURNING id, started_at, deadline`
+  RETURNING id, deadline`
 
 interface SetRow {
   readonly id: number
@@ -47,66 +57,76 @@ const insertLabel = "INSERT INTO workflow_labels (run, label) VALUES (?, ?)"
 
 const deleteLabels = "DELETE FROM workflow_labels WHERE run = ?"
 
-/** @param heldBack whether it may not begin yet */
+const millisOrNull = (millis: Millis | undefined) =>
+  millis === undefined ? null : wholeMillis(millis)
+
 const set = (
   transaction: PortableTransaction,
-  runId: string,
-  options: RunOptions,
-  heldBack: boolean
+  run: NewRun
 ): Effect.Effect<SetRow | undefined, SqlError> =>
   Effect.gen(function* () {
-    const startAt = options.startAt === undefined ? null : wholeMillis(options.startAt)
-    const timeout = options.timeout === undefined ? null : wholeMillis(options.timeout)
-    const held = heldBack ? 1 : 0
+    const { options = {}, queue, runId } = run
+    const gate = gateOf(run, transaction.now)
+    const lane = queue === undefined ? undefined : yield* Admission.laneOf(transaction, queue)
+    const startAt = millisOrNull(options.startAt)
+    const timeout = millisOrNull(options.timeout)
     const [row] = yield* transaction.rows<SetRow>(setOptions, [
       options.priority ?? 0,
       startAt,
       timeout,
       Labels.toJson(options) ?? null,
       timeout,
-      held,
-      held,
-      heldBack ? startAt : null,
+      gate,
+      gate,
+      gate === gates.time ? startAt : null,
+      lane?.queue ?? null,
+      lane?.lane ?? null,
       runId
     ])
     if (row === undefined) return undefined
     for (const label of Labels.texts(options)) {
       yield* transaction.changes(insertLabel, [row.id, label])
     }
-    if (heldBack && startAt !== null) transaction.log.timer(startAt)
+    if (gate === gates.time && startAt !== null) transaction.log.timer(startAt)
+    if (gate === gates.slot && lane !== undefined) yield* Admission.mark(transaction, lane.lane)
     if (row.deadline !== null) transaction.log.timer(row.deadline)
     return row
   })
 
+const optionsOf = (options: RunOptions): RunOptions => ({
+  ...(options.priority === undefined || options.priority === 0
+    ? {}
+    : { priority: options.priority }),
+  ...(options.startAt === undefined ? {} : { startAt: wholeMillis(options.startAt) }),
+  ...(options.timeout === undefined ? {} : { timeout: wholeMillis(options.timeout) }),
+  ...Labels.fromJson(Labels.toJson(options) ?? null)
+})
+
 /** What a run that was just created has by its options. */
-const told = (run: Run, options: RunOptions, heldBack: boolean, row: SetRow): Run => ({
+const told = (run: Run, options: RunOptions, gate: Gate, row: SetRow): Run => ({
   ...run,
-  options: {
-    ...(options.priority === undefined || options.priority === 0
-      ? {}
-      : { priority: options.priority }),
-    ...(options.startAt === undefined ? {} : { startAt: wholeMillis(options.startAt) }),
-    ...(options.timeout === undefined ? {} : { timeout: wholeMillis(options.timeout) }),
-    ...Labels.fromJson(Labels.toJson(options) ?? null)
-  },
-  ...(heldBack && options.startAt !== undefined ? { heldUntil: wholeMillis(options.startAt) } : {}),
+  ...(isWithout(options) ? {} : { options: optionsOf(options) }),
+  ...(gate === gates.time && options.startAt !== undefined
+    ? { heldUntil: wholeMillis(options.startAt) }
+    : {}),
+  ...(gate === gates.slot ? { queued: true } : {}),
   ...(row.deadline === null ? {} : { deadline: row.deadline })
 })
 
 /** Gives a run its options that this transaction has created. */
-export const give = (
+const give = (
   transaction: PortableTransaction,
-  { options = {}, runId }: NewRun,
+  run: NewRun,
   created: CreatedRun
 ): Effect.Effect<CreatedRun, SqlError> =>
   Effect.gen(function* () {
-    const heldBack = options.startAt !== undefined && wholeMillis(options.startAt) > transaction.now
-    const row = yield* set(transaction, runId, options, heldBack)
+    const { options = {}, runId } = run
+    const row = yield* set(transaction, run)
     if (row === undefined) return yield* Effect.dieMessage(`Run ${runId} was not created`)
     const { claimed } = created
     return {
       ...created,
-      run: told(created.run, options, heldBack, row),
+      run: told(created.run, options, gateOf(run, transaction.now), row),
       claimed: claimed && {
         ...claimed,
         ...(options.timeout === undefined ? {} : { timeout: wholeMillis(options.timeout) })
@@ -114,10 +134,12 @@ export const give = (
     }
   })
 
+const selectLane = "SELECT lane FROM workflow_runs WHERE run_id = ?"
+
 /** It is claimed by whoever changes its row first. */
 const replaceRun = `
   UPDATE workflow_runs SET payload = ?, trace_id = ?, span_id = ?, sampled = CAST(? AS smallint),
-    status = 'pending', gate = NULL
+    status = 'pending', gate = NULL, queue = NULL, lane = NULL, slot = NULL
   WHERE run_id = ? AND workflow = ? AND started_at IS NULL AND interrupt_requested = 0
     AND (status = 'pending' OR (status = 'suspended' AND gate IS NOT NULL))
   RETURNING id`
@@ -125,12 +147,13 @@ const replaceRun = `
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
 /** Gives a run that has not begun another payload and other options; `undefined` where it has. */
-export const replace = (
+const replace = (
   transaction: PortableTransaction,
   run: NewRun
 ): Effect.Effect<CreatedRun | undefined, SqlError> =>
   Effect.gen(function* () {
-    const { options = {}, payload, runId, trace, workflow } = run
+    const { payload, runId, trace, workflow } = run
+    const [before] = yield* transaction.rows<{ readonly lane: number | null }>(selectLane, [runId])
     const [replaced] = yield* transaction.rows<{ readonly id: number }>(replaceRun, [
       payload,
       trace?.traceId ?? null,
@@ -140,12 +163,13 @@ export const replace = (
       workflow
     ])
     if (replaced === undefined) return undefined
+    // it may have had a slot
+    if (typeof before?.lane === "number") yield* Admission.mark(transaction, before.lane)
     yield* transaction.changes(deleteLabels, [replaced.id])
-    yield* set(transaction, runId, options, isHeldBack(run, transaction.now))
+    yield* set(transaction, run)
     if (!isHeldBack(run, transaction.now)) transaction.log.becamePending()
     const [row] = yield* transaction.rows<RunRow>(selectRun, [runId])
-    if (row === undefined) return undefined
-    return { run: toRun(row), created: false, replaced: true, claimed: undefined }
+    return row && { run: toRun(row), created: false, replaced: true, claimed: undefined }
   })
 
 /** By what was created just now, or by replacing what was there. */

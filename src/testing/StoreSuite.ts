@@ -20,6 +20,7 @@ import { keeping } from "./conformance/Keeping.js"
 import { leases } from "./conformance/Leases.js"
 import { model } from "./conformance/Model.js"
 import { queries } from "./conformance/Queries.js"
+import { queues } from "./conformance/Queues.js"
 import { signals } from "./conformance/Signals.js"
 import { startOptions } from "./conformance/StartOptions.js"
 import { steps } from "./conformance/Steps.js"
@@ -47,6 +48,7 @@ export const suite = (
     creation(layer)
     claiming(layer)
     startOptions(layer)
+    queues(layer)
     steps(layer)
     facts(layer)
     suspension(layer)

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { AnySpan } from "effect/Tracer"
 import type { Json, NewRun, Trace } from "../../store/RunStore.js"
 import * as Codec from "../../values/Codec.js"
+import * as RunQueue from "../RunQueue.js"
 import { type Calls, orDieAs, requireWellFormed } from "./Call.js"
 
 /** What a workflow is executed with. */
@@ -30,10 +31,12 @@ export const make = ({ dispatcher }: Pick<Calls, "dispatcher">) => {
   const encodedRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
     Effect.withFiberRuntime<NewRun, never, unknown>((fiber) => {
       const json = Codec.payloadToJson(workflow, payload)
+      const queue = RunQueue.of(workflow, payload)
       const run = (payload: Json): NewRun => ({
         runId: executionId,
         workflow: workflow.name,
         payload,
+        ...(queue === undefined ? {} : { queue }),
         trace: traceOf(fiber.currentSpan)
       })
       return Effect.flatMap(json, dispatcher.bounded).pipe(

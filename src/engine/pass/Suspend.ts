@@ -65,7 +65,7 @@ export const make = (options: {
     if (choice === "stay") return
     const { wakeups } = run
     const timers = run.takeNewTimers()
-    const keep = choice === "keep"
+    const keep = choice === "keep" && !run.yields
     const waitsFor = WaitingFor.describe(run, pass.waits, run.waitsFor)
     run.suspending = true
     const written = Effect.matchCause(

@@ -73,6 +73,8 @@ export class ActiveRun {
   readonly workflowName: string
   /** Its payload, as recorded. */
   readonly payload: Json
+  /** It waits for its turn again when it goes on: it is not kept while it is suspended. */
+  readonly yields: boolean
   /** How long it may take, if that is bounded. */
   readonly timeout: number | undefined
   /** The span under which the run was created. */
@@ -127,6 +129,7 @@ export class ActiveRun {
     this.held = claimed.held
     this.workflowName = claimed.workflow
     this.payload = claimed.payload
+    this.yields = claimed.yields === true
     this.timeout = claimed.timeout
     this.trace = claimed.trace
     this.waitsFor = claimed.waitsFor

@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { InvalidPayload, RunIdTaken, type StartOptions, type StartRequest } from "../../api/Runs.js"
 import type { Dispatcher, Started } from "../../engine/held/Dispatcher.js"
+import * as RunQueue from "../../engine/RunQueue.js"
 import type { Json } from "../../store/RunStore.js"
 import * as Canonical from "../../values/Canonical.js"
 import { encodedPayloadToJson } from "../../values/Codec.js"
@@ -17,6 +18,8 @@ import * as Options from "./Options.js"
 
 /** A field that the schema does not have is a misspelt one: the schema that is published says so. */
 const strict = { onExcessProperty: "error" } as const
+
+const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** Whether they say the same, in whatever order. */
 const isSame = (one: Json | undefined, other: Json): boolean => {
@@ -63,6 +66,10 @@ export const make = (dispatcher: Dispatcher["Type"]) => {
         )
       )
     )
+    const queue = yield* Effect.try({
+      try: () => RunQueue.of(workflow, decoded),
+      catch: (cause) => invalid(`The key of its queue: ${messageOf(cause)}`)
+    })
     const started = yield* dispatcher
       .start({
         runId,
@@ -70,6 +77,7 @@ export const make = (dispatcher: Dispatcher["Type"]) => {
         payload,
         trace: request.trace,
         options: resolved,
+        ...(queue === undefined ? {} : { queue }),
         replace: options.onConflict === "replace"
       })
       .pipe(

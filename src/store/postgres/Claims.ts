@@ -177,7 +177,7 @@ const selectClaimed = `
     .split(", ")
     .map((column) => `r.${column}`)
     .join(", ")},
-    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout
+    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout, r.slot
   FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
   JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
 
@@ -187,6 +187,7 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly waits_for: Json | null
   readonly crashes: number
   readonly timeout: Millis | null
+  readonly slot: number | null
 }
 
 /** Reads runs that were claimed, as they are now. Of one that is too large the history is not read. */
@@ -225,6 +226,7 @@ export const read =
             payload: row.payload,
             trace: toTrace(row),
             ...(row.timeout === null ? {} : { timeout: row.timeout }),
+            ...(row.slot === 1 ? { yields: true } : {}),
             bytes,
             waitsFor: row.waits_for ?? undefined,
             history: histories.get(row.id) ?? Histories.first(row, signals),

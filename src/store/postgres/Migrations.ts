@@ -196,8 +196,71 @@ const startOptions = [
     FOR EACH ROW WHEN (old.labels IS NOT NULL) EXECUTE FUNCTION workflow_forget_labels()`
 ]
 
+/** See `queues` of the SQLite store. Marks are only added, so that nobody waits for another's. */
+const queues = [
+  `CREATE TABLE workflow_queues (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    turn bigint NOT NULL DEFAULT 0,
+    paused smallint NOT NULL DEFAULT 0,
+    name text COLLATE "C" NOT NULL UNIQUE,
+    declared text NOT NULL,
+    override text
+  )`,
+  `CREATE TABLE workflow_lanes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    queue bigint NOT NULL,
+    turn bigint NOT NULL DEFAULT 0,
+    next_at bigint,
+    ready smallint NOT NULL DEFAULT 0,
+    key text COLLATE "C" NOT NULL,
+    UNIQUE (queue, key)
+  )`,
+  "CREATE INDEX workflow_lanes_ready ON workflow_lanes (queue, turn, id) WHERE ready = 1",
+  "CREATE INDEX workflow_lanes_next ON workflow_lanes (next_at) WHERE next_at IS NOT NULL",
+  "CREATE TABLE workflow_lane_marks (lane bigint NOT NULL)",
+  "CREATE INDEX workflow_lane_marks_of ON workflow_lane_marks (lane)",
+  "CREATE TABLE workflow_begins (lane bigint NOT NULL, at bigint NOT NULL)",
+  "CREATE INDEX workflow_begins_at ON workflow_begins (lane, at)",
+  `ALTER TABLE workflow_runs
+    ADD COLUMN queue bigint,
+    ADD COLUMN lane bigint,
+    ADD COLUMN slot smallint`,
+  "CREATE INDEX workflow_runs_slots ON workflow_runs (queue, lane) WHERE slot IS NOT NULL",
+  `CREATE INDEX workflow_runs_queued ON workflow_runs (queue, lane, priority, id)
+    WHERE gate = 2 AND status = 'suspended'`,
+  `CREATE INDEX workflow_runs_queued_again ON workflow_runs (queue, lane, priority, id)
+    WHERE gate = 2 AND status = 'suspended' AND started_at IS NOT NULL`,
+  `CREATE FUNCTION workflow_to_lane() RETURNS trigger LANGUAGE plpgsql AS $f$
+  BEGIN
+    UPDATE workflow_runs SET
+      status = 'suspended', gate = 2, wake_at = NULL, executor = NULL,
+      claim = claim + (executor IS NOT NULL)::integer
+      WHERE id = new.id;
+    INSERT INTO workflow_lane_marks (lane) VALUES (new.lane);
+    RETURN NULL;
+  END $f$`,
+  `CREATE TRIGGER workflow_runs_to_lane AFTER UPDATE OF status ON workflow_runs
+    FOR EACH ROW WHEN (
+      new.lane IS NOT NULL AND new.slot IS NULL AND new.status IN ('pending', 'running')
+      AND NOT (new.status = 'running' AND old.status = 'pending')
+      AND (new.started_at IS NOT NULL OR new.interrupt_requested = 0)
+    ) EXECUTE FUNCTION workflow_to_lane()`,
+  `CREATE FUNCTION workflow_from_slot() RETURNS trigger LANGUAGE plpgsql AS $f$
+  BEGIN
+    UPDATE workflow_runs SET slot = NULL WHERE id = new.id;
+    INSERT INTO workflow_lane_marks (lane) VALUES (new.lane);
+    RETURN NULL;
+  END $f$`,
+  `CREATE TRIGGER workflow_runs_from_slot AFTER UPDATE OF status ON workflow_runs
+    FOR EACH ROW WHEN (
+      old.slot IS NOT NULL AND new.status NOT IN ('pending', 'running')
+      AND (new.status <> 'suspended' OR old.slot = 1 OR new.cause IS NOT NULL)
+    ) EXECUTE FUNCTION workflow_from_slot()`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
-  "0002_start_options": startOptions
+  "0002_start_options": startOptions,
+  "0003_queues": queues
 }

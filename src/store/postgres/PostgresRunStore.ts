@@ -27,12 +27,14 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { isSchemaName } from "../../internal/SchemaName.js"
 import { turn } from "../../internal/Turn.js"
+import * as Admission from "../Admission.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
 import * as StartOptions from "../StartOptions.js"
+import type { Operation } from "../Write.js"
 import * as Claims from "./Claims.js"
 import type { Creation } from "./Commit.js"
 import * as Connect from "./Connect.js"
@@ -46,6 +48,7 @@ import * as Finished from "./Finished.js"
 import * as Listen from "./Listen.js"
 import { migrate, newest, recorded } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
+import { inTransaction, portable } from "./Numbered.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
 import * as Schemas from "./Schema.js"
@@ -54,6 +57,7 @@ import type { Sql } from "./Sql.js"
 import * as StepPages from "./StepPages.js"
 import { takeOver } from "./TakeOver.js"
 import { terminate } from "./Terminate.js"
+import type { Queues } from "./Transact.js"
 import { transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
 import * as WakeUps from "./WakeUps.js"
@@ -98,8 +102,13 @@ export const make = (
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
     const listener = yield* Listen.listen({ client, schema, publish })
+    const queues: Queues = {
+      known: yield* Failure.orRunStoreError("open it")(
+        connections.reserved((sql) => Admission.hasAny(portable(sql)))
+      )
+    }
     const writer = yield* GroupCommits.make<Transaction>({
-      transact: transact({ connections, told: listener.told }),
+      transact: transact({ connections, told: listener.told, queues }),
       // another connection than that of the caller's own transaction
       refused: () => undefined,
       fromCause: (cause) => Failure.fromCause(cause, "write"),
@@ -110,9 +119,9 @@ export const make = (
     })
     const read = readWith(connections, isClosed)
     return RunStore.of({
-      ...writes(writer, listener),
+      ...writes(writer, listener, queues),
       ...reads(read),
-      ...readingAfter(writer, read),
+      ...readingAfter(writer, read, queues),
       changes: PubSub.subscribe(changes)
     })
   })
@@ -131,13 +140,16 @@ const closedFlag = Effect.map(
 
 const writes = (
   { write, writeBatched }: GroupCommit<Transaction>,
-  { standFor }: Listen.Listener
+  { standFor }: Listen.Listener,
+  queues: Queues
 ) => {
   const createPlain = writeBatched(createAll, bytesOf)
-  const create = (creation: Creation) =>
-    StartOptions.has(creation.run)
+  const create = (creation: Creation) => {
+    if (creation.run.queue !== undefined) queues.known = true
+    return StartOptions.has(creation.run)
       ? write(createWithOptions(creation), bytesOf(creation), creation.run.runId)
       : createPlain(creation)
+  }
   return {
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused
@@ -169,6 +181,7 @@ const writes = (
     prune: (options) => write(Finished.prune(options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    changeQueue: (change) => write(changeQueue(change)),
     register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
@@ -181,7 +194,7 @@ const writes = (
 }
 
 /** Writes after which histories are read, when they are committed. */
-const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
+const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
   const historyOf = (held: Held) =>
     Effect.flatMap(
       read(Claims.histories([held])),
@@ -191,7 +204,7 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
   return {
     // what is claimed is read, or given back
     claim: (options) =>
-      Effect.flatMap(write(Claims.claim(options)), (taken) =>
+      Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
         taken.length === 0
           ? Effect.succeed([])
           : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
@@ -206,6 +219,22 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
       Effect.zipRight(write(Claims.aboutToRead(held), 0, held.runId), historyOf(held))
   } satisfies Partial<RunStore["Type"]>
 }
+
+const changeQueue =
+  (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
+  (transaction) =>
+    Admission.change(inTransaction(transaction), change)
+
+/** Another process may have made the first of them. */
+const lookForQueues =
+  <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    queues.known
+      ? operation(transaction)
+      : Effect.flatMap(Admission.hasAny(portable(transaction)), (any) => {
+          queues.known = any
+          return operation(transaction)
+        })
 
 type Read = ReturnType<typeof readWith>
 
@@ -232,6 +261,7 @@ const reads = (read: Read) =>
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
+    queues: read(Queries.queues),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),

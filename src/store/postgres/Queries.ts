@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
 import * as Deadlines from "../Deadlines.js"
 import * as Labels from "../Labels.js"
@@ -149,8 +150,9 @@ export const nextWakeAt = (sql: Sql) =>
   Effect.gen(function* () {
     const [row] = yield* sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt)
     const deadline = yield* Deadlines.next(portable(sql))
-    if (row === undefined) return Option.fromNullable(deadline)
-    return Option.some(Math.min(row.wake_at, deadline ?? Infinity))
+    const lane = yield* Admission.next(portable(sql))
+    const next = Math.min(row?.wake_at ?? Infinity, deadline ?? Infinity, lane ?? Infinity)
+    return Number.isFinite(next) ? Option.some(next) : Option.none()
   })
 
 /** From each name to the next one, past however many runs wait for it. */
@@ -197,6 +199,8 @@ const selectCounts = `
   UNION ALL SELECT 'running', count(*) FROM workflow_runs WHERE status = 'running'
   UNION ALL SELECT 'held back', count(*) FROM workflow_runs
   WHERE status = 'suspended' AND gate IS NOT NULL`
+
+export const queues = (sql: Sql) => Admission.all(portable(sql))
 
 export const counts = (sql: Sql) => Effect.map(sql.rows<CountRow>(selectCounts), toCounts)
 

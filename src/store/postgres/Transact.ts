@@ -14,9 +14,10 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
+import * as Admission from "../Admission.js"
 import { ChangeLog } from "../ChangeLog.js"
 import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
-import type { Change } from "../RunStore.js"
+import type { Change, Millis } from "../RunStore.js"
 import type { Write } from "../Write.js"
 import { ofKind, runAll } from "../Write.js"
 import * as Again from "./Again.js"
@@ -26,6 +27,7 @@ import type { Connections } from "./Connections.js"
 import { answers, createAll, existing, firstOfEach } from "./Creation.js"
 import * as Failure from "./Failure.js"
 import { creationLock, databaseTime } from "./Fragments.js"
+import { inTransaction } from "./Numbered.js"
 import {
   completeAll,
   endAnswers,
@@ -40,7 +42,45 @@ import type { Transaction } from "./Transaction.js"
 export interface Options {
   readonly connections: Connections
   readonly told: Told
+  readonly queues: Queues
 }
+
+/** Whether there are queues: who has none pays nothing for them. */
+export interface Queues {
+  known: boolean
+}
+
+const admitMarked = (transaction: Transaction) =>
+  Admission.admitMarked(inTransaction(transaction), {
+    forUpdate: "FOR UPDATE",
+    skipLocked: "FOR UPDATE SKIP LOCKED"
+  })
+
+const isMarked = "SELECT 1 FROM workflow_lane_marks LIMIT 1"
+
+const earlier = (one: Millis | undefined, other: Millis | undefined) =>
+  one === undefined || other === undefined ? (one ?? other) : Math.min(one, other)
+
+/** What two commits have changed. The second has freed nothing but what may be claimed. */
+const both = (one: Change | undefined, admitted: Change): Change =>
+  one === undefined
+    ? admitted
+    : { ...one, pending: true, wakeAt: earlier(one.wakeAt, admitted.wakeAt) }
+
+/**
+ * After a call of the function, which gives no slots: what it has freed another gets at once. What goes
+ * wrong is for whoever writes next.
+ */
+const admitAfter = (options: Options, change: Change | undefined) =>
+  options.connections
+    .reserved((sql) => sql.rows(isMarked))
+    .pipe(
+      Effect.flatMap((marks) =>
+        marks.length === 0 ? Effect.succeed(undefined) : several(options, [], false)
+      ),
+      Effect.orElseSucceed(() => undefined),
+      Effect.map((admitted) => (admitted === undefined ? change : both(change, admitted)))
+    )
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
@@ -50,8 +90,12 @@ export const transact =
   (options: Options) =>
   (writes: ReadonlyArray<Write<Transaction>>): Effect.Effect<Change | undefined, Failed> => {
     const hot = hotOf(writes)
+    if (hot === undefined) return Effect.uninterruptible(several(options, writes, false))
+    const called = oneCall(options, hot)
     return Effect.uninterruptible(
-      hot === undefined ? several(options, writes, false) : oneCall(options, hot)
+      options.queues.known
+        ? Effect.flatMap(called, (change) => admitAfter(options, change))
+        : called
     )
   }
 
@@ -203,7 +247,10 @@ const several = (
         const [begun] = yield* Effect.catchAllCause(sql.script<Begun>(script), failed(false))
         const log = new ChangeLog()
         yield* Effect.flatMap(transactionOf(sql, begun, alone, log), (transaction) =>
-          runAll(inOrder(writes), transaction)
+          Effect.zipRight(
+            runAll(inOrder(writes), transaction),
+            Effect.suspend(() => (options.queues.known ? admitMarked(transaction) : Effect.void))
+          )
         ).pipe(
           Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
           Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))

@@ -6,6 +6,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Admission from "../Admission.js"
 import * as Deadlines from "../Deadlines.js"
 import { positionOfWakeUp } from "../Position.js"
 import { isHeldBack, shownStatus } from "../Rows.js"
@@ -196,5 +197,6 @@ export const wakeDue =
       const expired = yield* Deadlines.expire(inTransaction(transaction), limit, (runId) =>
         requestInterrupt(runId)(transaction)
       )
-      return keys.length + expired
+      const lanes = yield* Admission.markDue(inTransaction(transaction), limit)
+      return keys.length + expired + lanes
     })

@@ -168,7 +168,7 @@ export const claim =
 
 const selectClaimed = `
   SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes,
-    timeout
+    timeout, slot
   FROM workflow_runs WHERE ${isHeld}`
 
 interface ClaimedRow extends Histories.Claimed, TraceRow {
@@ -177,6 +177,7 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly waits_for: Json | null
   readonly crashes: number
   readonly timeout: Millis | null
+  readonly slot: number | null
 }
 
 /**
@@ -221,6 +222,7 @@ const claimedRun = (
       payload: row.payload,
       trace: toTrace(row),
       ...(row.timeout === null ? {} : { timeout: row.timeout }),
+      ...(row.slot === 1 ? { yields: true } : {}),
       bytes: taken.bytes,
       waitsFor: row.waits_for ?? undefined,
       history:

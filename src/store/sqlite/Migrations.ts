@@ -305,6 +305,67 @@ const startOptions = [
     END`
 ]
 
+/**
+ * Queues. What makes a run of one pending or lets it end is in many places; triggers see all of them: one
+ * that is to go on without a slot waits in its lane, and a slot that is free marks the lane.
+ */
+const queues = [
+  `CREATE TABLE workflow_queues (
+    id INTEGER PRIMARY KEY,
+    paused INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER NOT NULL DEFAULT 0,
+    name TEXT NOT NULL UNIQUE,
+    declared TEXT NOT NULL,
+    override TEXT
+  ) STRICT`,
+  // One for each key; `ready`: a run of it may begin as far as the lane is concerned.
+  `CREATE TABLE workflow_lanes (
+    id INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    ready INTEGER NOT NULL DEFAULT 0,
+    turn INTEGER NOT NULL DEFAULT 0,
+    next_at INTEGER,
+    key TEXT NOT NULL,
+    UNIQUE (queue, key)
+  ) STRICT`,
+  "CREATE INDEX workflow_lanes_ready ON workflow_lanes (queue, turn, id) WHERE ready = 1",
+  "CREATE INDEX workflow_lanes_next ON workflow_lanes (next_at) WHERE next_at IS NOT NULL",
+  // Lanes to be looked at.
+  "CREATE TABLE workflow_lane_marks (lane INTEGER PRIMARY KEY) STRICT",
+  // When runs of lanes with a rate have begun.
+  "CREATE TABLE workflow_begins (lane INTEGER NOT NULL, at INTEGER NOT NULL) STRICT",
+  "CREATE INDEX workflow_begins_at ON workflow_begins (lane, at)",
+  "ALTER TABLE workflow_runs ADD COLUMN queue INTEGER",
+  "ALTER TABLE workflow_runs ADD COLUMN lane INTEGER",
+  // 1: it has one until it is suspended; 2: until it is over; NULL: it has none.
+  "ALTER TABLE workflow_runs ADD COLUMN slot INTEGER",
+  "CREATE INDEX workflow_runs_slots ON workflow_runs (queue, lane) WHERE slot IS NOT NULL",
+  `CREATE INDEX workflow_runs_queued ON workflow_runs (queue, lane, priority, id)
+    WHERE gate = 2 AND status = 'suspended'`,
+  `CREATE INDEX workflow_runs_queued_again ON workflow_runs (queue, lane, priority, id)
+    WHERE gate = 2 AND status = 'suspended' AND started_at IS NOT NULL`,
+  // one that is interrupted before it has begun only ends
+  `CREATE TRIGGER workflow_runs_to_lane AFTER UPDATE OF status ON workflow_runs
+    WHEN new.lane IS NOT NULL AND new.slot IS NULL AND new.status IN ('pending', 'running')
+      AND NOT (new.status = 'running' AND old.status = 'pending')
+      AND (new.started_at IS NOT NULL OR new.interrupt_requested = 0)
+    BEGIN
+      UPDATE workflow_runs SET
+        status = 'suspended', gate = 2, wake_at = NULL, executor = NULL,
+        claim = claim + (executor IS NOT NULL)
+        WHERE id = new.id;
+      INSERT INTO workflow_lane_marks (lane) VALUES (new.lane) ON CONFLICT DO NOTHING;
+    END`,
+  // nor does one that waits to be mended keep it
+  `CREATE TRIGGER workflow_runs_from_slot AFTER UPDATE OF status ON workflow_runs
+    WHEN old.slot IS NOT NULL AND new.status NOT IN ('pending', 'running')
+      AND (new.status <> 'suspended' OR old.slot = 1 OR new.cause IS NOT NULL)
+    BEGIN
+      UPDATE workflow_runs SET slot = NULL WHERE id = new.id;
+      INSERT INTO workflow_lane_marks (lane) VALUES (new.lane) ON CONFLICT DO NOTHING;
+    END`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -316,5 +377,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0007_at_work": atWork,
   "0008_identity": identity,
   "0009_facts_in_columns": factsInColumns,
-  "0010_start_options": startOptions
+  "0010_start_options": startOptions,
+  "0011_queues": queues
 }

@@ -2,6 +2,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { turn } from "../../internal/Turn.js"
+import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
 import * as Deadlines from "../Deadlines.js"
 import * as Labels from "../Labels.js"
@@ -153,8 +154,9 @@ export const nextWakeAt = (sql: Sql) =>
   Effect.gen(function* () {
     const [row] = yield* sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt)
     const deadline = yield* Deadlines.next(sql)
-    if (row === undefined) return Option.fromNullable(deadline)
-    return Option.some(Math.min(row.wake_at, deadline ?? Infinity))
+    const lane = yield* Admission.next(sql)
+    const next = Math.min(row?.wake_at ?? Infinity, deadline ?? Infinity, lane ?? Infinity)
+    return Number.isFinite(next) ? Option.some(next) : Option.none()
   })
 
 /** From each name to the next one, past however many runs wait for it. */
@@ -207,6 +209,8 @@ const selectCounts = `
     SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held_back
     WHERE status = 'suspended' AND gate IS NOT NULL
   )`
+
+export const queues = (sql: Sql) => Admission.all(sql)
 
 export const counts = (sql: Sql) => Effect.map(sql.rows<CountRow>(selectCounts), toCounts)
 

@@ -29,6 +29,7 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import { turn } from "../../internal/Turn.js"
+import * as Admission from "../Admission.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
@@ -36,7 +37,7 @@ import * as GroupCommits from "../GroupCommit.js"
 import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
 import * as StartOptions from "../StartOptions.js"
-import type { Write } from "../Write.js"
+import type { Operation, Write } from "../Write.js"
 import * as Backup from "./Backup.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
@@ -58,7 +59,7 @@ import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
 import * as StepPages from "./StepPages.js"
 import { terminate } from "./Terminate.js"
-import { refusedInside, transact } from "./Transact.js"
+import { type Queues, refusedInside, transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
 import * as WakeUps from "./WakeUps.js"
 
@@ -108,8 +109,9 @@ const makeNamed = (
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
     const guarded = guardedWith(() => (isClosed() ? closed : file.gone()), named)
+    const queues: Queues = { known: yield* guarded(database.read(Admission.hasAny)) }
     const writer = yield* GroupCommits.make({
-      transact: (writes: ReadonlyArray<Write<Transaction>>) => transact(database, writes),
+      transact: (writes: ReadonlyArray<Write<Transaction>>) => transact(database, writes, queues),
       refused: refusedInside(database),
       fromCause: (cause) => Failure.fromCause(cause, "write"),
       publish,
@@ -120,9 +122,9 @@ const makeNamed = (
     const pause = betweenPolls(options.pollInterval)
     if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
     return RunStore.of({
-      ...writes(writer, file),
+      ...writes(writer, file, queues),
       ...reads(guarded, database),
-      ...readingAfter(writer, readWith(guarded, database)),
+      ...readingAfter(writer, readWith(guarded, database), queues),
       changes: PubSub.subscribe(changes)
     })
   })
@@ -143,12 +145,18 @@ const closedFlag = Effect.map(
   (state) => () => state.closed
 )
 
-const writes = ({ write, writeBatched }: GroupCommit<Transaction>, file: OpenFile) => {
+const writes = (
+  { write, writeBatched }: GroupCommit<Transaction>,
+  file: OpenFile,
+  queues: Queues
+) => {
   const createPlain = writeBatched(createAll, bytesOf)
-  const create = (creation: Creation) =>
-    StartOptions.has(creation.run)
+  const create = (creation: Creation) => {
+    if (creation.run.queue !== undefined) queues.known = true
+    return StartOptions.has(creation.run)
       ? write(createWithOptions(creation), bytesOf(creation))
       : createPlain(creation)
+  }
   return {
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused
@@ -177,6 +185,7 @@ const writes = ({ write, writeBatched }: GroupCommit<Transaction>, file: OpenFil
     prune: (options) => write(Finished.prune(options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    changeQueue: (change) => write(changeQueue(change)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) =>
       Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
@@ -190,7 +199,7 @@ const writes = ({ write, writeBatched }: GroupCommit<Transaction>, file: OpenFil
 }
 
 /** Writes after which histories are read: when they are committed, and out of the write lock. */
-const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
+const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
   const historyOf = (held: Held) =>
     Effect.flatMap(
       read(Claims.histories([held])),
@@ -200,7 +209,7 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
   return {
     // what is claimed is read, or given back
     claim: (options) =>
-      Effect.flatMap(write(Claims.claim(options)), (taken) =>
+      Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
         taken.length === 0
           ? Effect.succeed([])
           : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
@@ -214,6 +223,22 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
     history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
   } satisfies Partial<RunStore["Type"]>
 }
+
+const changeQueue =
+  (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
+  (transaction) =>
+    Admission.change(transaction, change)
+
+/** Another process may have made the first of them. */
+const lookForQueues =
+  <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    queues.known
+      ? operation(transaction)
+      : Effect.flatMap(Admission.hasAny(transaction), (any) => {
+          queues.known = any
+          return operation(transaction)
+        })
 
 type Read = ReturnType<typeof readWith>
 
@@ -249,6 +274,7 @@ const reads = (guarded: Guarded, database: Database) => {
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
+    queues: read(Queries.queues),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),

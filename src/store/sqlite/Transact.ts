@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Admission from "../Admission.js"
 import { ChangeLog } from "../ChangeLog.js"
 import { TransactionFailed } from "../GroupCommit.js"
 import type { Change } from "../RunStore.js"
@@ -14,6 +15,15 @@ import type { Database } from "./Database.js"
 import { fromCause, ignoreAll, ofStatement } from "./Failure.js"
 import { onlyWellFormed } from "./Texts.js"
 import type { Transaction } from "./Transaction.js"
+
+/** Whether there are queues: who has none pays nothing for them. */
+export interface Queues {
+  known: boolean
+}
+
+/** Transactions are serial. */
+const admitMarked = (transaction: Transaction) =>
+  Admission.admitMarked(transaction, { forUpdate: "", skipLocked: "" })
 
 const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
   Effect.fail(
@@ -26,7 +36,8 @@ const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
 /** Holds the write lock from the first statement to the last, and for one turn only. */
 export const transact = (
   database: Database,
-  writes: ReadonlyArray<Write<Transaction>>
+  writes: ReadonlyArray<Write<Transaction>>,
+  queues: Queues
 ): Effect.Effect<Change | undefined, TransactionFailed> =>
   database
     .reserved((sql) =>
@@ -38,6 +49,9 @@ export const transact = (
           log: new ChangeLog()
         }
         yield* runAll(writes, transaction).pipe(
+          Effect.zipRight(
+            Effect.suspend(() => (queues.known ? admitMarked(transaction) : Effect.void))
+          ),
           Effect.catchAllCause(failure(true)),
           Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
           // SQLite has rolled back by itself after some errors; then this one fails.

@@ -7,6 +7,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Admission from "../Admission.js"
 import * as Deadlines from "../Deadlines.js"
 import { positionOfWakeUp } from "../Position.js"
 import { isHeldBack, shownStatus } from "../Rows.js"
@@ -202,5 +203,6 @@ export const wakeDue =
       const expired = yield* Deadlines.expire(transaction, limit, (runId) =>
         requestInterrupt(runId)(transaction)
       )
-      return due.length + expired
+      const lanes = yield* Admission.markDue(transaction, limit)
+      return due.length + expired + lanes
     })

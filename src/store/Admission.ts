@@ -1,0 +1,400 @@
+/**
+ * Queues: which of the runs that wait in them may begin, so that no more are under way than is allowed,
+ * by all executors together.
+ *
+ * A queue has a lane for each key. A run of a lane needs a slot to be `pending` or `running`; without
+ * one it is held back in its lane. A trigger of the database sends it there, whatever makes it pending,
+ * and another takes its slot when it suspends or ends, and each marks the lane: so no path of the code
+ * can forget it. Here the marks are looked at, in the transaction that made them or a later one, and
+ * slots are given, lane after lane in turn: one with many runs delays no other.
+ *
+ * Who does it has the queue's row locked, where transactions are not serial. What another has not
+ * committed counts as it was: a slot is given later, never too early.
+ */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import type { Portable, PortableTransaction } from "./Portable.js"
+import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
+
+/** So many runs get a slot in one transaction; the rest in the next. */
+const largest = 200
+
+interface QueueRow {
+  readonly id: number
+  readonly name: string
+  readonly declared: Json
+  readonly override: Json | null
+  readonly paused: number
+  readonly turn: number
+}
+
+const queueColumns = "id, name, declared, override, paused, turn"
+
+const limitsIn = (json: Json): QueueLimits => JSON.parse(json)
+
+const limitsOf = ({ declared, override }: QueueRow): QueueLimits => limitsIn(override ?? declared)
+
+/** Where transactions are not serial, what locks a row, and what passes over one that another locks. */
+export interface Locking {
+  readonly forUpdate: string
+  readonly skipLocked: string
+}
+
+const upsertQueue = `
+  INSERT INTO workflow_queues (name, declared) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET declared = excluded.declared
+  WHERE workflow_queues.declared <> excluded.declared`
+
+const selectLane = `
+  SELECT l.id AS lane, l.queue FROM workflow_lanes l JOIN workflow_queues q ON q.id = l.queue
+  WHERE q.name = ? AND l.key = ?`
+
+/** A lane, and the queue that it is one of. */
+export interface Lane {
+  readonly lane: number
+  readonly queue: number
+}
+
+const insertLane = `
+  INSERT INTO workflow_lanes (queue, key) SELECT id, CAST(? AS text) FROM workflow_queues WHERE name = ?
+  ON CONFLICT (queue, key) DO NOTHING`
+
+const markLane = "INSERT INTO workflow_lane_marks (lane) VALUES (?) ON CONFLICT DO NOTHING"
+
+const find = (transaction: PortableTransaction, { key, name }: QueueOf) =>
+  Effect.map(transaction.rows<Lane>(selectLane, [name, key]), ([row]) => row)
+
+/** The lane of a run, which is there when this returns. */
+export const laneOf = (
+  transaction: PortableTransaction,
+  queue: QueueOf
+): Effect.Effect<Lane, SqlError> =>
+  Effect.gen(function* () {
+    const declared = JSON.stringify(queue.limits)
+    const changed = yield* transaction.changes(upsertQueue, [queue.name, declared])
+    const known = yield* find(transaction, queue)
+    if (known === undefined) yield* transaction.changes(insertLane, [queue.key, queue.name])
+    const lane = known ?? (yield* find(transaction, queue))
+    if (lane === undefined) {
+      return yield* Effect.dieMessage(`Queue ${queue.name} has no lane ${queue.key}`)
+    }
+    // other limits may let others begin
+    if (changed > 0) yield* markAll(transaction, queue.name)
+    return lane
+  })
+
+const markWaiting = `
+  INSERT INTO workflow_lane_marks (lane)
+  SELECT l.id FROM workflow_queues q JOIN workflow_lanes l ON l.queue = q.id
+  WHERE q.name = ? AND EXISTS (
+    SELECT 1 FROM workflow_runs r
+    WHERE r.queue = l.queue AND r.lane = l.id AND r.gate = 2 AND r.status = 'suspended'
+  )
+  ON CONFLICT DO NOTHING`
+
+const markAll = (transaction: PortableTransaction, queue: string) =>
+  transaction.changes(markWaiting, [queue])
+
+export const mark = (transaction: PortableTransaction, lane: number) =>
+  transaction.changes(markLane, [lane])
+
+/** In the order in which all lock them. */
+const markedQueues = `
+  SELECT DISTINCT l.queue AS id FROM workflow_lane_marks m JOIN workflow_lanes l ON l.id = m.lane
+  ORDER BY l.queue`
+
+const lockQueue = ({ forUpdate }: Locking) =>
+  `SELECT ${queueColumns} FROM workflow_queues WHERE id = ? ${forUpdate}`
+
+/** So many lanes are looked at in one transaction; the rest in the next. */
+const mostMarks = 500
+
+const takeMarks = `
+  DELETE FROM workflow_lane_marks WHERE lane IN (
+    SELECT m.lane FROM workflow_lane_marks m JOIN workflow_lanes l ON l.id = m.lane
+    WHERE l.queue = ? LIMIT ${mostMarks}
+  ) RETURNING lane`
+
+const dueLanes = `
+  UPDATE workflow_lanes SET next_at = NULL WHERE queue = ? AND next_at <= ? RETURNING id`
+
+/** Gives slots wherever something has changed since that was last done. */
+export const admitMarked = (
+  transaction: PortableTransaction,
+  locking: Locking
+): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    const queues = yield* transaction.rows<{ readonly id: number }>(markedQueues)
+    for (const { id } of queues) {
+      const [queue] = yield* transaction.rows<QueueRow>(lockQueue(locking), [id])
+      if (queue !== undefined) yield* admit(transaction, queue, locking)
+    }
+  })
+
+const admit = (
+  transaction: PortableTransaction,
+  queue: QueueRow,
+  locking: Locking
+): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    const limits = limitsOf(queue)
+    const marked = yield* transaction.rows<{ readonly lane: number }>(takeMarks, [queue.id])
+    const due = yield* transaction.rows<{ readonly id: number }>(dueLanes, [
+      queue.id,
+      transaction.now
+    ])
+    const lanes = new Set([...marked.map(({ lane }) => lane), ...due.map(({ id }) => id)])
+    for (const lane of lanes) yield* look(transaction, { lane, queue: queue.id }, limits)
+    if (marked.length >= mostMarks) transaction.log.becamePending()
+    const giving = { transaction, queue, limits, locking }
+    yield* queue.paused === 0 ? giveSlots(giving) : goOn(giving, lanes)
+  })
+
+const isWaiting = `
+  SELECT 1 FROM workflow_runs
+  WHERE queue = ? AND lane = ? AND gate = 2 AND status = 'suspended' LIMIT 1`
+
+const countOfLane = `
+  SELECT count(*) AS runs FROM workflow_runs WHERE queue = ? AND lane = ? AND slot IS NOT NULL`
+
+const setReady = "UPDATE workflow_lanes SET ready = ?, next_at = CAST(? AS bigint) WHERE id = ?"
+
+interface Count {
+  readonly runs: number
+}
+
+const hasRoom = (
+  transaction: PortableTransaction,
+  { lane, queue }: Lane,
+  { perKey }: QueueLimits
+): Effect.Effect<boolean, SqlError> =>
+  perKey === undefined
+    ? Effect.succeed(true)
+    : Effect.map(
+        transaction.rows<Count>(countOfLane, [queue, lane]),
+        ([count]) => (count?.runs ?? 0) < perKey
+      )
+
+/** Whether a run of it may begin is noted with the lane, where those that may are found in turn. */
+const look = (
+  transaction: PortableTransaction,
+  lane: Lane,
+  limits: QueueLimits
+): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    const waits = (yield* transaction.rows(isWaiting, [lane.queue, lane.lane])).length > 0
+    const { rate } = limits
+    const nextAt = waits && rate !== undefined ? yield* whenAllowed(transaction, lane, rate) : null
+    const ready = waits && nextAt === null && (yield* hasRoom(transaction, lane, limits))
+    yield* transaction.changes(setReady, [ready ? 1 : 0, nextAt, lane.lane])
+    if (nextAt !== null) transaction.log.timer(nextAt)
+  })
+
+const forgetBegins = "DELETE FROM workflow_begins WHERE lane = ? AND at <= ?"
+
+const countBegins = "SELECT count(*) AS runs, min(at) AS oldest FROM workflow_begins WHERE lane = ?"
+
+/** When the next may begin; `null`: now. */
+const whenAllowed = (
+  transaction: PortableTransaction,
+  { lane }: Lane,
+  { limit, window }: NonNullable<QueueLimits["rate"]>
+): Effect.Effect<Millis | null, SqlError> =>
+  Effect.gen(function* () {
+    const { now } = transaction
+    yield* transaction.changes(forgetBegins, [lane, now - window])
+    const [begins] = yield* transaction.rows<Count & { readonly oldest: Millis | null }>(
+      countBegins,
+      [lane]
+    )
+    if (begins === undefined || begins.runs < limit) return null
+    // of a clock that was set back some lie ahead
+    return Math.min(begins.oldest ?? now, now) + window
+  })
+
+const nextLane = `
+  SELECT id FROM workflow_lanes WHERE queue = ? AND ready = 1 ORDER BY turn, id LIMIT 1`
+
+const nextRun = (more: string, { skipLocked }: Locking) => `
+  SELECT id, started_at FROM workflow_runs
+  WHERE queue = ? AND lane = ? AND gate = 2 AND status = 'suspended' ${more}
+  ORDER BY priority, id LIMIT 1 ${skipLocked}`
+
+const countOfQueue =
+  "SELECT count(*) AS runs FROM workflow_runs WHERE queue = ? AND slot IS NOT NULL"
+
+const giveSlot = `
+  UPDATE workflow_runs SET slot = ?, status = 'pending', gate = NULL
+  WHERE id = ? AND gate = 2 AND status = 'suspended'`
+
+const noteBegin = "INSERT INTO workflow_begins (lane, at) VALUES (?, ?)"
+
+const setTurn = "UPDATE workflow_lanes SET turn = ? WHERE id = ?"
+
+const setTurns = "UPDATE workflow_queues SET turn = ? WHERE id = ?"
+
+interface Waiting {
+  readonly id: number
+  readonly started_at: Millis | null
+}
+
+/** What `slot` says: whether it is kept while the run is suspended. */
+const slots = { givenUp: 1, kept: 2 } as const
+
+interface Giving {
+  readonly transaction: PortableTransaction
+  readonly queue: QueueRow
+  readonly limits: QueueLimits
+  readonly locking: Locking
+}
+
+/** How many more may be under way. */
+const roomOf = ({ limits: { concurrency }, queue, transaction }: Giving) =>
+  concurrency === undefined
+    ? Effect.succeed(Number.POSITIVE_INFINITY)
+    : Effect.map(
+        transaction.rows<Count>(countOfQueue, [queue.id]),
+        ([count]) => concurrency - (count?.runs ?? 0)
+      )
+
+/** Gives the next run of a lane a slot. Answers whether there was one. */
+const giveOne = ({ limits, locking, queue, transaction }: Giving, lane: number, more = "") =>
+  Effect.gen(function* () {
+    const [run] = yield* transaction.rows<Waiting>(nextRun(more, locking), [queue.id, lane])
+    if (run === undefined) return false
+    const slot = limits.keepsSlot === true ? slots.kept : slots.givenUp
+    yield* transaction.changes(giveSlot, [slot, run.id])
+    // one that has begun before only goes on: no rate bounds that
+    if (limits.rate !== undefined && run.started_at === null) {
+      yield* transaction.changes(noteBegin, [lane, transaction.now])
+    }
+    transaction.log.becamePending()
+    return true
+  })
+
+const giveSlots = (giving: Giving): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    const { limits, queue, transaction } = giving
+    let { turn } = queue
+    const most = Math.min(yield* roomOf(giving), largest)
+    for (let given = 0; given < most; given++) {
+      const [lane] = yield* transaction.rows<{ readonly id: number }>(nextLane, [queue.id])
+      if (lane === undefined) break
+      const found = yield* giveOne(giving, lane.id)
+      yield* transaction.changes(setTurn, [++turn, lane.id])
+      yield* look(transaction, { lane: lane.id, queue: queue.id }, limits)
+      if (!found) {
+        // another transaction has it: whoever is next looks again
+        yield* transaction.changes(setReady, [0, null, lane.id])
+        yield* mark(transaction, lane.id)
+      }
+      if (given + 1 === largest) {
+        // there may be more
+        yield* mark(transaction, lane.id)
+        transaction.log.becamePending()
+      }
+    }
+    if (turn !== queue.turn) yield* transaction.changes(setTurns, [turn, queue.id])
+  })
+
+const hasBegun = "AND started_at IS NOT NULL"
+
+/** In a queue that is paused only what has begun goes on. */
+const goOn = (giving: Giving, lanes: ReadonlySet<number>): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    const { limits, queue, transaction } = giving
+    let room = Math.min(yield* roomOf(giving), largest)
+    for (const lane of lanes) {
+      while (room > 0 && (yield* hasRoom(transaction, { lane, queue: queue.id }, limits))) {
+        if (!(yield* giveOne(giving, lane, hasBegun))) break
+        room--
+      }
+    }
+  })
+
+const selectNext = `
+  SELECT next_at FROM workflow_lanes WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1`
+
+/** When the next lane may begin another. */
+export const next = (sql: Portable): Effect.Effect<Millis | undefined, SqlError> =>
+  Effect.map(sql.rows<{ readonly next_at: Millis }>(selectNext), ([row]) => row?.next_at)
+
+const selectDue = `
+  SELECT id FROM workflow_lanes
+  WHERE next_at IS NOT NULL AND next_at <= ? ORDER BY next_at LIMIT ?`
+
+/** Lanes whose time has come are looked at again. Answers with how many. */
+export const markDue = (
+  transaction: PortableTransaction,
+  limit: number
+): Effect.Effect<number, SqlError> =>
+  Effect.gen(function* () {
+    const due = yield* transaction.rows<{ readonly id: number }>(selectDue, [
+      transaction.now,
+      limit
+    ])
+    for (const { id } of due) yield* mark(transaction, id)
+    return due.length
+  })
+
+const selectQueues = `
+  SELECT ${queueColumns},
+    (SELECT count(*) FROM workflow_runs r
+      WHERE r.queue = workflow_queues.id AND r.slot IS NOT NULL) AS running,
+    (SELECT count(*) FROM workflow_runs r
+      WHERE r.queue = workflow_queues.id AND r.gate = 2 AND r.status = 'suspended') AS waiting
+  FROM workflow_queues ORDER BY name`
+
+interface QueueCounts extends QueueRow {
+  readonly running: number
+  readonly waiting: number
+}
+
+/** All queues, with how many of each are under way and wait. */
+export const all = (sql: Portable): Effect.Effect<ReadonlyArray<QueueInfo>, SqlError> =>
+  Effect.map(sql.rows<QueueCounts>(selectQueues), (rows) =>
+    rows.map((row) => ({
+      name: row.name,
+      declared: limitsIn(row.declared),
+      ...(row.override === null ? {} : { override: limitsIn(row.override) }),
+      paused: row.paused !== 0,
+      running: row.running,
+      waiting: row.waiting
+    }))
+  )
+
+const setOverride = "UPDATE workflow_queues SET override = ? WHERE name = ?"
+
+const setPaused = "UPDATE workflow_queues SET paused = ? WHERE name = ?"
+
+/** Changes what is given of it. Answers whether there is such a queue. */
+export const change = (
+  transaction: PortableTransaction,
+  {
+    name,
+    override,
+    paused
+  }: {
+    readonly name: string
+    readonly override?: QueueLimits | null | undefined
+    readonly paused?: boolean | undefined
+  }
+): Effect.Effect<boolean, SqlError> =>
+  Effect.gen(function* () {
+    let found = 0
+    if (override !== undefined) {
+      const json = override === null ? null : JSON.stringify(override)
+      found = yield* transaction.changes(setOverride, [json, name])
+    }
+    if (paused !== undefined) {
+      found = yield* transaction.changes(setPaused, [paused ? 1 : 0, name])
+    }
+    if (found > 0) yield* markAll(transaction, name)
+    return found > 0
+  })
+
+const selectAny = "SELECT 1 FROM workflow_queues LIMIT 1"
+
+/** Whether there are any. */
+export const hasAny = (sql: Portable): Effect.Effect<boolean, SqlError> =>
+  Effect.map(sql.rows(selectAny), (rows) => rows.length > 0)
