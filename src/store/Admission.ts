@@ -46,8 +46,8 @@ const upsertQueue = `
   WHERE workflow_queues.declared <> excluded.declared`
 
 const selectLane = `
-  SELECT l.id AS lane, l.queue FROM workflow_lanes l JOIN workflow_queues q ON q.id = l.queue
-  WHERE q.name = ? AND l.key = ?`
+  SELECT id AS lane, queue FROM workflow_lanes
+  WHERE queue = (SELECT id FROM workflow_queues WHERE name = ?) AND key = ?`
 
 /** A lane, and the queue that it is one of. */
 export interface Lane {
@@ -59,7 +59,8 @@ const insertLane = `
   INSERT INTO workflow_lanes (queue, key) SELECT id, CAST(? AS text) FROM workflow_queues WHERE name = ?
   ON CONFLICT (queue, key) DO NOTHING`
 
-const markLane = "INSERT INTO workflow_lane_marks (lane) VALUES (?) ON CONFLICT DO NOTHING"
+const markLane =
+  "INSERT INTO workflow_lane_marks (queue, lane) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 const find = (transaction: PortableTransaction, { key, name }: QueueOf) =>
   Effect.map(transaction.rows<Lane>(selectLane, [name, key]), ([row]) => row)
@@ -84,24 +85,22 @@ export const laneOf = (
   })
 
 const markWaiting = `
-  INSERT INTO workflow_lane_marks (lane)
-  SELECT l.id FROM workflow_queues q JOIN workflow_lanes l ON l.queue = q.id
-  WHERE q.name = ? AND EXISTS (
+  INSERT INTO workflow_lane_marks (queue, lane)
+  SELECT lanes.queue, lanes.id FROM workflow_lanes lanes
+  WHERE lanes.queue = (SELECT id FROM workflow_queues WHERE name = ?) AND EXISTS (
     SELECT 1 FROM workflow_runs r
-    WHERE r.queue = l.queue AND r.lane = l.id AND r.gate = 2 AND r.status = 'suspended'
+    WHERE r.queue = lanes.queue AND r.lane = lanes.id AND r.gate = 2 AND r.status = 'suspended'
   )
   ON CONFLICT DO NOTHING`
 
 const markAll = (transaction: PortableTransaction, queue: string) =>
   transaction.changes(markWaiting, [queue])
 
-export const mark = (transaction: PortableTransaction, lane: number) =>
-  transaction.changes(markLane, [lane])
+export const mark = (transaction: PortableTransaction, { lane, queue }: Lane) =>
+  transaction.changes(markLane, [queue, lane])
 
 /** In the order in which all lock them. */
-const markedQueues = `
-  SELECT DISTINCT l.queue AS id FROM workflow_lane_marks m JOIN workflow_lanes l ON l.id = m.lane
-  ORDER BY l.queue`
+const markedQueues = "SELECT DISTINCT queue AS id FROM workflow_lane_marks ORDER BY queue"
 
 const lockQueue = ({ forUpdate }: Locking) =>
   `SELECT ${queueColumns} FROM workflow_queues WHERE id = ? ${forUpdate}`
@@ -111,12 +110,8 @@ const mostMarks = 500
 
 const takeMarks = `
   DELETE FROM workflow_lane_marks WHERE lane IN (
-    SELECT m.lane FROM workflow_lane_marks m JOIN workflow_lanes l ON l.id = m.lane
-    WHERE l.queue = ? LIMIT ${mostMarks}
+    SELECT lane FROM workflow_lane_marks WHERE queue = ? LIMIT ${mostMarks}
   ) RETURNING lane`
-
-const dueLanes = `
-  UPDATE workflow_lanes SET next_at = NULL WHERE queue = ? AND next_at <= ? RETURNING id`
 
 /** Gives slots wherever something has changed since that was last done. */
 export const admitMarked = (
@@ -139,11 +134,7 @@ const admit = (
   Effect.gen(function* () {
     const limits = limitsOf(queue)
     const marked = yield* transaction.rows<{ readonly lane: number }>(takeMarks, [queue.id])
-    const due = yield* transaction.rows<{ readonly id: number }>(dueLanes, [
-      queue.id,
-      transaction.now
-    ])
-    const lanes = new Set([...marked.map(({ lane }) => lane), ...due.map(({ id }) => id)])
+    const lanes = new Set(marked.map(({ lane }) => lane))
     for (const lane of lanes) yield* look(transaction, { lane, queue: queue.id }, limits)
     if (marked.length >= mostMarks) transaction.log.becamePending()
     const giving = { transaction, queue, limits, locking }
@@ -227,7 +218,8 @@ const giveSlot = `
   UPDATE workflow_runs SET slot = ?, status = 'pending', gate = NULL
   WHERE id = ? AND gate = 2 AND status = 'suspended'`
 
-const noteBegin = "INSERT INTO workflow_begins (lane, at) VALUES (?, ?)"
+const noteBegin =
+  "INSERT INTO workflow_begins (lane, at, run) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 
 const setTurn = "UPDATE workflow_lanes SET turn = ? WHERE id = ?"
 
@@ -266,7 +258,7 @@ const giveOne = ({ limits, locking, queue, transaction }: Giving, lane: number, 
     yield* transaction.changes(giveSlot, [slot, run.id])
     // one that has begun before only goes on: no rate bounds that
     if (limits.rate !== undefined && run.started_at === null) {
-      yield* transaction.changes(noteBegin, [lane, transaction.now])
+      yield* transaction.changes(noteBegin, [lane, transaction.now, run.id])
     }
     transaction.log.becamePending()
     return true
@@ -286,11 +278,11 @@ const giveSlots = (giving: Giving): Effect.Effect<void, SqlError> =>
       if (!found) {
         // another transaction has it: whoever is next looks again
         yield* transaction.changes(setReady, [0, null, lane.id])
-        yield* mark(transaction, lane.id)
+        yield* mark(transaction, { lane: lane.id, queue: queue.id })
       }
       if (given + 1 === largest) {
         // there may be more
-        yield* mark(transaction, lane.id)
+        yield* mark(transaction, { lane: lane.id, queue: queue.id })
         transaction.log.becamePending()
       }
     }
@@ -320,7 +312,7 @@ export const next = (sql: Portable): Effect.Effect<Millis | undefined, SqlError>
   Effect.map(sql.rows<{ readonly next_at: Millis }>(selectNext), ([row]) => row?.next_at)
 
 const selectDue = `
-  SELECT id FROM workflow_lanes
+  SELECT id AS lane, queue FROM workflow_lanes
   WHERE next_at IS NOT NULL AND next_at <= ? ORDER BY next_at LIMIT ?`
 
 /** Lanes whose time has come are looked at again. Answers with how many. */
@@ -329,11 +321,8 @@ export const markDue = (
   limit: number
 ): Effect.Effect<number, SqlError> =>
   Effect.gen(function* () {
-    const due = yield* transaction.rows<{ readonly id: number }>(selectDue, [
-      transaction.now,
-      limit
-    ])
-    for (const { id } of due) yield* mark(transaction, id)
+    const due = yield* transaction.rows<Lane>(selectDue, [transaction.now, limit])
+    for (const lane of due) yield* mark(transaction, lane)
     return due.length
   })
 

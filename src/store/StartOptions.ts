@@ -88,7 +88,7 @@ const set = (
       yield* transaction.changes(insertLabel, [row.id, label])
     }
     if (gate === gates.time && startAt !== null) transaction.log.timer(startAt)
-    if (gate === gates.slot && lane !== undefined) yield* Admission.mark(transaction, lane.lane)
+    if (gate === gates.slot && lane !== undefined) yield* Admission.mark(transaction, lane)
     if (row.deadline !== null) transaction.log.timer(row.deadline)
     return row
   })
@@ -134,7 +134,7 @@ const give = (
     }
   })
 
-const selectLane = "SELECT lane FROM workflow_runs WHERE run_id = ?"
+const selectLane = "SELECT queue, lane FROM workflow_runs WHERE run_id = ? AND lane IS NOT NULL"
 
 /** It is claimed by whoever changes its row first. */
 const replaceRun = `
@@ -153,7 +153,7 @@ const replace = (
 ): Effect.Effect<CreatedRun | undefined, SqlError> =>
   Effect.gen(function* () {
     const { payload, runId, trace, workflow } = run
-    const [before] = yield* transaction.rows<{ readonly lane: number | null }>(selectLane, [runId])
+    const [before] = yield* transaction.rows<Admission.Lane>(selectLane, [runId])
     const [replaced] = yield* transaction.rows<{ readonly id: number }>(replaceRun, [
       payload,
       trace?.traceId ?? null,
@@ -164,7 +164,7 @@ const replace = (
     ])
     if (replaced === undefined) return undefined
     // it may have had a slot
-    if (typeof before?.lane === "number") yield* Admission.mark(transaction, before.lane)
+    if (before !== undefined) yield* Admission.mark(transaction, before)
     yield* transaction.changes(deleteLabels, [replaced.id])
     yield* set(transaction, run)
     if (!isHeldBack(run, transaction.now)) transaction.log.becamePending()

@@ -2,6 +2,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
@@ -81,9 +82,29 @@ const everything = Effect.gen(function* () {
     yield* store.list({ limit: 9, blocked })
   }
   yield* store.list({ limit: 9, runId: "old" })
+  yield* store.list({ limit: 9, labels: { tags: ["a", "b"] } })
+  yield* withOptions
   yield* store.blocked
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
   yield* manyAtOnce
+})
+
+const withOptions = Effect.gen(function* () {
+  const store = yield* RunStore
+  const executor = yield* register
+  const rate = { limit: 1, window: 1 }
+  const queue = { name: "q", key: "k", limits: { concurrency: 2, perKey: 1, rate } }
+  const options = { startAt: 1, timeout: 1, priority: 1, tags: ["a"] }
+  yield* store.create(aRun("later", { options, queue }))
+  for (const runId of ["queued", "queued too"]) yield* store.create(aRun(runId, { queue }))
+  yield* store.create(aRun("queued", { queue, replace: true }))
+  yield* store.claim({ executor, workflows: ["Order"], limit: 9 })
+  yield* TestClock.adjust(1)
+  yield* store.wakeDue(9)
+  yield* store.changeQueue({ name: "q", override: { concurrency: 1 }, paused: true })
+  yield* store.wake("queued")
+  yield* store.changeQueue({ name: "q", paused: false })
+  yield* store.queues
 })
 
 /** Several rows take one statement, which is another than that for one. */
@@ -106,10 +127,10 @@ const manyAtOnce = Effect.gen(function* () {
 
 /** Tables of a row an executor, a migration or a status, and what is no table of ours. */
 const small =
-  /^(workflow_executors|workflow_executor_migrations|workflow_counts|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
+  /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
-  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked)|workflow_signals_early|workflow_removed_at)$/
+  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at)$/
 
 const scans = (detail: string) => {
   const scanned = /^SCAN (.+)/.exec(detail)?.[1]

@@ -217,10 +217,14 @@ const queues = [
   )`,
   "CREATE INDEX workflow_lanes_ready ON workflow_lanes (queue, turn, id) WHERE ready = 1",
   "CREATE INDEX workflow_lanes_next ON workflow_lanes (next_at) WHERE next_at IS NOT NULL",
-  "CREATE TABLE workflow_lane_marks (lane bigint NOT NULL)",
-  "CREATE INDEX workflow_lane_marks_of ON workflow_lane_marks (lane)",
-  "CREATE TABLE workflow_begins (lane bigint NOT NULL, at bigint NOT NULL)",
-  "CREATE INDEX workflow_begins_at ON workflow_begins (lane, at)",
+  "CREATE TABLE workflow_lane_marks (queue bigint NOT NULL, lane bigint NOT NULL)",
+  "CREATE INDEX workflow_lane_marks_of ON workflow_lane_marks (queue, lane)",
+  `CREATE TABLE workflow_begins (
+    lane bigint NOT NULL,
+    at bigint NOT NULL,
+    run bigint NOT NULL,
+    PRIMARY KEY (lane, at, run)
+  )`,
   `ALTER TABLE workflow_runs
     ADD COLUMN queue bigint,
     ADD COLUMN lane bigint,
@@ -236,7 +240,7 @@ const queues = [
       status = 'suspended', gate = 2, wake_at = NULL, executor = NULL,
       claim = claim + (executor IS NOT NULL)::integer
       WHERE id = new.id;
-    INSERT INTO workflow_lane_marks (lane) VALUES (new.lane);
+    INSERT INTO workflow_lane_marks (queue, lane) VALUES (new.queue, new.lane);
     RETURN NULL;
   END $f$`,
   `CREATE TRIGGER workflow_runs_to_lane AFTER UPDATE OF status ON workflow_runs
@@ -248,7 +252,7 @@ const queues = [
   `CREATE FUNCTION workflow_from_slot() RETURNS trigger LANGUAGE plpgsql AS $f$
   BEGIN
     UPDATE workflow_runs SET slot = NULL WHERE id = new.id;
-    INSERT INTO workflow_lane_marks (lane) VALUES (new.lane);
+    INSERT INTO workflow_lane_marks (queue, lane) VALUES (new.queue, new.lane);
     RETURN NULL;
   END $f$`,
   `CREATE TRIGGER workflow_runs_from_slot AFTER UPDATE OF status ON workflow_runs

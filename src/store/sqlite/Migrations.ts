@@ -331,10 +331,14 @@ const queues = [
   "CREATE INDEX workflow_lanes_ready ON workflow_lanes (queue, turn, id) WHERE ready = 1",
   "CREATE INDEX workflow_lanes_next ON workflow_lanes (next_at) WHERE next_at IS NOT NULL",
   // Lanes to be looked at.
-  "CREATE TABLE workflow_lane_marks (lane INTEGER PRIMARY KEY) STRICT",
+  "CREATE TABLE workflow_lane_marks (lane INTEGER PRIMARY KEY, queue INTEGER NOT NULL) STRICT",
   // When runs of lanes with a rate have begun.
-  "CREATE TABLE workflow_begins (lane INTEGER NOT NULL, at INTEGER NOT NULL) STRICT",
-  "CREATE INDEX workflow_begins_at ON workflow_begins (lane, at)",
+  `CREATE TABLE workflow_begins (
+    lane INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (lane, at, run)
+  ) STRICT, WITHOUT ROWID`,
   "ALTER TABLE workflow_runs ADD COLUMN queue INTEGER",
   "ALTER TABLE workflow_runs ADD COLUMN lane INTEGER",
   // 1: it has one until it is suspended; 2: until it is over; NULL: it has none.
@@ -354,7 +358,8 @@ const queues = [
         status = 'suspended', gate = 2, wake_at = NULL, executor = NULL,
         claim = claim + (executor IS NOT NULL)
         WHERE id = new.id;
-      INSERT INTO workflow_lane_marks (lane) VALUES (new.lane) ON CONFLICT DO NOTHING;
+      INSERT INTO workflow_lane_marks (queue, lane) VALUES (new.queue, new.lane)
+        ON CONFLICT DO NOTHING;
     END`,
   // nor does one that waits to be mended keep it
   `CREATE TRIGGER workflow_runs_from_slot AFTER UPDATE OF status ON workflow_runs
@@ -362,7 +367,8 @@ const queues = [
       AND (new.status <> 'suspended' OR old.slot = 1 OR new.cause IS NOT NULL)
     BEGIN
       UPDATE workflow_runs SET slot = NULL WHERE id = new.id;
-      INSERT INTO workflow_lane_marks (lane) VALUES (new.lane) ON CONFLICT DO NOTHING;
+      INSERT INTO workflow_lane_marks (queue, lane) VALUES (new.queue, new.lane)
+        ON CONFLICT DO NOTHING;
     END`
 ]
 

@@ -11,6 +11,7 @@ import { turn } from "../../internal/Turn.js"
 import type { ClaimedRun, RunLost, RunStore, RunStoreError } from "../../store/RunStore.js"
 import { isFinal } from "../../store/RunStore.js"
 import { aRun, aStep } from "../Acts.js"
+import { queueInterleavings } from "./QueueInterleavings.js"
 
 type Store = RunStore["Type"]
 
@@ -376,5 +377,6 @@ export const interleavings = (pair: Pair) => {
     takingOver(pair)
     ending(pair)
     finished(pair)
+    queueInterleavings(pair)
   })
 }
