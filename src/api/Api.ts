@@ -22,6 +22,7 @@ import {
   ExecutorView,
   FoundView,
   InvalidCursor,
+  InvalidLimits,
   InvalidOptions,
   InvalidPayload,
   InvalidQuery,
@@ -34,6 +35,9 @@ import {
   OutcomeView,
   PayloadDiffers,
   PayloadView,
+  QueueLimitsView,
+  QueueNotFound,
+  QueueView,
   RunCounts,
   RunExists,
   RunFinished,
@@ -413,6 +417,34 @@ export class ExecutorsGroup extends HttpApiGroup.make("executors", { topLevel: t
   .middleware(Access)
   .middleware(Authorization) {}
 
+const queueName = HttpApiSchema.param("name", Schema.String)
+
+export class QueuesGroup extends HttpApiGroup.make("queues")
+  .add(
+    HttpApiEndpoint.get("list", "/queues")
+      .addSuccess(Schema.Struct({ queues: Schema.Array(QueueView) }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "The queues that runs wait in")
+  )
+  .add(
+    HttpApiEndpoint.put("change")`/queues/${queueName}`
+      .setPayload(
+        Schema.Struct({
+          limits: Schema.optional(Schema.NullOr(QueueLimitsView)),
+          paused: Schema.optional(Schema.Boolean)
+        })
+      )
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(QueueNotFound, { status: 404 })
+      .addError(InvalidLimits, { status: 400 })
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "Change a queue's limits, pause it, or let it go on")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
 /** What this definition says, told to programs and to people; it does not tell of itself. */
 export class DocsGroup extends HttpApiGroup.make("docs")
   .add(
@@ -446,6 +478,7 @@ export class Api extends HttpApi.make("effect-workflow-executor")
   .add(RunsGroup)
   .add(EventsGroup)
   .add(ExecutorsGroup)
+  .add(QueuesGroup)
   .add(MetricsGroup)
   .add(DocsGroup)
   .annotate(OpenApi.Title, "effect-workflow-executor")

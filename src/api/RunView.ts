@@ -83,6 +83,7 @@ export type RunView = typeof RunView.Type
  * - `signal`, `timer`: by its name; a timer is due at `until`.
  * - `child`: a run that it has started.
  * - `start`: its time, `until`, before which it does not begin.
+ * - `queue`: its turn in its queue.
  * - `executor`: one that has room, and has registered its `workflow`; `room`: this one has, and is
  *   to have room for it.
  * - `mend`: it suspended because of what its `error` says. Nothing wakes it: mend that, and resume it.
@@ -99,6 +100,7 @@ export const WaitView = Schema.Union(
   }),
   Schema.Struct({ type: Schema.Literal("child"), runId: Schema.String, since: Schema.String }),
   Schema.Struct({ type: Schema.Literal("start"), until: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("queue") }),
   Schema.Struct({ type: Schema.Literal("executor"), workflow: Schema.String }),
   Schema.Struct({ type: Schema.Literal("room") }),
   Schema.Struct({ type: Schema.Literal("mend") })

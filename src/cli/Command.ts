@@ -9,6 +9,7 @@ import { version } from "../internal/Version.js"
 import * as Printed from "./Printed.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
+import { queuesCommand } from "./syntax/Queues.js"
 import { runsCommand } from "./syntax/Runs.js"
 
 const command = Cli.make("workflow-executor").pipe(
@@ -18,6 +19,7 @@ const command = Cli.make("workflow-executor").pipe(
   Cli.withSubcommands([
     startCommand,
     runsCommand,
+    queuesCommand,
     executorsCommand,
     drainCommand,
     tokenCommand,
@@ -31,7 +33,8 @@ const commands: Printed.Commands = {
   ...Object.fromEntries(
     [...HashMap.keys(Cli.getSubcommands(command))].sort().map((name) => [name, []])
   ),
-  runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort()
+  runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort(),
+  queues: [...HashMap.keys(Cli.getSubcommands(queuesCommand))].sort()
 }
 
 /** Runs the command; `argv` as Node gives it. How it fails says the exit code: `exitCodeOf`. */

@@ -164,6 +164,8 @@ export const layer = (options: Options) =>
         retry: (runId, options) => ofRun(runId, explained(client.retry(runId, options))),
         remove: (runId) => ofRun(runId, explained(client.remove(runId))),
         counts: explained(client.counts),
+        queues: explained(client.queues),
+        changeQueue: (request) => explained(client.changeQueue(request)),
         executors: explained(client.executors),
         signal: ({ name, runId, value }) =>
           leftOut.has(name)

@@ -109,6 +109,8 @@ export const describeWait = (wait: WaitView): string => {
       return `child ${wait.runId} since ${Table.time(wait.since)}`
     case "start":
       return `its time to begin, ${Table.time(wait.until)}`
+    case "queue":
+      return "its turn in its queue"
     case "executor":
       return `an executor that has registered ${wait.workflow}, and has room`
     case "room":

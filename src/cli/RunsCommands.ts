@@ -62,7 +62,7 @@ const layerDatabase = (options: Options): Effect.Effect<Layer.Layer<Target, unkn
         return OnFile.layer(yield* Database.read(options))
       })
 
-const on =
+export const on =
   (options: Options, { patient = false }: { readonly patient?: boolean } = {}) =>
   <A, E>(use: (target: Target["Type"]) => Effect.Effect<A, E>) =>
     Effect.flatMap(Target, use).pipe(Effect.provide(layerTarget(options, patient)))

@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
+import type { ChangeQueueRequest, QueueView } from "../api/Queues.js"
 import type { StartOptions } from "../api/StartOptions.js"
 import type {
   ExecutorView,
@@ -81,6 +82,8 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly retry: (runId: string, options: RetryOptions) => Effect.Effect<void, TargetError>
     readonly remove: (runId: string) => Effect.Effect<void, TargetError>
     readonly counts: Effect.Effect<RunCounts, TargetError>
+    readonly queues: Effect.Effect<ReadonlyArray<QueueView>, TargetError>
+    readonly changeQueue: (request: ChangeQueueRequest) => Effect.Effect<void, TargetError>
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, TargetError>
     readonly signal: (request: SignalRequest) => Effect.Effect<void, TargetError>
   }

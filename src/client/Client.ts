@@ -32,12 +32,15 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
+import type { ChangeQueueRequest, InvalidLimits } from "../api/Queues.js"
 import type { RunnerState } from "../api/RunnerState.js"
 import type {
   ExecutorView,
   ListRequest,
   OutcomeView,
   PayloadView,
+  QueueNotFound,
+  QueueView,
   RetryOptions,
   RunCounts,
   RunIdsView,
@@ -54,6 +57,7 @@ import type {
 import { InvalidOptions, toBody } from "../api/StartOptions.js"
 import * as Typed from "../values/Typed.js"
 import * as AskExecutor from "./AskExecutor.js"
+import * as AskQueues from "./AskQueues.js"
 import * as ChangeRuns from "./ChangeRuns.js"
 import * as EventStream from "./EventStream.js"
 import * as ReadRuns from "./ReadRuns.js"
@@ -269,6 +273,17 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
       options?: StepsOption
     ) => Stream.Stream<RunWithStepsView, RequestError<"get">>
 
+    /** The queues that runs wait in. */
+    readonly queues: Effect.Effect<ReadonlyArray<QueueView>, RequestError<"counts">>
+
+    /**
+     * Sets limits of a queue in place of those in the code (`limits`; `null`: those again), pauses it or
+     * lets it go on (`paused`); for tokens with the scope `admin`. Fails with `QueueNotFound`.
+     */
+    readonly changeQueue: (
+      request: ChangeQueueRequest
+    ) => Effect.Effect<void, RequestError<"counts"> | QueueNotFound | InvalidLimits>
+
     /** The executors that work on the store; for tokens with the scope `admin`. */
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"counts">>
 
@@ -350,6 +365,7 @@ export const make = (
       ...read,
       ...ChangeRuns.make(requests, runs),
       ...(yield* AskExecutor.make(requests)),
+      ...(yield* AskQueues.make(requests)),
       start,
       startOrFind,
       result,

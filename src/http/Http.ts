@@ -160,6 +160,16 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
   })
 )
 
+const QueuesLive = HttpApiBuilder.group(Api, "queues", (handlers) =>
+  Effect.map(Runs, ({ changeQueue, queues }) =>
+    handlers
+      .handle("list", () => orNotAvailable(Effect.map(queues, (queues) => ({ queues }))))
+      .handle("change", ({ path: { name }, payload }) =>
+        orNotAvailable(changeQueue({ ...payload, name }))
+      )
+  )
+)
+
 const ExecutorsLive = HttpApiBuilder.group(Api, "executors", (handlers) =>
   Effect.gen(function* () {
     const runs = yield* Runs
@@ -232,6 +242,7 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
     RunsLive,
     EventHandlers.layer,
     ExecutorsLive,
+    QueuesLive,
     MetricsLive,
     Docs.layer
   ]),

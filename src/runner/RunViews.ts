@@ -167,10 +167,11 @@ const alone = (wait: WaitView) => ({ waitsFor: { total: 1, first: [wait] } })
  * @param options.isRegistered whether its workflow is registered in this process
  */
 export const viewWaits = (
-  { cause, heldUntil, status, waitsFor, workflow }: Run,
+  { cause, heldUntil, queued, status, waitsFor, workflow }: Run,
   { isRegistered }: { readonly isRegistered: boolean }
 ): Pick<RunWithStepsView, "waitsFor"> => {
   if (heldUntil !== undefined) return alone({ type: "start", until: iso(heldUntil) })
+  if (queued === true) return alone({ type: "queue" })
   if (status === "pending") {
     return alone(isRegistered ? { type: "room" } : { type: "executor", workflow })
   }

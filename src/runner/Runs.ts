@@ -7,9 +7,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type {
+  ChangeQueueRequest,
   ExecutorView,
   GetOptions,
   InvalidCursor,
+  InvalidLimits,
   InvalidOptions,
   InvalidPayload,
   InvalidQuery,
@@ -21,6 +23,8 @@ import type {
   OutcomeView,
   PayloadDiffers,
   PayloadView,
+  QueueNotFound,
+  QueueView,
   RetryOptions,
   RunCounts,
   RunExists,
@@ -50,6 +54,7 @@ import { RunStore, type RunStoreError } from "../store/RunStore.js"
 import { viewExecutor, viewSelf } from "./RunViews.js"
 import * as Change from "./runs/Change.js"
 import { jsonSchemaOf } from "./runs/Definitions.js"
+import * as Queues from "./runs/Queues.js"
 import * as Read from "./runs/Read.js"
 import * as Signal from "./runs/Signal.js"
 import * as Start from "./runs/Start.js"
@@ -172,6 +177,17 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
       runId: string
     ) => Effect.Effect<void, RunNotFound | RunNotFinished | RunStoreError>
 
+    /** The queues, by their names, with how many runs of each are under way and wait. */
+    readonly queues: Effect.Effect<ReadonlyArray<QueueView>, RunStoreError>
+
+    /**
+     * Sets limits of a queue in place of those in the code, for all executors and also after a restart,
+     * until they are removed (`limits: null`); pauses it, so that nothing of it begins, or lets it go on.
+     */
+    readonly changeQueue: (
+      request: ChangeQueueRequest
+    ) => Effect.Effect<void, QueueNotFound | InvalidLimits | RunStoreError>
+
     /** How many runs there are in each status. */
     readonly counts: Effect.Effect<RunCounts, RunStoreError>
 
@@ -225,6 +241,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       start: Start.make(dispatcher),
       ...Read.make(store, dispatcher),
       ...Change.make(store),
+      ...Queues.make(store),
       counts: store.counts,
       executors,
       signal: Signal.make(store, dispatcher)

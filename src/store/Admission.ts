@@ -96,6 +96,16 @@ const markWaiting = `
 const markAll = (transaction: PortableTransaction, queue: string) =>
   transaction.changes(markWaiting, [queue])
 
+const markFirst = `
+  INSERT INTO workflow_lane_marks (queue, lane)
+  SELECT queue, id FROM workflow_lanes
+  WHERE queue = (SELECT id FROM workflow_queues WHERE name = ?) LIMIT 1
+  ON CONFLICT DO NOTHING`
+
+/** So that the queue is looked at; its lanes are as they were noted. */
+const markOne = (transaction: PortableTransaction, queue: string) =>
+  transaction.changes(markFirst, [queue])
+
 export const mark = (transaction: PortableTransaction, { lane, queue }: Lane) =>
   transaction.changes(markLane, [queue, lane])
 
@@ -378,7 +388,8 @@ export const change = (
     if (paused !== undefined) {
       found = yield* transaction.changes(setPaused, [paused ? 1 : 0, name])
     }
-    if (found > 0) yield* markAll(transaction, name)
+    if (override !== undefined && found > 0) yield* markAll(transaction, name)
+    else if (paused === false && found > 0) yield* markOne(transaction, name)
     return found > 0
   })
 

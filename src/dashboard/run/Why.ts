@@ -34,6 +34,8 @@ const wait = (one: WaitView, now: number): string => {
       return `it waits for its child ${shortId(one.runId)} ${since(one.since, now)}`
     case "start":
       return `it is to begin ${due(one.until, now)}`
+    case "queue":
+      return "it waits for its turn in its queue"
     case "executor":
       return `it waits for an executor that has registered the workflow ${one.workflow}: this one has not`
     case "room":
