@@ -5,7 +5,7 @@ import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, NewRun, Run } from "../RunStore.js"
 import { isFinal, RunLost } from "../RunStore.js"
-import type { Batch } from "../Write.js"
+import type { Batch, Operation } from "../Write.js"
 import { removedMeanwhile } from "./Again.js"
 import { lostAmong } from "./Claims.js"
 import type { Committed, Created, Creation } from "./Commit.js"
@@ -131,6 +131,16 @@ const link = (
   const awaits = parent.awaits && !isFinal(run.status)
   return transaction.changes(insertChild, [key, awaits ? 1 : 0, parent.runId])
 }
+
+/** Within a transaction that does more: for whoever claims them. Those that are there stay. */
+export const createPending =
+  (runs: ReadonlyArray<NewRun>): Operation<Transaction, ReadonlyArray<CreatedRun>> =>
+  (transaction) =>
+    createAll(runs.map((run) => ({ run, claimFor: undefined })))(transaction).pipe(
+      Effect.flatMap(Effect.all),
+      // they are created in nobody's name
+      Effect.catchTag("RunLost", Effect.die)
+    )
 
 /** About: what is not ASCII has more bytes than characters. */
 export const bytesOf = ({ run }: Creation): number => run.payload.length

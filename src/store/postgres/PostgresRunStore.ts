@@ -22,6 +22,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -30,20 +31,31 @@ import { turn } from "../../internal/Turn.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
+import type {
+  Change,
+  CreatedRun,
+  Held,
+  History,
+  RunLost,
+  RunStoreError,
+  ScheduleChange
+} from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
+import * as Schedules from "../ScheduleRows.js"
+import type { Operation } from "../Write.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import type { Connections } from "./Connections.js"
 import * as AllConnections from "./Connections.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, createAll } from "./Creation.js"
+import { bytesOf, createAll, createPending } from "./Creation.js"
 import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Finished from "./Finished.js"
 import * as Listen from "./Listen.js"
 import { migrate, newest, recorded } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
+import { inTransaction, portable } from "./Numbered.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
 import * as Schemas from "./Schema.js"
@@ -170,9 +182,24 @@ const writes = (
     takeOver: (options) => write(takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
     progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
-    survived: (runs) => write(Crashes.survived(runs))
+    survived: (runs) => write(Crashes.survived(runs)),
+    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length),
+    removeSchedule: (name) => write(removeSchedule(name))
   } satisfies Partial<RunStore["Type"]>
 }
+
+const changeSchedule =
+  (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
+  (transaction) =>
+    Schedules.change(change)(inTransaction(transaction), {
+      create: (runs) => createPending(runs)(transaction),
+      interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
+    })
+
+const removeSchedule =
+  (name: string): Operation<Transaction, boolean> =>
+  (transaction) =>
+    Schedules.remove(name)(inTransaction(transaction))
 
 /** Writes after which histories are read, when they are committed. */
 const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read) => {
@@ -229,7 +256,13 @@ const reads = (read: Read) =>
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all)
+    executors: read(Executors.all),
+    findSchedule: (name) => read((sql) => Schedules.find(name)(portable(sql))),
+    listSchedules: (options) => read((sql) => Schedules.list(options)(portable(sql))),
+    dueSchedules: (options) => read((sql) => Schedules.dueOf(options)(portable(sql))),
+    nextSchedule: (options) => read((sql) => Schedules.nextOf(options)(portable(sql))),
+    lastBeginningWith: (options) =>
+      read((sql) => Schedules.lastBeginningWith(options)(portable(sql)))
   }) satisfies Partial<RunStore["Type"]>
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)

@@ -5,7 +5,7 @@ import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, Held, Millis, NewRun, Run, RunLost } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
-import type { Batch } from "../Write.js"
+import type { Batch, Operation } from "../Write.js"
 import { lost, lostAmong, takenOver } from "./Claims.js"
 import * as Histories from "./History.js"
 import type { Param } from "./Sql.js"
@@ -154,6 +154,16 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       ? Effect.dieMessage(`Run ${runId} is neither new nor there`)
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
+
+/** Within a transaction that does more: for whoever claims them. Those that are there stay. */
+export const createPending =
+  (runs: ReadonlyArray<NewRun>): Operation<Transaction, ReadonlyArray<CreatedRun>> =>
+  (transaction) =>
+    createAll(runs.map((run) => ({ run, claimFor: undefined })))(transaction).pipe(
+      Effect.flatMap(Effect.all),
+      // they are created in nobody's name
+      Effect.catchTag("RunLost", Effect.die)
+    )
 
 /** About: what is not ASCII has more bytes than characters. */
 export const bytesOf = ({ run }: Creation): number => run.payload.length
