@@ -20,6 +20,7 @@ import { keeping } from "./conformance/Keeping.js"
 import { leases } from "./conformance/Leases.js"
 import { model } from "./conformance/Model.js"
 import { queries } from "./conformance/Queries.js"
+import { schedules } from "./conformance/Schedules.js"
 import { signals } from "./conformance/Signals.js"
 import { steps } from "./conformance/Steps.js"
 import { suspension } from "./conformance/Suspension.js"
@@ -56,6 +57,7 @@ export const suite = (
     finished(layer)
     terminating(layer)
     signals(layer)
+    schedules(layer)
     queries(layer)
     bytes(layer)
     changes(layer)
