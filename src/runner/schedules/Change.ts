@@ -223,7 +223,7 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       return yield* invalidRange("from", "the range is empty: it is not before its end")
     const { schedule } = yield* find(name)
     const plan = yield* Plan.ofStored(schedule)
-    const ticks = Ticks.first(plan.ticks, from - 1, maxBackfill + 1).filter((tick) => tick < to)
+    const ticks = Ticks.first(plan.ticks, from - 1, maxBackfill + 1, to - 1)
     if (ticks.length > maxBackfill) return yield* tooManyTicks()
     const { payload, workflow } = schedule
     const created = yield* Effect.forEach(

@@ -53,9 +53,8 @@ const dueOf = (plan: Plan, { decidedTo }: Progress, now: Millis): Due => {
   const oldest =
     plan.catchUp === undefined ? last : now - Math.max(plan.catchUp, shortestCatchUp) - plan.jitter
   const tooOld = plan.ticks.upTo(oldest - 1)
-  const ticks = Ticks.first(plan.ticks, Math.max(decidedTo, oldest - 1), maxStarts)
   return {
-    ticks: ticks.filter((tick) => tick <= last),
+    ticks: Ticks.first(plan.ticks, Math.max(decidedTo, oldest - 1), maxStarts, last),
     missed: tooOld === undefined || tooOld <= decidedTo ? undefined : Math.min(tooOld, last)
   }
 }

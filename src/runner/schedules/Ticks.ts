@@ -112,10 +112,17 @@ export function* sequence(ticks: Ticks, after: Millis): Generator<Millis> {
   }
 }
 
-export const first = (ticks: Ticks, after: Millis, count: number): ReadonlyArray<Millis> => {
+/** The first ticks after this time, so many at most. @param last none is later than this */
+export const first = (
+  ticks: Ticks,
+  after: Millis,
+  count: number,
+  last = Number.POSITIVE_INFINITY
+): ReadonlyArray<Millis> => {
   const found: Array<Millis> = []
   if (count <= 0) return found
   for (const tick of sequence(ticks, after)) {
+    if (tick > last) break
     found.push(tick)
     if (found.length >= count) break
   }
