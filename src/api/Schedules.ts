@@ -119,7 +119,8 @@ export type ScheduleView = typeof ScheduleView.Type
 export const SchedulesPage = Schema.Struct({
   /** In the order of their names. */
   schedules: Schema.Array(ScheduleView),
-  nextCursor: Schema.optional(Schema.String)
+  /** Where the next page begins; `null` when this is the last. */
+  nextCursor: Schema.NullOr(Schema.String)
 })
 export type SchedulesPage = typeof SchedulesPage.Type
 

@@ -120,7 +120,7 @@ export const make = (store: RunStore["Type"]) => {
     const last = shown.at(-1)
     return {
       schedules,
-      ...(found.length > wanted && last !== undefined ? { nextCursor: last.schedule.name } : {})
+      nextCursor: found.length > wanted && last !== undefined ? last.schedule.name : null
     } satisfies SchedulesPage
   })
   return {
