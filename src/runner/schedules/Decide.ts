@@ -72,7 +72,7 @@ export const decide = (
   before: Progress,
   { isUnderWay, now }: { readonly now: Millis; readonly isUnderWay: boolean }
 ): Decision => {
-  const { count, overlap } = plan
+  const { catchUp, count, dueAt, overlap } = plan
   const due = dueOf(plan, before, now)
   const starts: Array<Millis> = []
   let { decidedTo, lastSkipped, lastStarted, started, waitingTick } = before
@@ -87,6 +87,10 @@ export const decide = (
   const skip = (tick: Millis) => {
     lastSkipped = tick
   }
+  /** It waits for its turn, behind those that nobody was there for. */
+  const isLate = (tick: Millis) =>
+    catchUp !== undefined &&
+    (due.ticks.length > 1 || starts.length > 0 || now - dueAt(tick) > shortestCatchUp)
   const isOver = () => started + (waitingTick === undefined ? 0 : 1) >= count
 
   if (due.missed !== undefined) decidedTo = due.missed
@@ -107,7 +111,7 @@ export const decide = (
     else if (overlap === "cancel") {
       interrupts = true
       waitingTick = tick
-    } else if (due.ticks.length > 1) {
+    } else if (isLate(tick)) {
       // caught up with one after the other, each when the one before is over
       isBehind = true
       if (waitingTick !== undefined) break
