@@ -10,14 +10,16 @@ import * as Printed from "./Printed.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { runsCommand } from "./syntax/Runs.js"
+import { schedulesCommand } from "./syntax/Schedules.js"
 
 const command = Cli.make("workflow-executor").pipe(
   Cli.withDescription(
-    "Durable workflow executor for Effect. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the run that was watched failed, or the drain took too long, 4 no such run."
+    "Durable workflow executor for Effect. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the run that was watched failed, or the drain took too long, 4 no such run or schedule."
   ),
   Cli.withSubcommands([
     startCommand,
     runsCommand,
+    schedulesCommand,
     executorsCommand,
     drainCommand,
     tokenCommand,
@@ -31,7 +33,8 @@ const commands: Printed.Commands = {
   ...Object.fromEntries(
     [...HashMap.keys(Cli.getSubcommands(command))].sort().map((name) => [name, []])
   ),
-  runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort()
+  runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort(),
+  schedules: [...HashMap.keys(Cli.getSubcommands(schedulesCommand))].sort()
 }
 
 /** Runs the command; `argv` as Node gives it. How it fails says the exit code: `exitCodeOf`. */
