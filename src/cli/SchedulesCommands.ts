@@ -102,7 +102,8 @@ export interface Put {
   readonly jitter: Option.Option<string>
   readonly end: Option.Option<Date>
   readonly count: Option.Option<number>
-  readonly paused: Option.Option<boolean>
+  /** `false`: as it is. */
+  readonly paused: boolean
 }
 
 /** Without what is not said. */
@@ -134,7 +135,7 @@ export const put = (options: Options, asked: Put) =>
         Option.map(asked.end, (end) => end.toISOString())
       ),
       ...said("count", asked.count),
-      ...said("paused", asked.paused)
+      ...(asked.paused ? { paused: true } : {})
     }
     yield* on(options)((target) =>
       Effect.flatMap(target.schedules.put(asked.schedule, request), (schedule) =>

@@ -56,9 +56,8 @@ const putCommand = Cli.make(
       Options.withDescription("Start so many ticks, and no more"),
       Options.optional
     ),
-    paused: Options.boolean("paused", { negationNames: ["not-paused"] }).pipe(
-      Options.withDescription("Whether it is to be paused (as it is; a new one is not)"),
-      Options.optional
+    paused: Options.boolean("paused").pipe(
+      Options.withDescription("Pause it too (as it is; a new one is not)")
     ),
     schedule,
     workflow: argument("workflow", "The workflow's name"),
