@@ -59,6 +59,10 @@ const isAs = (schedule: StoredSchedule, asked: Asked, paused: boolean) =>
   schedule.origin === asked.origin &&
   schedule.paused === paused
 
+/** Its end has come, or it has started as many as it was to: of what has passed since it has no part. */
+const isOver = ({ nextAt, paused, waitingTick }: StoredSchedule) =>
+  !paused && nextAt === undefined && waitingTick === undefined
+
 const scheduleOf = (
   { definition, name, origin, paused: askedPaused, payload, plan, workflow }: Asked,
   before: StoredSchedule | undefined,
@@ -67,6 +71,7 @@ const scheduleOf = (
   const paused = askedPaused ?? before?.paused ?? false
   const goesOn =
     before !== undefined &&
+    !isOver(before) &&
     timesOf(before.definition) === timesOf(definition) &&
     (paused || !before.paused)
   const schedule = {

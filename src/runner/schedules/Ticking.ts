@@ -35,7 +35,10 @@ export const ticking = (latch: Effect.Latch) =>
       if (workflows.length === 0) return yield* latch.await
       const now = Math.floor(yield* Clock.currentTimeMillis)
       const due = yield* store.dueSchedules({ workflows, now, limit: batch })
-      const advanced = yield* Effect.forEach(due, (found) => advance(found, now))
+      // what is due together is committed together
+      const advanced = yield* Effect.forEach(due, (found) => advance(found, now), {
+        concurrency: "unbounded"
+      })
       if (advanced.includes(true)) return
       const next = yield* store.nextSchedule({ workflows, after: now })
       yield* Option.match(next, {

@@ -183,8 +183,13 @@ const writes = (
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
     progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
     survived: (runs) => write(Crashes.survived(runs)),
-    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length),
-    removeSchedule: (name) => write(removeSchedule(name))
+    changeSchedule: (change) =>
+      write(
+        changeSchedule(change),
+        change.schedule.payload.length,
+        `schedule/${change.schedule.name}`
+      ),
+    removeSchedule: (name) => write(removeSchedule(name), 0, `schedule/${name}`)
   } satisfies Partial<RunStore["Type"]>
 }
 

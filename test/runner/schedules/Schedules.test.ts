@@ -332,6 +332,11 @@ describe("a schedule", () => {
       assert.deepStrictEqual(ticks("end"), [10, 20, 30])
       assert.deepStrictEqual((yield* get("end")).nextTicks, [])
       assert.isUndefined((yield* get("count")).nextStart)
+      // it goes on from now, and not from when it was over
+      const more = yield* put("count", { payload: { kind: "quick" }, count: 3, catchUp: "1 day" })
+      assert.deepStrictEqual(more.nextTicks, [at(70)])
+      yield* pass("20 minutes")
+      assert.deepStrictEqual(ticks("count"), [10, 20, 70])
     }))
 
   test("starts its runs later by its jitter, each by the same whoever reckons it", (began) =>
