@@ -1,20 +1,22 @@
 /** What becomes of ticks: overlaps, downtime, clocks that are moved, pauses, several executors. */
 import { assert, describe, it } from "@effect/vitest"
-import { DurableDeferred, Workflow } from "@effect/workflow"
+import { Activity, DurableDeferred, Workflow } from "@effect/workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as Executor from "../../../src/Executor.js"
+import { Runner } from "../../../src/runner/Runner.js"
 import { Runs } from "../../../src/runner/Runs.js"
 import * as Schedules from "../../../src/runner/Schedules.js"
-import type { RunStore } from "../../../src/store/RunStore.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../../src/store/sqlite/SqliteRunStore.js"
 import { pass, silent, temporaryFile, turns, until } from "../../engine/support.js"
 
@@ -260,6 +262,77 @@ describe("a clock", () => {
       // their runs are there: they have their ids
       assert.deepStrictEqual(minutesOf(began), [10, 20, 30])
     }))
+})
+
+describe("a tick that is due in a drain", () => {
+  it.effect("is the next executor's", () => {
+    const gate = Effect.unsafeMakeLatch(false)
+    const held: Array<Began> = []
+    const next: Array<Began> = []
+    const Held = Workflow.make({ name: "Held", payload: {}, idempotencyKey: () => "held" })
+    const HeldLive = Held.toLayer(() =>
+      Effect.asVoid(Activity.make({ name: "hold", execute: gate.await }))
+    )
+    return Effect.gen(function* () {
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const runner = yield* Runner
+          yield* put("a", { payload: { kind: "quick" } })
+          yield* Held.execute(undefined, { discard: true })
+          yield* until(
+            "the step is in flight",
+            Effect.map(runner.inFlight, (steps) => steps.length === 1)
+          )
+          const drain = yield* Effect.fork(runner.drain)
+          yield* until(
+            "it drains",
+            Effect.map(runner.state, (state) => state === "draining")
+          )
+          yield* pass("12 minutes")
+          // still draining, and nothing is started, not even for others
+          assert.strictEqual(yield* runner.state, "draining")
+          assert.deepStrictEqual((yield* get("a")).lastRuns, [])
+          yield* gate.open
+          yield* Fiber.join(drain)
+        }).pipe(
+          Effect.provide(
+            Layer.merge(HeldLive, jobOf(held)).pipe(
+              Layer.provideMerge(Executor.layerTestCore({ stopTimeout: "1 hour" })),
+              Layer.provideMerge(silent)
+            )
+          )
+        )
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* turns()
+          assert.deepStrictEqual(minutesOf(next), [10])
+        }).pipe(Effect.provide(executorOf(next)))
+      )
+      assert.deepStrictEqual(held, [])
+    }).pipe(Effect.provide(SqliteRunStore.layerMemory))
+  })
+})
+
+describe("a schedule of a workflow that is not registered", () => {
+  it.effect("is left alone, until somebody registers it", () => {
+    const began: Array<Began> = []
+    return Effect.gen(function* () {
+      const store = yield* RunStore
+      yield* Effect.scoped(
+        put("a", { payload: { kind: "quick" } }).pipe(Effect.provide(executorOf([])))
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* pass("15 minutes")
+          assert.deepStrictEqual((yield* store.list({ limit: 9 })).runs, [])
+          // it begins as soon as it is there
+          yield* Effect.scoped(Effect.zipRight(Layer.build(jobOf(began)), turns()))
+          assert.deepStrictEqual(minutesOf(began), [10])
+        }).pipe(Effect.provide(Layer.provideMerge(Executor.layerTestCore(), silent)))
+      )
+    }).pipe(Effect.provide(SqliteRunStore.layerMemory))
+  })
 })
 
 describe("two executors", () => {
