@@ -12,6 +12,7 @@ import * as Events from "./events/Events.js"
 import * as Misplaced from "./Misplaced.js"
 import * as Runner from "./runner/Runner.js"
 import * as Runs from "./runner/Runs.js"
+import * as Schedules from "./runner/Schedules.js"
 import type { RunStore, RunStoreError } from "./store/RunStore.js"
 
 /** What every executor provides. */
@@ -19,6 +20,7 @@ export type Services =
   | WorkflowEngine.WorkflowEngine
   | Runner.Runner
   | Runs.Runs
+  | Schedules.Schedules
   | Dispatcher.Dispatcher
   | Events.Events
 
@@ -33,7 +35,7 @@ export const layerEngine: Layer.Layer<
   Below | RunStore,
   never,
   RunStore | RunnerConfig.RunnerConfig
-> = Layer.merge(Engine.layer, Runs.layer).pipe(
+> = Layer.mergeAll(Engine.layer, Runs.layer, Schedules.layerService).pipe(
   Layer.provideMerge(Dispatcher.layer),
   Layer.provideMerge(Events.layer)
 )

@@ -27,6 +27,7 @@ export * as SqlRateLimiter from "./queues/SqlRateLimiter.js"
 export * as RunMain from "./RunMain.js"
 export * as Runner from "./runner/Runner.js"
 export * as Runs from "./runner/Runs.js"
+export * as Schedules from "./runner/Schedules.js"
 export * as Shutdown from "./runner/Shutdown.js"
 export * as RunStore from "./store/RunStore.js"
 /** @deprecated the name of 0.1.0: `SqliteRunStore` */

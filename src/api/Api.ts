@@ -56,6 +56,16 @@ import {
   UnknownWorkflow,
   WorkflowView
 } from "./Runs.js"
+import {
+  Backfilled,
+  BackfillRequest,
+  InvalidSchedule,
+  maxSchedulesPage,
+  PutScheduleRequest,
+  ScheduleNotFound,
+  SchedulesPage,
+  ScheduleView
+} from "./Schedules.js"
 
 export const RunnerStateSchema = Schema.Literal(
   "idle",
@@ -374,6 +384,83 @@ export class RunsGroup extends HttpApiGroup.make("runs")
   .middleware(Access)
   .middleware(Authorization) {}
 
+const schedule = HttpApiSchema.param("name", Schema.String)
+
+const SchedulesParams = Schema.Struct({
+  limit: Schema.optional(
+    Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxSchedulesPage))
+  ),
+  cursor: Schema.optional(Schema.String)
+})
+
+/** In a group of its own, for `runs` is what the typed client is made of. */
+export class SchedulesGroup extends HttpApiGroup.make("schedules")
+  .add(
+    HttpApiEndpoint.get("list", "/schedules")
+      .setUrlParams(SchedulesParams)
+      .addSuccess(SchedulesPage)
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "Schedules, with their next ticks and last runs")
+  )
+  .add(
+    HttpApiEndpoint.get("get")`/schedules/${schedule}`
+      .addSuccess(ScheduleView)
+      .addError(ScheduleNotFound, { status: 404 })
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "A schedule, with its next ticks and last runs")
+  )
+  .add(
+    HttpApiEndpoint.put("put")`/schedules/${schedule}`
+      .setPayload(PutScheduleRequest)
+      .addSuccess(ScheduleView)
+      .addError(UnknownWorkflow, { status: 404 })
+      .addError(InvalidPayload, { status: 400 })
+      .addError(InvalidSchedule, { status: 400 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Make a schedule, or one that is there another")
+  )
+  .add(
+    HttpApiEndpoint.del("remove")`/schedules/${schedule}`
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(ScheduleNotFound, { status: 404 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Delete a schedule; its runs stay")
+  )
+  .add(
+    HttpApiEndpoint.post("pause")`/schedules/${schedule}/pause`
+      .addSuccess(ScheduleView)
+      .addError(ScheduleNotFound, { status: 404 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Let a schedule start nothing until it is resumed")
+  )
+  .add(
+    HttpApiEndpoint.post("resume")`/schedules/${schedule}/resume`
+      .addSuccess(ScheduleView)
+      .addError(ScheduleNotFound, { status: 404 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Let a schedule go on, from its next tick")
+  )
+  .add(
+    HttpApiEndpoint.post("trigger")`/schedules/${schedule}/trigger`
+      .addSuccess(RunId, { status: 202 })
+      .addError(ScheduleNotFound, { status: 404 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Start a run of a schedule now")
+  )
+  .add(
+    HttpApiEndpoint.post("backfill")`/schedules/${schedule}/backfill`
+      .setPayload(BackfillRequest)
+      .addSuccess(Backfilled, { status: 202 })
+      .addError(ScheduleNotFound, { status: 404 })
+      .addError(InvalidSchedule, { status: 400 })
+      .annotateContext(needs("runs:write"))
+      .annotate(OpenApi.Summary, "Start the runs of a schedule's ticks in a range of the past")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
 /** Server-sent events. */
 export class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
   .add(
@@ -476,6 +563,7 @@ export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true 
 export class Api extends HttpApi.make("effect-workflow-executor")
   .add(ProbesGroup)
   .add(RunsGroup)
+  .add(SchedulesGroup)
   .add(EventsGroup)
   .add(ExecutorsGroup)
   .add(QueuesGroup)

@@ -11,15 +11,17 @@ import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./sy
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { queuesCommand } from "./syntax/Queues.js"
 import { runsCommand } from "./syntax/Runs.js"
+import { schedulesCommand } from "./syntax/Schedules.js"
 
 const command = Cli.make("workflow-executor").pipe(
   Cli.withDescription(
-    "Durable workflow executor for Effect. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the run that was watched failed, or the drain took too long, 4 no such run."
+    "Durable workflow executor for Effect. Exit codes: 0 done, 1 error, 2 wrong usage, 3 the run that was watched failed, or the drain took too long, 4 no such run or schedule."
   ),
   Cli.withSubcommands([
     startCommand,
     runsCommand,
     queuesCommand,
+    schedulesCommand,
     executorsCommand,
     drainCommand,
     tokenCommand,
@@ -34,7 +36,8 @@ const commands: Printed.Commands = {
     [...HashMap.keys(Cli.getSubcommands(command))].sort().map((name) => [name, []])
   ),
   runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort(),
-  queues: [...HashMap.keys(Cli.getSubcommands(queuesCommand))].sort()
+  queues: [...HashMap.keys(Cli.getSubcommands(queuesCommand))].sort(),
+  schedules: [...HashMap.keys(Cli.getSubcommands(schedulesCommand))].sort()
 }
 
 /** Runs the command; `argv` as Node gives it. How it fails says the exit code: `exitCodeOf`. */

@@ -22,7 +22,7 @@ import * as Variable from "../internal/Variable.js"
  * - `usage`: the command line is not one; nothing was done.
  * - `runFailed`: the run that was watched is over, and did not complete.
  * - `notStopped`: the executor that was asked to drain has not stopped in time, and goes on with it.
- * - `notFound`: there is no such run.
+ * - `notFound`: there is no such run, or schedule.
  * - `interrupted`: by Ctrl-C, while it watched or waited.
  */
 export const exitCodes = {
@@ -88,12 +88,14 @@ export const logFatal = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
 
 const tagOf = (error: unknown) => (Predicate.hasProperty(error, "_tag") ? error._tag : undefined)
 
+const notFound: ReadonlySet<unknown> = new Set(["RunNotFound", "ScheduleNotFound"])
+
 const exitCodeOfFailure = (error: unknown): ExitCode => {
   if (error instanceof CommandEnded) return error.exitCode
   if (error instanceof UsageError || ValidationError.isValidationError(error)) {
     return exitCodes.usage
   }
-  return tagOf(error) === "RunNotFound" ? exitCodes.notFound : exitCodes.error
+  return notFound.has(tagOf(error)) ? exitCodes.notFound : exitCodes.error
 }
 
 /** A command that gives its answer on standard output tells what went wrong on standard error. */

@@ -170,7 +170,18 @@ export const layer = (options: Options) =>
         signal: ({ name, runId, value }) =>
           leftOut.has(name)
             ? new UsageError({ message: `${JSON.stringify(name)} is not a signal's name` })
-            : ofRun(runId, explained(client.signal(deferredOf(name), { runId }, value)))
+            : ofRun(runId, explained(client.signal(deferredOf(name), { runId }, value))),
+        schedules: {
+          list: (request) => explained(client.schedules.list(request)),
+          get: (name) => explained(client.schedules.get(name)),
+          put: (name, { workflow, ...request }) =>
+            explained(client.schedules.put(name, workflowOf(workflow), request)),
+          remove: (name) => explained(client.schedules.remove(name)),
+          pause: (name) => explained(client.schedules.pause(name)),
+          resume: (name) => explained(client.schedules.resume(name)),
+          trigger: (name) => explained(client.schedules.trigger(name)),
+          backfill: (name, request) => explained(client.schedules.backfill(name, request))
+        }
       })
     })
   ).pipe(Layer.provide(FetchHttpClient.layer))

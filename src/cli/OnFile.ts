@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import * as Dispatcher from "../engine/held/Dispatcher.js"
 import * as RunnerConfig from "../engine/RunnerConfig.js"
 import * as Runs from "../runner/Runs.js"
+import * as Schedules from "../runner/Schedules.js"
 import type * as Settings from "../Settings.js"
 import type { RunStore, RunStoreError } from "../store/RunStore.js"
 import { isFinal } from "../store/RunStore.js"
@@ -34,7 +35,7 @@ const lookEvery = Duration.millis(500)
 export const layer = (database: Settings.Database) =>
   Layer.effect(
     Target,
-    Effect.map(Runs.Runs, (runs) =>
+    Effect.map(Effect.all([Runs.Runs, Schedules.Schedules]), ([runs, schedules]) =>
       Target.of({
         ...runs,
         // who may read the database may see all that is in it
@@ -48,11 +49,18 @@ export const layer = (database: Settings.Database) =>
         start: (workflow) =>
           new NotOnFile({
             message: `A run of ${workflow} cannot be started on the database: its id and its checks are in the workflow's code, so ask a running executor (--url)`
-          })
+          }),
+        schedules: {
+          ...schedules,
+          put: (_, { workflow }) =>
+            new NotOnFile({
+              message: `A schedule of ${workflow} cannot be put on the database: the checks of its payload are in the workflow's code, so ask a running executor (--url)`
+            })
+        }
       })
     )
   ).pipe(
-    Layer.provide(Runs.layer),
+    Layer.provide(Layer.merge(Runs.layer, Schedules.layerService)),
     Layer.provide(Dispatcher.layer),
     Layer.provide(layerStore(database)),
     Layer.provide(RunnerConfig.layer({}))

@@ -39,7 +39,8 @@ const choices: Readonly<Record<string, string | undefined>> = {
   status: "pending",
   include: "payload",
   only: "payload",
-  scope: "runs:read"
+  scope: "runs:read",
+  overlap: "skip"
 }
 
 /** Options of all commands, and their choices. */

@@ -62,6 +62,7 @@ const layerDatabase = (options: Options): Effect.Effect<Layer.Layer<Target, unkn
         return OnFile.layer(yield* Database.read(options))
       })
 
+/** Does it on what the options say. */
 export const on =
   (options: Options, { patient = false }: { readonly patient?: boolean } = {}) =>
   <A, E>(use: (target: Target["Type"]) => Effect.Effect<A, E>) =>
@@ -275,6 +276,17 @@ const parseJson = (what: string, argument: string) =>
     })
   )
 
+/** An empty object where none was given. */
+export const parsePayload = (
+  given: Option.Option<string>
+): Effect.Effect<Readonly<Record<string, unknown>>, UsageError> =>
+  Effect.gen(function* () {
+    const payload = Option.isNone(given) ? {} : yield* parseJson("payload", given.value)
+    return Predicate.isReadonlyRecord(payload) && !Array.isArray(payload)
+      ? payload
+      : yield* new UsageError({ message: "The payload is not a JSON object" })
+  })
+
 export const start = (
   options: Options,
   request: {
@@ -285,12 +297,7 @@ export const start = (
   }
 ) =>
   Effect.gen(function* () {
-    const payload = Option.isNone(request.payload)
-      ? {}
-      : yield* parseJson("payload", request.payload.value)
-    if (!Predicate.isReadonlyRecord(payload) || Array.isArray(payload)) {
-      return yield* new UsageError({ message: "The payload is not a JSON object" })
-    }
+    const payload = yield* parsePayload(request.payload)
     yield* on(options, { patient: request.watch })((target) =>
       Effect.gen(function* () {
         const started = yield* target.start(request.workflow, payload, request.options)

@@ -27,6 +27,14 @@ import type {
   StepView,
   TerminateRequest
 } from "../runner/Runs.js"
+import type {
+  Backfilled,
+  BackfillRequest,
+  ListSchedulesRequest,
+  PutScheduleRequest,
+  SchedulesPage,
+  ScheduleView
+} from "../runner/Schedules.js"
 
 /** How it failed, for a person; `_tag` is `RunNotFound` where there is no such run. */
 export interface TargetError {
@@ -46,6 +54,24 @@ export interface TargetOptions {
   readonly database: Option.Option<string>
   /** PostgreSQL to work on instead of an API. */
   readonly databaseUrl: Option.Option<Redacted.Redacted>
+}
+
+/** What is asked of schedules, as of `Schedules`. */
+export interface SchedulesTarget {
+  readonly list: (request: ListSchedulesRequest) => Effect.Effect<SchedulesPage, TargetError>
+  readonly get: (name: string) => Effect.Effect<ScheduleView, TargetError>
+  readonly put: (
+    name: string,
+    request: PutScheduleRequest & { readonly payload: Readonly<Record<string, unknown>> }
+  ) => Effect.Effect<ScheduleView, TargetError>
+  readonly remove: (name: string) => Effect.Effect<void, TargetError>
+  readonly pause: (name: string) => Effect.Effect<ScheduleView, TargetError>
+  readonly resume: (name: string) => Effect.Effect<ScheduleView, TargetError>
+  readonly trigger: (name: string) => Effect.Effect<{ readonly runId: string }, TargetError>
+  readonly backfill: (
+    name: string,
+    request: BackfillRequest
+  ) => Effect.Effect<Backfilled, TargetError>
 }
 
 export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
@@ -86,5 +112,6 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly changeQueue: (request: ChangeQueueRequest) => Effect.Effect<void, TargetError>
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, TargetError>
     readonly signal: (request: SignalRequest) => Effect.Effect<void, TargetError>
+    readonly schedules: SchedulesTarget
   }
 >() {}

@@ -58,6 +58,7 @@ import { InvalidOptions, toBody } from "../api/StartOptions.js"
 import * as Typed from "../values/Typed.js"
 import * as AskExecutor from "./AskExecutor.js"
 import * as AskQueues from "./AskQueues.js"
+import * as AskSchedules from "./AskSchedules.js"
 import * as ChangeRuns from "./ChangeRuns.js"
 import * as EventStream from "./EventStream.js"
 import * as ReadRuns from "./ReadRuns.js"
@@ -68,6 +69,7 @@ import { makeRuns, ProtocolError, type RequestError, Unavailable } from "./Wire.
 
 export type { EventView as Event } from "../api/EventView.js"
 export { RunInterrupted, type SignalTarget, UnreadableResult } from "../values/Typed.js"
+export type { PutSchedule } from "./AskSchedules.js"
 export type { EventsRequest } from "./EventStream.js"
 export { ProtocolError, type RequestError, Unavailable }
 
@@ -308,6 +310,9 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
       value: Value["Type"]
     ) => Effect.Effect<void, RequestError<"signal">, Value["Context"]>
 
+    /** What is started at certain times. */
+    readonly schedules: AskSchedules.Schedules
+
     /** The state of the executor's Runner. Asked once, without a token and without retries. */
     readonly health: Effect.Effect<RunnerState, Unavailable>
   }
@@ -366,6 +371,7 @@ export const make = (
       ...ChangeRuns.make(requests, runs),
       ...(yield* AskExecutor.make(requests)),
       ...(yield* AskQueues.make(requests)),
+      ...(yield* AskSchedules.make(requests)),
       start,
       startOrFind,
       result,

@@ -129,6 +129,11 @@ export const observe = (store: Store, publish: Publish, clock: Clock.Clock): Sto
         }
         return answer
       }),
+    changeSchedule: (change) =>
+      Effect.map(store.changeSchedule(change), (runs) => {
+        for (const run of Option.getOrElse(runs, () => [])) tellCreated(run)
+        return runs
+      }),
     retry: (options) =>
       Effect.tap(store.retry(options), ({ _tag }) =>
         _tag === "Done" ? tellPending(options.runId) : Effect.void

@@ -35,6 +35,7 @@ import {
   type RunWithStepsView,
   type TerminateRequest
 } from "../runner/Runs.js"
+import type { Schedules } from "../runner/Schedules.js"
 import type { RunStore } from "../store/RunStore.js"
 import * as Typed from "../values/Typed.js"
 import * as AsyncWorkflow from "./AsyncWorkflow.js"
@@ -229,7 +230,12 @@ export interface SendSignal {
 }
 
 /** What the layer of the workflows may ask for. */
-export type WorkflowServices = WorkflowEngine.WorkflowEngine | Runs | Dispatcher | RunStore
+export type WorkflowServices =
+  | WorkflowEngine.WorkflowEngine
+  | Runs
+  | Schedules
+  | Dispatcher
+  | RunStore
 
 /** A workflow that is an async function, or the layer of workflows written with Effect. */
 export type Workflows = AsyncWorkflow.Any | Layer.Layer<never, unknown, WorkflowServices>
@@ -237,7 +243,7 @@ export type Workflows = AsyncWorkflow.Any | Layer.Layer<never, unknown, Workflow
 export interface Options extends Partial<RunnerConfig.RunnerOptions> {
   /**
    * The workflows: those of `defineWorkflow`, and registrations of others (`Workflow.toLayer`) with
-   * all they need.
+   * all they need; and when some of them are started, by `Schedules.layer`.
    */
   readonly workflows: Workflows | ReadonlyArray<Workflows>
   /** The HTTP API, on a server of its own. Default: `false`, none. */

@@ -37,6 +37,7 @@ import * as Dashboard from "./Dashboard.js"
 import * as Docs from "./Docs.js"
 import * as EventHandlers from "./EventHandlers.js"
 import * as EventStreams from "./EventStreams.js"
+import * as SchedulesHandlers from "./Schedules.js"
 import * as Server from "./Server.js"
 import * as Stacks from "./Stacks.js"
 import { orNotAvailable } from "./StoreFailures.js"
@@ -240,6 +241,7 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
   Layer.provide([
     ProbesLive,
     RunsLive,
+    SchedulesHandlers.layer,
     EventHandlers.layer,
     ExecutorsLive,
     QueuesLive,

@@ -74,6 +74,7 @@ export const leases = (options: {
   /** What to do when the store is gone for good; nothing is renewed after that. */
   readonly onGone: (error: RunStoreError) => Effect.Effect<unknown>
   readonly timers: Effect.Latch
+  readonly schedules: Effect.Latch
 }) =>
   Effect.gen(function* () {
     const dispatcher = yield* Dispatcher
@@ -117,6 +118,7 @@ export const leases = (options: {
       }
       // the clock may have been moved: look at the timers again
       options.timers.unsafeOpen()
+      options.schedules.unsafeOpen()
     })
     const between = Duration.millis(Math.min(leaseMillis / 3, maxSleepMillis))
     const warn = warnOfUnknown.pipe(

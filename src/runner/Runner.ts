@@ -31,6 +31,7 @@ import { RunStore, RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as Loops from "./Loops.js"
 import { Shutdown } from "./Shutdown.js"
+import * as Ticking from "./schedules/Ticking.js"
 
 /**
  * A Runner was started where there is one already, or where one has stopped. A stopped Runner does
@@ -127,6 +128,7 @@ interface Started {
   /** The id under which this Runner holds runs. */
   readonly executor: () => number
   readonly claiming: Fiber.RuntimeFiber<void>
+  readonly ticking: Fiber.RuntimeFiber<void>
   readonly background: ReadonlyArray<Fiber.RuntimeFiber<void>>
 }
 
@@ -176,21 +178,25 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
       yield* dispatcher.room.wanted.open
     })
     const timers = yield* Effect.makeLatch(true)
+    const schedules = yield* Effect.makeLatch(true)
     const background = [
       Loops.nudges(timers),
       Loops.timers(timers),
+      Ticking.nudges(schedules),
       Loops.retention,
       Loops.expiry,
       Loops.leases({
         executor: () => executor,
         reregister,
         onGone: (error) => Deferred.succeed(gone, error),
-        timers
+        timers,
+        schedules
       })
     ]
     const started: Started = {
       executor: () => executor,
       claiming: yield* Effect.forkDaemon(Effect.interruptible(Loops.claims(() => executor))),
+      ticking: yield* Effect.forkDaemon(Effect.interruptible(Ticking.ticking(schedules))),
       background: yield* Effect.forEach(background, (loop) =>
         Effect.forkDaemon(Effect.interruptible(loop))
       )
@@ -215,6 +221,9 @@ const drainRunner = (started: Started) =>
       })
     )
 
+    // what is due from here on is the next executor's
+    yield* Fiber.interruptFork(started.ticking)
+
     // the steps in flight are recorded, and their runs are over, suspended or handed over
     yield* Fiber.interruptFork(started.claiming)
     const retired = yield* dispatcher.releases.retire(deadline)
@@ -222,6 +231,7 @@ const drainRunner = (started: Started) =>
 
     // a claim that was under way has ended, and what it brought was given back
     yield* Effect.ignore(answered(Fiber.await(started.claiming)))
+    yield* Effect.ignore(answered(Fiber.await(started.ticking)))
 
     // nothing is held under this executor's name any more
     yield* Effect.forEach(started.background, Fiber.interruptFork, { discard: true })

@@ -3,6 +3,7 @@ import type { Change, Json, Millis, Woken } from "./RunStore.js"
 /** Collects what the operations of one transaction change. */
 export class ChangeLog {
   private pending = false
+  private schedules = false
   private wakeAt: Millis | undefined
   private readonly finishedRuns: Array<{ readonly runId: string; readonly exit: Json }> = []
   private readonly interrupted: Array<string> = []
@@ -21,6 +22,11 @@ export class ChangeLog {
 
   becamePending(): void {
     this.pending = true
+  }
+
+  /** A schedule was put, changed or removed. */
+  scheduled(): void {
+    this.schedules = true
   }
 
   finished(runId: string, exit: Json): void {
@@ -43,6 +49,7 @@ export class ChangeLog {
   toChange(): Change | undefined {
     const nothing =
       !this.pending &&
+      !this.schedules &&
       this.wakeAt === undefined &&
       this.finishedRuns.length === 0 &&
       this.stored.length === 0 &&
@@ -57,7 +64,8 @@ export class ChangeLog {
           signals: this.stored,
           interrupts: this.interrupted,
           woken: this.woken,
-          wakeAt: this.wakeAt
+          wakeAt: this.wakeAt,
+          ...(this.schedules ? { schedules: true } : {})
         }
   }
 }

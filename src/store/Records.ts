@@ -279,6 +279,8 @@ export interface Change {
   readonly woken: ReadonlyArray<Woken>
   /** The earliest timer among the runs that this commit suspended. */
   readonly wakeAt: Millis | undefined
+  /** Schedules were put, changed or removed. */
+  readonly schedules?: true | undefined
   /** An executor was seen to be gone: its runs can be taken over. */
   readonly lapsed?: true | undefined
 }

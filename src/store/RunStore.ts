@@ -1,8 +1,8 @@
 /**
  * What survives: runs, steps, signals, timers and executors.
  *
- * A port, in three parts: the journal of runs, what is read of them, and the executors that hold
- * them. The engine and the Runner know these interfaces only; `SqliteRunStore` implements them on
+ * A port, in parts: the journal of runs, what is read of them, the executors that hold them, and the
+ * schedules that start them. The engine and the Runner know these interfaces only; `SqliteRunStore` implements them on
  * `@effect/sql`. Everything an implementation must guarantee is said there and tested by the shared
  * conformance suite. Every write is committed when its effect succeeds.
  *
@@ -18,6 +18,7 @@ import type { Executors } from "./Executors.js"
 import type { Journal } from "./Journal.js"
 import type { Queries } from "./Queries.js"
 import type { Change } from "./Records.js"
+import type { ScheduleStore } from "./Schedules.js"
 
 export * from "../api/Status.js"
 export * from "./Executors.js"
@@ -25,9 +26,10 @@ export * from "./Failures.js"
 export * from "./Journal.js"
 export * from "./Queries.js"
 export * from "./Records.js"
+export * from "./Schedules.js"
 
 /** All of it. */
-export interface Store extends Journal, Queries, Executors {
+export interface Store extends Journal, Queries, Executors, ScheduleStore {
   /** A subscription to what commits change, from now on. */
   readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
 }

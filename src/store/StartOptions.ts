@@ -178,7 +178,7 @@ export const finish = (
   run: NewRun,
   answer: CreatedRun
 ): Effect.Effect<CreatedRun, SqlError> => {
-  if (answer.created) return give(transaction, run, answer)
+  if (answer.created) return has(run) ? give(transaction, run, answer) : Effect.succeed(answer)
   if (run.replace !== true) return Effect.succeed(answer)
   return Effect.map(replace(transaction, run), (replaced) => replaced ?? answer)
 }

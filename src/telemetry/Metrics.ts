@@ -268,6 +268,23 @@ const drainSeconds = histogram(
 
 export const drained = (millis: number): void => drainSeconds(millis / 1000)
 
+/** What becomes of a schedule's tick; a row of missed ones counts as one. */
+export type TickOutcome = "started" | "skipped" | "missed"
+
+const ticks = (outcome: TickOutcome) =>
+  counter("schedule_ticks_total", "Ticks of schedules that this process has decided about.", {
+    outcome
+  })
+
+const ticksBy: Readonly<Record<TickOutcome, (amount?: number) => void>> = {
+  started: ticks("started"),
+  skipped: ticks("skipped"),
+  missed: ticks("missed")
+}
+
+export const scheduleTicks = (outcome: TickOutcome, amount: number): void =>
+  ticksBy[outcome](amount)
+
 /** This process was frozen for longer than its lease: another has its runs. */
 export const leaseLost = counter(
   "lease_losses_total",

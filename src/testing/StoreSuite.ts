@@ -21,6 +21,7 @@ import { leases } from "./conformance/Leases.js"
 import { model } from "./conformance/Model.js"
 import { queries } from "./conformance/Queries.js"
 import { queues } from "./conformance/Queues.js"
+import { schedules } from "./conformance/Schedules.js"
 import { signals } from "./conformance/Signals.js"
 import { startOptions } from "./conformance/StartOptions.js"
 import { steps } from "./conformance/Steps.js"
@@ -60,6 +61,7 @@ export const suite = (
     finished(layer)
     terminating(layer)
     signals(layer)
+    schedules(layer)
     queries(layer)
     bytes(layer)
     changes(layer)

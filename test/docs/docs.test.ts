@@ -10,6 +10,7 @@ import ts from "typescript"
 import { Approval, Order } from "../../examples/order.js"
 import { Api } from "../../src/api/Api.js"
 import { RunWithStepsView } from "../../src/api/RunView.js"
+import { BackfillRequest, PutScheduleRequest } from "../../src/api/Schedules.js"
 import { run } from "../../src/cli/Command.js"
 import { OtlpNotInstalled } from "../../src/cli/Telemetry.js"
 import { type Block, blocks, type Command, commands, pages, root } from "./Pages.js"
@@ -182,6 +183,11 @@ const bodies: ReadonlyArray<readonly [RegExp, Schema.Schema<unknown, unknown>]> 
       Schema.Struct({ workflow: Schema.Literal(Order.name), payload: Order.payloadSchema })
     ) as Schema.Schema<unknown, unknown>
   ],
+  [/^\/schedules\/[^/]+$/, Schema.asSchema(PutScheduleRequest) as Schema.Schema<unknown, unknown>],
+  [
+    /^\/schedules\/[^/]+\/backfill$/,
+    Schema.asSchema(BackfillRequest) as Schema.Schema<unknown, unknown>
+  ],
   [
     /\/terminate$/,
     Schema.asSchema(
@@ -204,10 +210,9 @@ const bodies: ReadonlyArray<readonly [RegExp, Schema.Schema<unknown, unknown>]> 
 const wrongRequest = ({ args }: Command): string | undefined => {
   const url = new URL(args.find((arg) => arg.startsWith("http")) ?? "")
   const body = args[args.indexOf("--json") + 1]
-  const isPost = args.includes("--json") || args[args.indexOf("-X") + 1] === "POST"
-  const endpoint = endpoints.find(
-    ({ method, path }) => method === (isPost ? "POST" : "GET") && path.test(url.pathname)
-  )
+  const said = args.includes("-X") ? args[args.indexOf("-X") + 1] : undefined
+  const asked = said ?? (args.includes("--json") ? "POST" : "GET")
+  const endpoint = endpoints.find(({ method, path }) => method === asked && path.test(url.pathname))
   if (endpoint === undefined) return "there is no such endpoint"
   for (const name of url.searchParams.keys()) {
     if (!endpoint.parameters.includes(name)) return `there is no parameter ${name}`

@@ -7,6 +7,7 @@ import {
   type StandardSchema
 } from "../../src/facade/AsyncWorkflow.js"
 import type * as PromiseExecutor from "../../src/facade/PromiseExecutor.js"
+import * as Schedules from "../../src/runner/Schedules.js"
 import { file, gate, inMemory, Order, onFile, orders, rejection } from "./support.js"
 
 const started = async (executor: PromiseExecutor.PromiseExecutor) => {
@@ -44,6 +45,23 @@ const Id = Schema.standardSchemaV1(
 )
 
 describe("an async workflow", () => {
+  it("is started by a schedule", async () => {
+    const ticked = gate()
+    const report = defineWorkflow("report", {}, async (ctx, { kind }: { kind: string }) => {
+      await ctx.step("write", () => kind)
+      ticked.enter()
+      return ctx.runId
+    })
+    const often = Schedules.layer({
+      often: { workflow: report, payload: { kind: "daily" }, every: "1 second", count: 1 }
+    })
+    const executor = await memory([report, often])
+    await ticked.entered
+    const { runs } = await executor.list({ include: ["payload"] })
+    expect(runs[0]).toMatchObject({ workflow: "report", payload: { kind: "daily" } })
+    expect(runs[0]?.runId).toMatch(/^schedule\/often\/.*Z$/)
+  })
+
   it("gives what it returns, by way of its steps", async () => {
     const order = defineWorkflow("order", {}, async (ctx, { id }: { id: string }) => {
       const receipt = await ctx.step("charge", async ({ attempt }) => ({ id, attempt }))

@@ -26,6 +26,7 @@ import * as Shutdown from "../../src/runner/Shutdown.js"
 import { type RunStore, RunStoreError } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import * as Exposed from "../../src/telemetry/Exposed.js"
+import { putSchedule } from "../../src/testing/conformance/Schedules.js"
 import { Approval, secret, serve } from "./Harness.js"
 
 interface Endpoint {
@@ -66,6 +67,13 @@ const scopeOf = ({ needs, path }: Endpoint): Access.Scope => {
 
 const start = (id: string) => ({ workflow: "Order", payload: { id } })
 
+/** What any request may have; but for those that refuse what they do not know. */
+const bodyOf = ({ method, path }: Endpoint) => {
+  if (method === "PUT") return { ...start("2"), every: "1 hour" }
+  if (path.endsWith("/backfill")) return { from: "2026-01-01", to: "2026-01-02" }
+  return { ...start("2"), value: true, children: true }
+}
+
 /** A run that is over is not resumed, whoever asks. */
 const assertLetIn = (status: number) => assert.isTrue(status < 400 || status === 409, `${status}`)
 
@@ -99,6 +107,9 @@ const serveRun = Effect.fnUntraced(function* (
     : Effect.provideService(serving, Access.RunAccess, { allows: access })
   const { runId } = yield* Effect.orDie(server.runs.start(start("1")))
   yield* Effect.orDie(fail(server.store))
+  yield* Effect.orDie(
+    putSchedule(server.store, "Approval", { definition: `{"every":"1 hour"}`, nextAt: undefined })
+  )
   const ask = (endpoint: Endpoint, token: string = server.token, id: string = runId) =>
     Effect.acquireUseRelease(
       Effect.sync(() => new AbortController()),
@@ -113,8 +124,8 @@ const serveRun = Effect.fnUntraced(function* (
             method: endpoint.method,
             signal,
             headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-            ...(endpoint.method === "POST"
-              ? { body: JSON.stringify({ ...start("2"), value: true, children: true }) }
+            ...(endpoint.method === "POST" || endpoint.method === "PUT"
+              ? { body: JSON.stringify(bodyOf(endpoint)) }
               : {})
           })
           // what has no end, such as events, is not refused

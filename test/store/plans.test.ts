@@ -6,6 +6,7 @@ import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
+import { foundSchedule, putSchedule, startRuns } from "../../src/testing/conformance/Schedules.js"
 import { intercepted } from "./clients.js"
 
 /** Calls every operation, so that every statement of the store is executed. */
@@ -86,6 +87,12 @@ const everything = Effect.gen(function* () {
   yield* withOptions
   yield* store.blocked
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
+  yield* putSchedule(store, "nightly", { waitingTick: 1 })
+  yield* startRuns(store, yield* foundSchedule(store, "nightly"), ["ticked"])
+  yield* store.dueSchedules({ workflows: ["Order", "Line"], now: 99, limit: 9 })
+  yield* store.nextSchedule({ workflows: ["Order", "Line"], after: 9 })
+  yield* store.lastBeginningWith({ prefix: "many", limit: 9 })
+  yield* store.removeSchedule("nightly")
   yield* manyAtOnce
 })
 
@@ -130,7 +137,7 @@ const small =
   /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
-  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at)$/
+  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/
 
 const scans = (detail: string) => {
   const scanned = /^SCAN (.+)/.exec(detail)?.[1]

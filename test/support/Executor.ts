@@ -248,7 +248,7 @@ export class Executor {
   }
 
   request(
-    method: "GET" | "POST",
+    method: "GET" | "POST" | "PUT",
     path: string,
     body?: unknown
   ): Effect.Effect<{ readonly status: number; readonly body: unknown }> {

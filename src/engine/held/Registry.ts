@@ -27,6 +27,8 @@ export interface Registry {
   readonly knows: (registration: Registration) => boolean
   /** Throws `WorkflowAlreadyRegistered`. */
   readonly add: (registration: Registration) => void
+  /** Whenever there is one more. */
+  readonly onAdded: (listener: () => void) => void
   /** None of its runs is begun any more, and no step of them. */
   readonly retire: (registration: Registration) => void
   readonly isRetiring: (registration: Registration) => boolean
@@ -51,6 +53,7 @@ export const make = (): Registry => {
   const retiring = new Set<Registration>()
   const known = new WeakSet<Registration>()
   const deferreds = new Map<string, DurableDeferred.Any>()
+  const listeners = new Set<() => void>()
 
   return {
     workflows: () => Array.from(registered.values(), ({ workflow }) => workflow),
@@ -62,6 +65,10 @@ export const make = (): Registry => {
       if (registered.has(name)) throw new WorkflowAlreadyRegistered({ workflow: name })
       registered.set(name, registration)
       known.add(registration)
+      for (const listener of listeners) listener()
+    },
+    onAdded: (listener) => {
+      listeners.add(listener)
     },
     retire: (registration) => {
       registered.delete(registration.workflow.name)

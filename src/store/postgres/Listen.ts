@@ -48,7 +48,8 @@ const Note = EffectSchema.parseJson(
     from: EffectSchema.String,
     pending: EffectSchema.Boolean,
     woken: EffectSchema.Boolean,
-    wakeAt: EffectSchema.optional(EffectSchema.Number)
+    wakeAt: EffectSchema.optional(EffectSchema.Number),
+    schedules: EffectSchema.optional(EffectSchema.Literal(true))
   })
 )
 
@@ -62,7 +63,13 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
     onSome: (note) =>
       note.from === from
         ? undefined
-        : { ...nothing, pending: note.pending, foreign: note.woken, wakeAt: note.wakeAt }
+        : {
+            ...nothing,
+            pending: note.pending,
+            foreign: note.woken,
+            wakeAt: note.wakeAt,
+            ...(note.schedules === undefined ? {} : { schedules: note.schedules })
+          }
   })
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)

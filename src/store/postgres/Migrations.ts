@@ -262,9 +262,43 @@ const queues = [
     ) EXECUTE FUNCTION workflow_from_slot()`
 ]
 
+/** What is to be started at which times. */
+const schedules = [
+  // `decided_to`: what became of every tick up to this time is decided.
+  `CREATE TABLE workflow_schedules (
+    version bigint NOT NULL,
+    created_at bigint NOT NULL,
+    changed_at bigint NOT NULL,
+    decided_to bigint NOT NULL,
+    waiting_tick bigint,
+    next_at bigint,
+    started bigint NOT NULL,
+    last_started bigint,
+    last_skipped bigint,
+    last_missed bigint,
+    paused smallint NOT NULL,
+    name text COLLATE "C" NOT NULL PRIMARY KEY,
+    workflow text COLLATE "C" NOT NULL,
+    origin text COLLATE "C" NOT NULL CHECK (origin IN ('declared', 'set')),
+    payload text COLLATE "C" NOT NULL,
+    definition text COLLATE "C" NOT NULL
+  )`,
+  `CREATE INDEX workflow_schedules_next ON workflow_schedules (next_at, name)
+    WHERE next_at IS NOT NULL AND paused = 0`,
+  `CREATE INDEX workflow_schedules_waiting ON workflow_schedules (waiting_tick, name)
+    WHERE waiting_tick IS NOT NULL AND paused = 0`,
+  // Those that were not over when one was started last.
+  `CREATE TABLE workflow_schedule_runs (
+    schedule text COLLATE "C" NOT NULL,
+    run_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (schedule, run_id)
+  )`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_start_options": startOptions,
-  "0003_queues": queues
+  "0003_queues": queues,
+  "0004_schedules": schedules
 }

@@ -22,6 +22,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -31,8 +32,17 @@ import * as Admission from "../Admission.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
+import type {
+  Change,
+  CreatedRun,
+  Held,
+  History,
+  RunLost,
+  RunStoreError,
+  ScheduleChange
+} from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
+import * as Schedules from "../ScheduleRows.js"
 import * as StartOptions from "../StartOptions.js"
 import type { Operation } from "../Write.js"
 import * as Claims from "./Claims.js"
@@ -41,7 +51,7 @@ import * as Connect from "./Connect.js"
 import type { Connections } from "./Connections.js"
 import * as AllConnections from "./Connections.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, createAll, createWithOptions } from "./Creation.js"
+import { bytesOf, createAll, createPending, createWithOptions } from "./Creation.js"
 import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Finished from "./Finished.js"
@@ -189,9 +199,29 @@ const writes = (
     takeOver: (options) => write(takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
     progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
-    survived: (runs) => write(Crashes.survived(runs))
+    survived: (runs) => write(Crashes.survived(runs)),
+    changeSchedule: (change) =>
+      write(
+        changeSchedule(change),
+        change.schedule.payload.length,
+        `schedule/${change.schedule.name}`
+      ),
+    removeSchedule: (name) => write(removeSchedule(name), 0, `schedule/${name}`)
   } satisfies Partial<RunStore["Type"]>
 }
+
+const changeSchedule =
+  (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
+  (transaction) =>
+    Schedules.change(change)(inTransaction(transaction), {
+      create: (runs) => createPending(runs)(transaction),
+      interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
+    })
+
+const removeSchedule =
+  (name: string): Operation<Transaction, boolean> =>
+  (transaction) =>
+    Schedules.remove(name)(inTransaction(transaction))
 
 /** Writes after which histories are read, when they are committed. */
 const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
@@ -265,7 +295,13 @@ const reads = (read: Read) =>
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all)
+    executors: read(Executors.all),
+    findSchedule: (name) => read((sql) => Schedules.find(name)(portable(sql))),
+    listSchedules: (options) => read((sql) => Schedules.list(options)(portable(sql))),
+    dueSchedules: (options) => read((sql) => Schedules.dueOf(options)(portable(sql))),
+    nextSchedule: (options) => read((sql) => Schedules.nextOf(options)(portable(sql))),
+    lastBeginningWith: (options) =>
+      read((sql) => Schedules.lastBeginningWith(options)(portable(sql)))
   }) satisfies Partial<RunStore["Type"]>
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)

@@ -320,12 +320,13 @@ const notify = (
   change: Change | undefined
 ): Effect.Effect<unknown, SqlError> => {
   if (change === undefined) return Effect.void
-  const { finished, interrupts, pending, signals, wakeAt, woken } = change
+  const { finished, interrupts, pending, schedules, signals, wakeAt, woken } = change
   const tells = {
     from,
     pending,
     woken: finished.length + interrupts.length + signals.length + woken.length > 0,
-    ...(wakeAt === undefined ? {} : { wakeAt })
+    ...(wakeAt === undefined ? {} : { wakeAt }),
+    ...(schedules === undefined ? {} : { schedules })
   }
   return sql.rows(notifyOthers, [channel, JSON.stringify(tells)])
 }

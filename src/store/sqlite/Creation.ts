@@ -169,6 +169,17 @@ export const createWithOptions =
       return yield* StartOptions.finish(transaction, run, yield* created)
     })
 
+/** Within a transaction that does more: for whoever claims them. Those that are there stay. */
+export const createPending =
+  (runs: ReadonlyArray<NewRun>): Operation<Transaction, ReadonlyArray<CreatedRun>> =>
+  (transaction) =>
+    Effect.forEach(runs, (run) =>
+      createWithOptions({ run, claimFor: undefined })(transaction)
+    ).pipe(
+      // they are created in nobody's name
+      Effect.catchTag("RunLost", Effect.die)
+    )
+
 /** About: what is not ASCII has more bytes than characters. */
 export const bytesOf = ({ run }: Creation): number => run.payload.length
 

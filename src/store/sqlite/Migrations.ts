@@ -372,6 +372,39 @@ const queues = [
     END`
 ]
 
+/** What is to be started at which times. */
+const schedules = [
+  // `decided_to`: what became of every tick up to this time is decided.
+  `CREATE TABLE workflow_schedules (
+    name TEXT NOT NULL PRIMARY KEY,
+    version INTEGER NOT NULL,
+    workflow TEXT NOT NULL,
+    origin TEXT NOT NULL CHECK (origin IN ('declared', 'set')),
+    paused INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    changed_at INTEGER NOT NULL,
+    decided_to INTEGER NOT NULL,
+    waiting_tick INTEGER,
+    next_at INTEGER,
+    started INTEGER NOT NULL,
+    last_started INTEGER,
+    last_skipped INTEGER,
+    last_missed INTEGER,
+    payload TEXT NOT NULL,
+    definition TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID`,
+  `CREATE INDEX workflow_schedules_next ON workflow_schedules (next_at, name)
+    WHERE next_at IS NOT NULL AND paused = 0`,
+  `CREATE INDEX workflow_schedules_waiting ON workflow_schedules (waiting_tick, name)
+    WHERE waiting_tick IS NOT NULL AND paused = 0`,
+  // Those that were not over when one was started last.
+  `CREATE TABLE workflow_schedule_runs (
+    schedule TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    PRIMARY KEY (schedule, run_id)
+  ) STRICT, WITHOUT ROWID`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -384,5 +417,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0008_identity": identity,
   "0009_facts_in_columns": factsInColumns,
   "0010_start_options": startOptions,
-  "0011_queues": queues
+  "0011_queues": queues,
+  "0012_schedules": schedules
 }

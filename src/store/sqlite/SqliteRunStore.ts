@@ -34,15 +34,24 @@ import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import type { Change, CreatedRun, Held, History, RunLost, RunStoreError } from "../RunStore.js"
+import type {
+  Change,
+  CreatedRun,
+  Held,
+  History,
+  RunLost,
+  RunStoreError,
+  ScheduleChange
+} from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
+import * as Schedules from "../ScheduleRows.js"
 import * as StartOptions from "../StartOptions.js"
 import type { Operation, Write } from "../Write.js"
 import * as Backup from "./Backup.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, type Creation, createAll, createWithOptions } from "./Creation.js"
+import { bytesOf, type Creation, createAll, createPending, createWithOptions } from "./Creation.js"
 import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
 import * as Executors from "./Executors.js"
@@ -194,9 +203,24 @@ const writes = (
     takeOver: (options) => write(Claims.takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     progressed: (held) => write(Crashes.progressed(held)),
-    survived: (runs) => write(Crashes.survived(runs))
+    survived: (runs) => write(Crashes.survived(runs)),
+    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length),
+    removeSchedule: (name) => write(removeSchedule(name))
   } satisfies Partial<RunStore["Type"]>
 }
+
+const changeSchedule =
+  (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
+  (transaction) =>
+    Schedules.change(change)(transaction, {
+      create: (runs) => createPending(runs)(transaction),
+      interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
+    })
+
+const removeSchedule =
+  (name: string): Operation<Transaction, boolean> =>
+  (transaction) =>
+    Schedules.remove(name)(transaction)
 
 /** Writes after which histories are read: when they are committed, and out of the write lock. */
 const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
@@ -278,7 +302,12 @@ const reads = (guarded: Guarded, database: Database) => {
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all)
+    executors: read(Executors.all),
+    findSchedule: (name) => read(Schedules.find(name)),
+    listSchedules: (options) => read(Schedules.list(options)),
+    dueSchedules: (options) => read(Schedules.dueOf(options)),
+    nextSchedule: (options) => read(Schedules.nextOf(options)),
+    lastBeginningWith: (options) => read(Schedules.lastBeginningWith(options))
   } satisfies Partial<RunStore["Type"]>
 }
 

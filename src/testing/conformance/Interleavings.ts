@@ -12,6 +12,7 @@ import type { ClaimedRun, RunLost, RunStore, RunStoreError } from "../../store/R
 import { isFinal } from "../../store/RunStore.js"
 import { aRun, aStep } from "../Acts.js"
 import { queueInterleavings } from "./QueueInterleavings.js"
+import { foundSchedule, putSchedule, startRuns } from "./Schedules.js"
 
 type Store = RunStore["Type"]
 
@@ -369,6 +370,83 @@ const finished = (pair: Pair) => {
   )
 }
 
+const scheduling = (pair: Pair) => {
+  /** One executor's way with a tick that is due: it looks, decides, and writes. */
+  const decide = (store: Store, name: string, tick: number) =>
+    Effect.gen(function* () {
+      const found = yield* later(foundSchedule(store, name))
+      if (found.schedule.decidedTo >= tick) return 0
+      const runs = yield* later(
+        startRuns(store, found, [`${name}/${tick}`], { decidedTo: tick, lastStarted: tick })
+      )
+      return Option.isSome(runs) ? 1 : 0
+    })
+
+  it.scopedLive("start a tick at once: one of them has started it, and nothing twice", () =>
+    Effect.gen(function* () {
+      const { first, one, two } = yield* open(pair)
+      const ticks = 3
+      yield* inRounds((name) =>
+        Effect.gen(function* () {
+          yield* putSchedule(one, name)
+          for (let tick = 10; tick < 10 + ticks; tick++) {
+            const [a, b] = yield* atOnce(decide(one, name, tick), decide(two, name, tick))
+            expect(a + b).toBe(1)
+          }
+          const { schedule } = yield* foundSchedule(two, name)
+          expect([schedule.started, schedule.decidedTo]).toEqual([ticks, 9 + ticks])
+        })
+      )
+      const claimed = yield* one.claim({ executor: first, workflows: ["Order"], limit: 1_000 })
+      expect(claimed).toHaveLength(rounds * runsOfRound * ticks)
+    })
+  )
+
+  it.scopedLive(
+    "start a tick beside a change of the schedule: both are seen, or neither is lost",
+    () =>
+      Effect.gen(function* () {
+        const { one, two } = yield* open(pair)
+        yield* inRounds((name) =>
+          Effect.gen(function* () {
+            yield* putSchedule(one, name)
+            const pause = Effect.gen(function* () {
+              let written = false
+              while (!written) {
+                const found = yield* foundSchedule(two, name)
+                const runs = yield* later(startRuns(two, found, [], { paused: true }))
+                written = Option.isSome(runs)
+              }
+            })
+            const [started] = yield* atOnce(decide(one, name, 10), pause)
+            const { schedule } = yield* foundSchedule(one, name)
+            expect([schedule.paused, schedule.started]).toEqual([true, started])
+            expect(Option.isSome(yield* two.find(`${name}/10`))).toBe(started === 1)
+          })
+        )
+      })
+  )
+
+  it.scopedLive("start a tick beside the schedule's removal: not after it", () =>
+    Effect.gen(function* () {
+      const { one, two } = yield* open(pair)
+      yield* inRounds((name) =>
+        Effect.gen(function* () {
+          yield* putSchedule(one, name)
+          const found = yield* foundSchedule(one, name)
+          const [started, removed] = yield* atOnce(
+            startRuns(one, found, [`${name}/10`]),
+            two.removeSchedule(name)
+          )
+          expect(removed).toBe(true)
+          expect(Option.isSome(yield* two.find(`${name}/10`))).toBe(Option.isSome(started))
+          expect(Option.isNone(yield* one.findSchedule(name))).toBe(true)
+        })
+      )
+    })
+  )
+}
+
 export const interleavings = (pair: Pair) => {
   describe("two stores on one database", () => {
     creation(pair)
@@ -378,5 +456,6 @@ export const interleavings = (pair: Pair) => {
     ending(pair)
     finished(pair)
     queueInterleavings(pair)
+    scheduling(pair)
   })
 }

@@ -1,0 +1,91 @@
+/**
+ * Serves schedules. Whoever may start runs of a workflow may say when they start: `RunAccess` is asked
+ * about a start of each, and of those that it may read a request sees.
+ */
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Api } from "../api/Api.js"
+import type { ScheduleView } from "../api/Schedules.js"
+import { layerService, Schedules } from "../runner/Schedules.js"
+import { prefix } from "../runner/schedules/Ids.js"
+import { scheduleNotFound } from "../runner/schedules/Refusals.js"
+import * as Access from "./Access.js"
+import { orNotAvailable } from "./StoreFailures.js"
+
+/** A schedule is read as its runs are. */
+const readable = ({ name, workflow }: ScheduleView) =>
+  Access.allowed("read", { workflow, runId: prefix(name) })
+
+const withVisibleRuns = (schedule: ScheduleView) =>
+  Effect.map(Access.visible(schedule.lastRuns), (lastRuns) => ({ ...schedule, lastRuns }))
+
+export const layer = HttpApiBuilder.group(Api, "schedules", (handlers) =>
+  Effect.gen(function* () {
+    const schedules = yield* Schedules
+
+    /** As who may start what it starts. */
+    const authorized = Effect.fnUntraced(function* (name: string) {
+      const { workflow } = yield* schedules.get(name)
+      yield* Access.authorize("start", { workflow, runId: undefined })
+    })
+
+    return handlers
+      .handle("list", ({ urlParams }) =>
+        schedules.list(urlParams).pipe(
+          Effect.bind("visible", (page) => Effect.filter(page.schedules, readable)),
+          Effect.flatMap(({ nextCursor, visible }) =>
+            Effect.map(Effect.forEach(visible, withVisibleRuns), (schedules) => ({
+              schedules,
+              nextCursor
+            }))
+          ),
+          orNotAvailable
+        )
+      )
+      .handle("get", ({ path: { name } }) =>
+        Effect.gen(function* () {
+          const schedule = yield* schedules.get(name)
+          // to who may not read it, it is as one that is not there
+          if (!(yield* readable(schedule))) return yield* scheduleNotFound(name)
+          return yield* withVisibleRuns(schedule)
+        }).pipe(orNotAvailable)
+      )
+      .handle("put", ({ path: { name }, payload }) =>
+        Effect.gen(function* () {
+          // of one that starts something else both are decided about
+          yield* Effect.catchTag(authorized(name), "ScheduleNotFound", () => Effect.void)
+          yield* Access.authorize("start", { workflow: payload.workflow, runId: undefined })
+          return yield* schedules.put(name, payload)
+        }).pipe(orNotAvailable)
+      )
+      .handle("remove", ({ path: { name } }) =>
+        orNotAvailable(Effect.zipRight(authorized(name), schedules.remove(name)))
+      )
+      .handle("pause", ({ path: { name } }) =>
+        orNotAvailable(Effect.zipRight(authorized(name), schedules.pause(name)))
+      )
+      .handle("resume", ({ path: { name } }) =>
+        orNotAvailable(Effect.zipRight(authorized(name), schedules.resume(name)))
+      )
+      .handle("trigger", ({ path: { name } }) =>
+        authorized(name).pipe(
+          Effect.zipRight(schedules.trigger(name)),
+          Effect.map(({ runId }) =>
+            HttpServerResponse.unsafeJson(
+              { runId },
+              { status: 202, headers: { location: `/runs/${encodeURIComponent(runId)}` } }
+            )
+          ),
+          orNotAvailable
+        )
+      )
+      .handle("backfill", ({ path: { name }, payload }) =>
+        orNotAvailable(Effect.zipRight(authorized(name), schedules.backfill(name, payload)))
+      )
+  })
+).pipe(
+  // it has no state: one of its own is as good as the executor's
+  Layer.provide(layerService)
+)
