@@ -98,8 +98,8 @@ const markAll = (transaction: PortableTransaction, queue: string) =>
 
 const markFirst = `
   INSERT INTO workflow_lane_marks (queue, lane)
-  SELECT queue, id FROM workflow_lanes
-  WHERE queue = (SELECT id FROM workflow_queues WHERE name = ?) LIMIT 1
+  SELECT lanes.queue, lanes.id FROM workflow_lanes lanes
+  WHERE lanes.queue = (SELECT id FROM workflow_queues WHERE name = ?) LIMIT 1
   ON CONFLICT DO NOTHING`
 
 /** So that the queue is looked at; its lanes are as they were noted. */

@@ -9,8 +9,10 @@ import * as SchemaAST from "effect/SchemaAST"
 import ts from "typescript"
 import { Approval, Order } from "../../examples/order.js"
 import { Api } from "../../src/api/Api.js"
+import { QueueLimitsView } from "../../src/api/Queues.js"
 import { RunWithStepsView } from "../../src/api/RunView.js"
 import { BackfillRequest, PutScheduleRequest } from "../../src/api/Schedules.js"
+import { StartOptionsBody } from "../../src/api/StartOptions.js"
 import { run } from "../../src/cli/Command.js"
 import { OtlpNotInstalled } from "../../src/cli/Telemetry.js"
 import { type Block, blocks, type Command, commands, pages, root } from "./Pages.js"
@@ -180,7 +182,11 @@ const bodies: ReadonlyArray<readonly [RegExp, Schema.Schema<unknown, unknown>]> 
   [
     /^\/runs$/,
     Schema.asSchema(
-      Schema.Struct({ workflow: Schema.Literal(Order.name), payload: Order.payloadSchema })
+      Schema.Struct({
+        workflow: Schema.Literal(Order.name),
+        payload: Order.payloadSchema,
+        options: Schema.optional(StartOptionsBody)
+      })
     ) as Schema.Schema<unknown, unknown>
   ],
   [/^\/schedules\/[^/]+$/, Schema.asSchema(PutScheduleRequest) as Schema.Schema<unknown, unknown>],
@@ -196,6 +202,10 @@ const bodies: ReadonlyArray<readonly [RegExp, Schema.Schema<unknown, unknown>]> 
         children: Schema.optional(Schema.Boolean)
       })
     ) as Schema.Schema<unknown, unknown>
+  ],
+  [
+    /\/queues\/Invoice$/,
+    Schema.asSchema(Schema.Struct({ limits: QueueLimitsView })) as Schema.Schema<unknown, unknown>
   ],
   [
     /\/signals\/Approval$/,
