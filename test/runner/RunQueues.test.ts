@@ -8,6 +8,7 @@ import * as TestClock from "effect/TestClock"
 import { describe } from "vitest"
 import * as RunQueue from "../../src/engine/RunQueue.js"
 import { layer as layerRuns, Runs } from "../../src/runner/Runs.js"
+import * as Schedules from "../../src/runner/Schedules.js"
 import {
   expect,
   gate,
@@ -231,6 +232,37 @@ worlds("a workflow with a queue", (test, kind) => {
       expect(lines).toEqual(["1", "2", "3"])
       const [queue] = yield* asked(two, (runs) => runs.queues)
       expect(queue).toMatchObject({ declared: { concurrency: 1 }, override: { concurrency: 2 } })
+      yield* held.open
+    }))
+
+  test("is that of the runs that a schedule starts", (world) =>
+    Effect.gen(function* () {
+      const held = gate()
+      const workflows = mail({ concurrency: 1 }).toLayer(() =>
+        Activity.make({ name: "send", execute: held.pass })
+      )
+      const stack = yield* world.start({ workflows })
+      yield* Effect.flatMap(Schedules.Schedules, (schedules) =>
+        schedules.put("often", {
+          workflow: "Mail",
+          payload: { id: "1", to: "ada" },
+          every: "10 seconds",
+          overlap: "allow"
+        })
+      ).pipe(Effect.provide(Schedules.layerService), Effect.provide(stack.context))
+      yield* TestClock.adjust("10 seconds")
+      yield* held.entered
+      yield* TestClock.adjust("20 seconds")
+      yield* untilPolled("three are started", () =>
+        Effect.map(
+          asked(stack, (runs) => runs.list({ workflow: "Mail" })),
+          ({ runs }) => runs.length === 3
+        )
+      )
+      yield* settled
+      expect(held.count).toBe(1)
+      const [queue] = yield* asked(stack, (runs) => runs.queues)
+      expect(queue).toMatchObject({ running: 1, waiting: 2 })
       yield* held.open
     }))
 
