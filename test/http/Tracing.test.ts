@@ -85,10 +85,18 @@ describe("the definition", () => {
       "/runs/{runId}/resume",
       "/runs/{runId}/retry",
       "/runs/{runId}/signals/{name}",
+      "/schedules",
+      "/schedules/{name}",
+      "/schedules/{name}/pause",
+      "/schedules/{name}/resume",
+      "/schedules/{name}/trigger",
+      "/schedules/{name}/backfill",
       "/events",
       "/runs/{runId}/events",
       "/executors",
       "/drain",
+      "/queues",
+      "/queues/{name}",
       "/metrics"
     ])
     assert.deepStrictEqual(Object.keys(paths["/runs"]?.post?.responses ?? {}), [
