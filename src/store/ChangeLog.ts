@@ -4,6 +4,7 @@ import type { Change, Json, Millis, Woken } from "./RunStore.js"
 export class ChangeLog {
   private pending = false
   private wakeAt: Millis | undefined
+  private hasBulk = false
   private readonly finishedRuns: Array<{ readonly runId: string; readonly exit: Json }> = []
   private readonly interrupted: Array<string> = []
   private readonly stored: Array<{
@@ -21,6 +22,10 @@ export class ChangeLog {
 
   becamePending(): void {
     this.pending = true
+  }
+
+  bulk(): void {
+    this.hasBulk = true
   }
 
   finished(runId: string, exit: Json): void {
@@ -43,6 +48,7 @@ export class ChangeLog {
   toChange(): Change | undefined {
     const nothing =
       !this.pending &&
+      !this.hasBulk &&
       this.wakeAt === undefined &&
       this.finishedRuns.length === 0 &&
       this.stored.length === 0 &&
@@ -57,7 +63,8 @@ export class ChangeLog {
           signals: this.stored,
           interrupts: this.interrupted,
           woken: this.woken,
-          wakeAt: this.wakeAt
+          wakeAt: this.wakeAt,
+          ...(this.hasBulk ? { bulk: true } : {})
         }
   }
 }

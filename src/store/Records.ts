@@ -279,6 +279,8 @@ export interface Change {
   readonly woken: ReadonlyArray<Woken>
   /** The earliest timer among the runs that this commit suspended. */
   readonly wakeAt: Millis | undefined
+  /** There is an operation on many runs to go on with. */
+  readonly bulk?: true | undefined
   /** An executor was seen to be gone: its runs can be taken over. */
   readonly lapsed?: true | undefined
 }

@@ -14,12 +14,22 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import type { BulkStore } from "./Bulk.js"
 import type { Executors } from "./Executors.js"
 import type { Journal } from "./Journal.js"
 import type { Queries } from "./Queries.js"
 import type { Change } from "./Records.js"
 
 export * from "../api/Status.js"
+export {
+  type BulkAction,
+  type BulkOperation,
+  type BulkPart,
+  type BulkRefusals,
+  type BulkStore,
+  bulkActions,
+  type NewBulk
+} from "./Bulk.js"
 export * from "./Executors.js"
 export * from "./Failures.js"
 export * from "./Journal.js"
@@ -27,7 +37,7 @@ export * from "./Queries.js"
 export * from "./Records.js"
 
 /** All of it. */
-export interface Store extends Journal, Queries, Executors {
+export interface Store extends Journal, Queries, Executors, BulkStore {
   /** A subscription to what commits change, from now on. */
   readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
 }

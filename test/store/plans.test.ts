@@ -2,6 +2,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
@@ -83,10 +84,29 @@ const everything = Effect.gen(function* () {
   }
   yield* store.list({ limit: 9, runId: "old" })
   yield* store.list({ limit: 9, labels: { tags: ["a", "b"] } })
+  for (const filter of [{}, { parent: "old" }, { blocked: true }, { labels: { tags: ["a"] } }]) {
+    yield* store.countBy(filter)
+  }
+  yield* store.countBy({ runId: "old" })
+  yield* bulk
   yield* withOptions
   yield* store.blocked
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
   yield* manyAtOnce
+})
+
+const bulk = Effect.gen(function* () {
+  const store = yield* RunStore
+  const executor = yield* register
+  const leaseMillis = 1_000
+  const asked = { action: "retry", filter: {}, options: {}, matched: 1 } as const
+  const { id } = yield* store.createBulk(asked)
+  yield* store.hasBulk
+  const operation = Option.getOrThrow(yield* store.claimBulk({ executor, leaseMillis }))
+  yield* store.advanceBulk({ operation, executor, leaseMillis, done: 1, refused: {}, cursor: 1 })
+  yield* store.cancelBulk(id)
+  yield* store.findBulk(id)
+  yield* store.bulks
 })
 
 const withOptions = Effect.gen(function* () {

@@ -11,6 +11,7 @@ import { turn } from "../../internal/Turn.js"
 import type { ClaimedRun, RunLost, RunStore, RunStoreError } from "../../store/RunStore.js"
 import { isFinal } from "../../store/RunStore.js"
 import { aRun, aStep } from "../Acts.js"
+import { bulkInterleavings } from "./Bulk.js"
 import { queueInterleavings } from "./QueueInterleavings.js"
 
 type Store = RunStore["Type"]
@@ -378,5 +379,6 @@ export const interleavings = (pair: Pair) => {
     ending(pair)
     finished(pair)
     queueInterleavings(pair)
+    bulkInterleavings(pair)
   })
 }
