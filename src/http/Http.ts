@@ -116,7 +116,7 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
           orNotAvailable
         )
       )
-      .handle("counts", () => orNotAvailable(runs.counts))
+      .handle("counts", ({ urlParams }) => orNotAvailable(runs.countBy(urlParams)))
       .handle("ids", ({ urlParams: { prefix } }) =>
         runs.ids(prefix).pipe(
           Effect.flatMap((found) =>
@@ -167,6 +167,29 @@ const QueuesLive = HttpApiBuilder.group(Api, "queues", (handlers) =>
       .handle("change", ({ path: { name }, payload }) =>
         orNotAvailable(changeQueue({ ...payload, name }))
       )
+  )
+)
+
+const BulkLive = HttpApiBuilder.group(Api, "bulk", (handlers) =>
+  Effect.map(Runs, ({ bulk, bulkOperation, bulkOperations, cancelBulk, previewBulk }) =>
+    handlers
+      .handle("start", ({ payload: { preview, ...request } }) =>
+        orNotAvailable(
+          preview === true
+            ? Effect.map(previewBulk(request), (counted) => HttpServerResponse.unsafeJson(counted))
+            : Effect.map(bulk(request), (asked) =>
+                HttpServerResponse.unsafeJson(asked, {
+                  status: 202,
+                  headers: { location: `/bulk/${asked.id}` }
+                })
+              )
+        )
+      )
+      .handle("list", () =>
+        orNotAvailable(Effect.map(bulkOperations, (operations) => ({ operations })))
+      )
+      .handle("get", ({ path: { id } }) => orNotAvailable(bulkOperation(id)))
+      .handle("cancel", ({ path: { id } }) => orNotAvailable(cancelBulk(id)))
   )
 )
 
@@ -243,6 +266,7 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
     EventHandlers.layer,
     ExecutorsLive,
     QueuesLive,
+    BulkLive,
     MetricsLive,
     Docs.layer
   ]),

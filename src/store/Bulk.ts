@@ -8,14 +8,11 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { BulkAction } from "../api/Bulk.js"
 import type { RunStoreError } from "./Failures.js"
 import type { Portable, PortableTransaction } from "./Portable.js"
 import type { RunFilter } from "./Queries.js"
 import type { Json, Millis } from "./Records.js"
-
-export const bulkActions = ["retry", "interrupt", "terminate", "resume", "delete"] as const
-
-export type BulkAction = (typeof bulkActions)[number]
 
 export interface NewBulk {
   readonly action: BulkAction

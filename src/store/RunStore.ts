@@ -21,14 +21,12 @@ import type { Queries } from "./Queries.js"
 import type { Change } from "./Records.js"
 
 export * from "../api/Status.js"
-export {
-  type BulkAction,
-  type BulkOperation,
-  type BulkPart,
-  type BulkRefusals,
-  type BulkStore,
-  bulkActions,
-  type NewBulk
+export type {
+  BulkOperation,
+  BulkPart,
+  BulkRefusals,
+  BulkStore,
+  NewBulk
 } from "./Bulk.js"
 export * from "./Executors.js"
 export * from "./Failures.js"

@@ -145,9 +145,9 @@ const manyAtOnce = Effect.gen(function* () {
   )
 })
 
-/** Tables of a row an executor, a migration or a status, and what is no table of ours. */
+/** Tables of a row an executor, a migration, a status or an operation on many runs, and what is no table of ours. */
 const small =
-  /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
+  /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|workflow_bulk|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
   /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at)$/
