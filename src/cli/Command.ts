@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import { version } from "../internal/Version.js"
 import * as Printed from "./Printed.js"
+import { bulkCommand } from "./syntax/Bulk.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { queuesCommand } from "./syntax/Queues.js"
@@ -20,6 +21,7 @@ const command = Cli.make("workflow-executor").pipe(
     startCommand,
     runsCommand,
     queuesCommand,
+    bulkCommand,
     executorsCommand,
     drainCommand,
     tokenCommand,
@@ -34,6 +36,7 @@ const commands: Printed.Commands = {
     [...HashMap.keys(Cli.getSubcommands(command))].sort().map((name) => [name, []])
   ),
   runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort(),
+  bulk: [...HashMap.keys(Cli.getSubcommands(bulkCommand))].sort(),
   queues: [...HashMap.keys(Cli.getSubcommands(queuesCommand))].sort()
 }
 

@@ -2,7 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { Runs } from "../../src/runner/Runs.js"
 import * as BulkRuns from "../../src/runner/runs/Bulk.js"
 import type { BulkOperation } from "../../src/store/RunStore.js"
 import { aRun } from "../../src/testing/Acts.js"
@@ -43,11 +42,12 @@ worlds("an operation on many runs", (test, kind) => {
       yield* failed(world.outside, 250)
       yield* world.outside.create(aRun("waits"))
       yield* world.outside.create(aRun("other", { workflow: "Mail" }))
-      const { run } = yield* world.start({})
-      const filter = { workflow: "Order" }
-      const { id, matched } = yield* run(
-        Effect.flatMap(Runs, (runs) => runs.bulk({ action: "retry", filter }))
-      )
+      const { store } = yield* world.start({})
+      const asked = BulkRuns.make(store)
+      const request = { action: "retry", filter: { workflow: "Order" } } as const
+      expect(yield* asked.previewBulk(request)).toEqual({ matched: 251 })
+      expect(yield* asked.bulkOperations).toEqual([])
+      const { id, matched } = yield* asked.bulk(request)
       expect(matched).toBe(251)
       const done = yield* untilState(world, id, "completed")
       expect(done).toMatchObject({
