@@ -99,7 +99,7 @@ const markAll = (transaction: PortableTransaction, queue: string) =>
 const markFirst = `
   INSERT INTO workflow_lane_marks (queue, lane)
   SELECT queue, id FROM workflow_lanes
-  WHERE queue = (SELECT id FROM workflow_queues WHERE name = ?) LIMIT 1
+  WHERE queue = (SELECT id FROM workflow_queues WHERE name = ?) ORDER BY key LIMIT 1
   ON CONFLICT DO NOTHING`
 
 /** So that the queue is looked at; its lanes are as they were noted. */
