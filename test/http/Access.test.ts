@@ -66,6 +66,11 @@ const scopeOf = ({ needs, path }: Endpoint): Access.Scope => {
 
 const start = (id: string) => ({ workflow: "Order", payload: { id } })
 
+/** What all requests with a body but one can be asked with. */
+const told = { ...start("2"), value: true, children: true }
+
+const everything = { action: "retry", all: true } as const
+
 /** A run that is over is not resumed, whoever asks. */
 const assertLetIn = (status: number) => assert.isTrue(status < 400 || status === 409, `${status}`)
 
@@ -99,6 +104,7 @@ const serveRun = Effect.fnUntraced(function* (
     : Effect.provideService(serving, Access.RunAccess, { allows: access })
   const { runId } = yield* Effect.orDie(server.runs.start(start("1")))
   yield* Effect.orDie(fail(server.store))
+  yield* Effect.orDie(server.runs.bulk(everything))
   const ask = (endpoint: Endpoint, token: string = server.token, id: string = runId) =>
     Effect.acquireUseRelease(
       Effect.sync(() => new AbortController()),
@@ -107,6 +113,7 @@ const serveRun = Effect.fnUntraced(function* (
           const path = endpoint.path
             .replace(":runId", id)
             .replace(":attempt", "1")
+            .replace(":id", "1")
             .replace(/:[^/]+/g, "Approval")
           const query = endpoint.name === "ids" ? "?prefix=none" : ""
           const response = await fetch(`http://127.0.0.1:${server.port}${path}${query}`, {
@@ -114,7 +121,7 @@ const serveRun = Effect.fnUntraced(function* (
             signal,
             headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
             ...(endpoint.method === "POST"
-              ? { body: JSON.stringify({ ...start("2"), value: true, children: true }) }
+              ? { body: JSON.stringify(endpoint.path === "/runs/bulk" ? everything : told) }
               : {})
           })
           // what has no end, such as events, is not refused
