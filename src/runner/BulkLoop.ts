@@ -31,8 +31,11 @@ const atOnce = 10
 /** How long another executor waits for one that may have died in a part. */
 const leaseMillis = 30_000
 
-/** How often it is looked whether one was left behind. What is asked for here is begun at once. */
-const between = "10 seconds"
+/** How often it is looked whether there is one. What is asked for here is begun at once. */
+const between = "1 minute"
+
+/** The same while another executor goes on with one, which may die. */
+const betweenHeld = "10 seconds"
 
 /** Why it was not done with a run; `undefined`: it was. */
 type WhyNot = string | undefined
@@ -189,7 +192,7 @@ export const goOn = (executor: () => number) =>
       const has = yield* store.hasBulk
       if (has && (yield* oneOperation(store, executor()))) return
       heldElsewhere = has
-      yield* firstOf(Effect.sleep(between), wanted.await)
+      yield* firstOf(Effect.sleep(has ? betweenHeld : between), wanted.await)
     })
     yield* KeepGoing.forever("operations on many runs", round)
   }).pipe(Effect.scoped)
