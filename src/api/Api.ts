@@ -19,6 +19,12 @@ import { Authorization } from "./Authorization.js"
 import * as MediaTypes from "./MediaTypes.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
+  BulkActionSchema,
+  BulkAsked,
+  BulkNotFound,
+  BulkPreview,
+  BulkView,
+  EmptyFilter,
   ExecutorView,
   FoundView,
   InvalidCursor,
@@ -197,7 +203,7 @@ const AttributesParam = Schema.transform(
 /** `true` or `false`. */
 const FlagParam = Schema.BooleanFromString
 
-const ListParams = Schema.Struct({
+const filterParams = {
   workflow: Schema.optional(Schema.String),
   key: Schema.optional(Schema.String),
   status: Schema.optional(several(RunStatusSchema)),
@@ -207,13 +213,48 @@ const ListParams = Schema.Struct({
   parent: Schema.optional(Schema.String),
   mend: Schema.optional(FlagParam),
   tags: Schema.optional(each),
-  attributes: Schema.optional(AttributesParam),
+  attributes: Schema.optional(AttributesParam)
+}
+
+const ListParams = Schema.Struct({
+  ...filterParams,
   include: Schema.optional(several(Schema.Literal(...included))),
   limit: Schema.optional(
     Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maxPageSize))
   ),
   cursor: Schema.optional(Schema.String)
 })
+
+/**
+ * The same in a body. A name that is none would be no filter, and more runs would be meant: it is refused.
+ */
+const BulkFilterBody = Schema.Struct({
+  workflow: Schema.optional(Schema.String),
+  key: Schema.optional(Schema.String),
+  status: Schema.optional(Schema.Array(RunStatusSchema)),
+  createdAfter: Schema.optional(TimeParam),
+  createdBefore: Schema.optional(TimeParam),
+  roots: Schema.optional(Schema.Boolean),
+  parent: Schema.optional(Schema.String),
+  mend: Schema.optional(Schema.Boolean),
+  tags: Schema.optional(Schema.Array(Schema.String)),
+  attributes: Schema.optional(
+    Schema.Record({
+      key: Schema.String,
+      value: Schema.Union(Schema.String, Schema.Number, Schema.Boolean)
+    })
+  )
+})
+
+const BulkBody = Schema.Struct({
+  action: BulkActionSchema,
+  filter: Schema.optional(BulkFilterBody),
+  all: Schema.optional(Schema.Boolean),
+  preview: Schema.optional(Schema.Boolean),
+  reason: Schema.optional(Schema.String),
+  children: Schema.optional(Schema.Boolean),
+  withChildren: Schema.optional(Schema.Boolean)
+}).annotations({ parseOptions: { onExcessProperty: "error" } })
 
 /** Of the last event that the reader knows. */
 const LastEventId = Schema.Struct({ "last-event-id": Schema.optional(Schema.String) })
@@ -278,9 +319,11 @@ export class RunsGroup extends HttpApiGroup.make("runs")
   )
   .add(
     HttpApiEndpoint.get("counts", "/runs/counts")
+      .setUrlParams(Schema.Struct(filterParams))
       .addSuccess(RunCounts)
+      .addError(InvalidQuery, { status: 400 })
       .annotateContext(needs("runs:read"))
-      .annotate(OpenApi.Summary, "How many runs there are in each status")
+      .annotate(OpenApi.Summary, "How many runs there are in each status, all or those of a filter")
   )
   .add(
     HttpApiEndpoint.get("get")`/runs/${runId}`
@@ -532,6 +575,46 @@ export class QueuesGroup extends HttpApiGroup.make("queues")
   .middleware(Access)
   .middleware(Authorization) {}
 
+const bulkId = HttpApiSchema.param("id", Schema.NumberFromString.pipe(Schema.int()))
+
+/** `RunAccess` is not asked about each run: so they are for those who may do all. */
+export class BulkGroup extends HttpApiGroup.make("bulk")
+  .add(
+    HttpApiEndpoint.post("start", "/runs/bulk")
+      .setPayload(BulkBody)
+      .addSuccess(BulkAsked, { status: 202 })
+      .addSuccess(BulkPreview)
+      .addError(EmptyFilter, { status: 400 })
+      .addError(InvalidQuery, { status: 400 })
+      .addError(InvalidReason, { status: 400 })
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "Do something with all runs of a filter")
+  )
+  .add(
+    HttpApiEndpoint.get("list", "/bulk")
+      .addSuccess(Schema.Struct({ operations: Schema.Array(BulkView) }))
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "The newest operations on many runs")
+  )
+  .add(
+    HttpApiEndpoint.get("get")`/bulk/${bulkId}`
+      .addSuccess(BulkView)
+      .addError(BulkNotFound, { status: 404 })
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "How far an operation on many runs is")
+  )
+  .add(
+    HttpApiEndpoint.del("cancel")`/bulk/${bulkId}`
+      .addSuccess(BulkView)
+      .addError(BulkNotFound, { status: 404 })
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "End an operation on many runs where it is")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
 /** What this definition says, told to programs and to people; it does not tell of itself. */
 export class DocsGroup extends HttpApiGroup.make("docs")
   .add(
@@ -567,6 +650,7 @@ export class Api extends HttpApi.make("effect-workflow-executor")
   .add(EventsGroup)
   .add(ExecutorsGroup)
   .add(QueuesGroup)
+  .add(BulkGroup)
   .add(MetricsGroup)
   .add(DocsGroup)
   .annotate(OpenApi.Title, "effect-workflow-executor")

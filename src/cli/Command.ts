@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import { version } from "../internal/Version.js"
 import * as Printed from "./Printed.js"
+import { bulkCommand } from "./syntax/Bulk.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
 import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { queuesCommand } from "./syntax/Queues.js"
@@ -22,6 +23,7 @@ const command = Cli.make("workflow-executor").pipe(
     runsCommand,
     queuesCommand,
     schedulesCommand,
+    bulkCommand,
     executorsCommand,
     drainCommand,
     tokenCommand,
@@ -36,6 +38,7 @@ const commands: Printed.Commands = {
     [...HashMap.keys(Cli.getSubcommands(command))].sort().map((name) => [name, []])
   ),
   runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort(),
+  bulk: [...HashMap.keys(Cli.getSubcommands(bulkCommand))].sort(),
   queues: [...HashMap.keys(Cli.getSubcommands(queuesCommand))].sort(),
   schedules: [...HashMap.keys(Cli.getSubcommands(schedulesCommand))].sort()
 }

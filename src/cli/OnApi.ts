@@ -166,6 +166,11 @@ export const layer = (options: Options) =>
         counts: explained(client.counts),
         queues: explained(client.queues),
         changeQueue: (request) => explained(client.changeQueue(request)),
+        bulk: (request) => explained(client.bulk(request)),
+        previewBulk: (request) => explained(client.previewBulk(request)),
+        bulkOperation: (id) => explained(client.bulkOperation(id)),
+        bulkOperations: explained(client.bulkOperations),
+        cancelBulk: (id) => explained(client.cancelBulk(id)),
         executors: explained(client.executors),
         signal: ({ name, runId, value }) =>
           leftOut.has(name)

@@ -8,6 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
+import type { BulkAsked, BulkPreview, BulkRequest, BulkView } from "../api/Bulk.js"
 import type { ChangeQueueRequest, QueueView } from "../api/Queues.js"
 import type { StartOptions } from "../api/StartOptions.js"
 import type {
@@ -110,6 +111,11 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly counts: Effect.Effect<RunCounts, TargetError>
     readonly queues: Effect.Effect<ReadonlyArray<QueueView>, TargetError>
     readonly changeQueue: (request: ChangeQueueRequest) => Effect.Effect<void, TargetError>
+    readonly bulk: (request: BulkRequest) => Effect.Effect<BulkAsked, TargetError>
+    readonly previewBulk: (request: BulkRequest) => Effect.Effect<BulkPreview, TargetError>
+    readonly bulkOperation: (id: number) => Effect.Effect<BulkView, TargetError>
+    readonly bulkOperations: Effect.Effect<ReadonlyArray<BulkView>, TargetError>
+    readonly cancelBulk: (id: number) => Effect.Effect<BulkView, TargetError>
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, TargetError>
     readonly signal: (request: SignalRequest) => Effect.Effect<void, TargetError>
     readonly schedules: SchedulesTarget

@@ -35,7 +35,15 @@ import type { EventView } from "../api/EventView.js"
 import type { ChangeQueueRequest, InvalidLimits } from "../api/Queues.js"
 import type { RunnerState } from "../api/RunnerState.js"
 import type {
+  BulkAsked,
+  BulkFilter,
+  BulkNotFound,
+  BulkPreview,
+  BulkRequest,
+  BulkView,
+  EmptyFilter,
   ExecutorView,
+  InvalidReason,
   ListRequest,
   OutcomeView,
   PayloadView,
@@ -56,6 +64,7 @@ import type {
 } from "../api/Runs.js"
 import { InvalidOptions, toBody } from "../api/StartOptions.js"
 import * as Typed from "../values/Typed.js"
+import * as AskBulk from "./AskBulk.js"
 import * as AskExecutor from "./AskExecutor.js"
 import * as AskQueues from "./AskQueues.js"
 import * as AskSchedules from "./AskSchedules.js"
@@ -242,7 +251,7 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     readonly remove: (runId: string) => Effect.Effect<void, RequestError<"remove">>
 
     /** How many runs there are in each status. */
-    readonly counts: Effect.Effect<RunCounts, RequestError<"counts">>
+    readonly counts: Effect.Effect<RunCounts, RequestError<"workflows">>
 
     /**
      * What happens in the executor, as it happens: how runs, steps and the Runner change. With
@@ -276,7 +285,7 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
     ) => Stream.Stream<RunWithStepsView, RequestError<"get">>
 
     /** The queues that runs wait in. */
-    readonly queues: Effect.Effect<ReadonlyArray<QueueView>, RequestError<"counts">>
+    readonly queues: Effect.Effect<ReadonlyArray<QueueView>, RequestError<"workflows">>
 
     /**
      * Sets limits of a queue in place of those in the code (`limits`; `null`: those again), pauses it or
@@ -284,10 +293,44 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
      */
     readonly changeQueue: (
       request: ChangeQueueRequest
-    ) => Effect.Effect<void, RequestError<"counts"> | QueueNotFound | InvalidLimits>
+    ) => Effect.Effect<void, RequestError<"workflows"> | QueueNotFound | InvalidLimits>
+
+    /** How many runs of a filter there are in each status. */
+    readonly countBy: (filter?: BulkFilter) => Effect.Effect<RunCounts, RequestError<"counts">>
+
+    /**
+     * Does something with all runs of a filter, and answers at once with the operation's id and how many
+     * runs there are now; executors go through them. For tokens with the scope `admin`. Fails with
+     * `EmptyFilter` where the filter has nothing, unless `all` is true. Asked once, without retries: where
+     * no answer came, `bulkOperations` tells whether it was.
+     *
+     * @example
+     * client.bulk({ action: "retry", filter: { status: ["failed"], createdAfter: new Date("2026-11-28T14:00:00Z") } })
+     */
+    readonly bulk: (
+      request: BulkRequest
+    ) => Effect.Effect<BulkAsked, RequestError<"counts"> | EmptyFilter | InvalidReason>
+
+    /** How many runs `bulk` would be about; nothing is done. */
+    readonly previewBulk: (
+      request: BulkRequest
+    ) => Effect.Effect<BulkPreview, RequestError<"counts"> | EmptyFilter | InvalidReason>
+
+    /** How far an operation of `bulk` is. */
+    readonly bulkOperation: (
+      id: number
+    ) => Effect.Effect<BulkView, RequestError<"workflows"> | BulkNotFound>
+
+    /** The newest 50 operations of `bulk`. */
+    readonly bulkOperations: Effect.Effect<ReadonlyArray<BulkView>, RequestError<"workflows">>
+
+    /** Ends an operation where it is; no effect on one that is over. */
+    readonly cancelBulk: (
+      id: number
+    ) => Effect.Effect<BulkView, RequestError<"workflows"> | BulkNotFound>
 
     /** The executors that work on the store; for tokens with the scope `admin`. */
-    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"counts">>
+    readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RequestError<"workflows">>
 
     /**
      * Asks the executor to drain and stop, as SIGTERM does, and answers at once with its state:
@@ -295,7 +338,7 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
      * once, without retries: what answers the second time may be its successor. Fails with
      * `DrainNotAvailable` where the app around the executor does not let itself be stopped so.
      */
-    readonly drain: Effect.Effect<RunnerState, RequestError<"counts"> | DrainNotAvailable>
+    readonly drain: Effect.Effect<RunnerState, RequestError<"workflows"> | DrainNotAvailable>
 
     /**
      * Completes a run's DurableDeferred. The first value stays. Fails with `InvalidSignal` where the
@@ -372,6 +415,7 @@ export const make = (
       ...(yield* AskExecutor.make(requests)),
       ...(yield* AskQueues.make(requests)),
       ...(yield* AskSchedules.make(requests)),
+      ...(yield* AskBulk.make(requests)),
       start,
       startOrFind,
       result,

@@ -1,6 +1,11 @@
 /** The requests that tell of runs. */
 import * as Effect from "effect/Effect"
-import { type ListRequest, type RunWithStepsView, StepNotFound } from "../api/Runs.js"
+import {
+  type BulkFilter,
+  type ListRequest,
+  type RunWithStepsView,
+  StepNotFound
+} from "../api/Runs.js"
 import * as StepPages from "../api/StepPages.js"
 import type { Client, StepsOption } from "./Client.js"
 import type { Requests } from "./Requests.js"
@@ -50,6 +55,10 @@ export const make = ({ call, ofRun }: Requests, runs: RunsAsked) => {
     outcome: (runId: string) => ofRun(runId, (runId) => runs.outcome({ path: { runId } })),
     ids: (prefix: string) => call(runs.ids({ urlParams: { prefix } })),
     list: (request: ListRequest = {}) => call(runs.list({ urlParams: said(request) })),
-    counts: call(runs.counts({}))
+    counts: call(runs.counts({ urlParams: {} })).pipe(
+      // no filter is none that cannot be
+      Effect.catchTag("InvalidQuery", ({ message }) => new ProtocolError({ message }))
+    ),
+    countBy: (filter: BulkFilter = {}) => call(runs.counts({ urlParams: said(filter) }))
   }
 }

@@ -86,6 +86,24 @@ const asksNobody = (access: Decisions) => access === allowAll || access === bySc
 /** Whether every run is everybody's: then nobody need be asked. */
 export const isOpen: Effect.Effect<boolean> = Effect.map(RunAccess, asksNobody)
 
+/**
+ * Fails with `Forbidden` where `RunAccess` decides run by run: for what is about many of them at once,
+ * of which it could not be asked about each.
+ */
+export const aboutMany = <A, E, R>(
+  what: string,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | Forbidden, R> =>
+  Effect.zipRight(
+    Effect.flatMap(isOpen, (open) => (open ? Effect.void : decidedForEach(what))),
+    effect
+  )
+
+const decidedForEach = (what: string) =>
+  new Forbidden({
+    message: `${what}: here it is decided for each run who may do what with it, so many are not told of or changed at once`
+  })
+
 const decide = (access: Decisions, request: AccessRequest) =>
   Effect.suspend(() => access.allows(request)).pipe(
     Effect.catchAllCause((cause) =>

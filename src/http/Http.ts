@@ -24,6 +24,7 @@ import { Dispatcher } from "../engine/held/Dispatcher.js"
 import type { Events } from "../events/Events.js"
 import { type ExecutorView, Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { layer as layerShutdown, Shutdown } from "../runner/Shutdown.js"
+import type { RunStoreError } from "../store/RunStore.js"
 import { RunStore, type Trace } from "../store/RunStore.js"
 import { Exposed } from "../telemetry/Exposed.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -117,7 +118,13 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
           orNotAvailable
         )
       )
-      .handle("counts", () => orNotAvailable(runs.counts))
+      .handle("counts", ({ urlParams }) => {
+        const counted = orNotAvailable(runs.countBy(urlParams))
+        // which runs there are would be told by what a filter leaves
+        return Object.keys(urlParams).length === 0
+          ? counted
+          : Access.aboutMany("Counts by a filter", counted)
+      })
       .handle("ids", ({ urlParams: { prefix } }) =>
         runs.ids(prefix).pipe(
           Effect.flatMap((found) =>
@@ -168,6 +175,30 @@ const QueuesLive = HttpApiBuilder.group(Api, "queues", (handlers) =>
       .handle("change", ({ path: { name }, payload }) =>
         orNotAvailable(changeQueue({ ...payload, name }))
       )
+  )
+)
+
+const ofMany = <A, E, R>(effect: Effect.Effect<A, E | RunStoreError, R>) =>
+  Access.aboutMany("Operations on many runs", orNotAvailable(effect))
+
+const BulkLive = HttpApiBuilder.group(Api, "bulk", (handlers) =>
+  Effect.map(Runs, ({ bulk, bulkOperation, bulkOperations, cancelBulk, previewBulk }) =>
+    handlers
+      .handle("start", ({ payload: { preview, ...request } }) =>
+        ofMany(
+          preview === true
+            ? Effect.map(previewBulk(request), (counted) => HttpServerResponse.unsafeJson(counted))
+            : Effect.map(bulk(request), (asked) =>
+                HttpServerResponse.unsafeJson(asked, {
+                  status: 202,
+                  headers: { location: `/bulk/${asked.id}` }
+                })
+              )
+        )
+      )
+      .handle("list", () => ofMany(Effect.map(bulkOperations, (operations) => ({ operations }))))
+      .handle("get", ({ path: { id } }) => ofMany(bulkOperation(id)))
+      .handle("cancel", ({ path: { id } }) => ofMany(cancelBulk(id)))
   )
 )
 
@@ -245,6 +276,7 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
     EventHandlers.layer,
     ExecutorsLive,
     QueuesLive,
+    BulkLive,
     MetricsLive,
     Docs.layer
   ]),

@@ -68,7 +68,8 @@ export const stepNotFound = ({ attempt, name, runId }: StepRequest) =>
 
 export type Refused = Extract<WithFinished, { readonly _tag: "Refused" }>
 
-const whyNotRetried = ({ because, status }: Refused): string => {
+/** Without the run, so that many are told of together. */
+export const whyNotRetried = ({ because, status }: Refused): string => {
   switch (because) {
     case "status":
       return `it is ${status}; only a failed or an interrupted run can be retried${
@@ -110,6 +111,11 @@ export const runFinished = (runId: string, status: RunStatus) =>
     status,
     message: `Run ${JSON.stringify(runId)} is ${status}; only a run that is not over can be terminated`
   })
+
+export const whyNotRemoved = ({ because, status }: Refused): string =>
+  because === "status"
+    ? `it is ${status}; only a run that is over can be deleted`
+    : "a run that started it is not over"
 
 export const runNotFinished = (runId: string, { because, status }: Refused) =>
   new RunNotFinished({

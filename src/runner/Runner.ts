@@ -29,6 +29,7 @@ import * as Machine from "../internal/Machine.js"
 import { orLeftBehind } from "../internal/Within.js"
 import { RunStore, RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
+import * as BulkLoop from "./BulkLoop.js"
 import * as Loops from "./Loops.js"
 import { Shutdown } from "./Shutdown.js"
 import * as Ticking from "./schedules/Ticking.js"
@@ -129,6 +130,8 @@ interface Started {
   readonly executor: () => number
   readonly claiming: Fiber.RuntimeFiber<void>
   readonly ticking: Fiber.RuntimeFiber<void>
+  /** Goes on with operations on many runs. */
+  readonly bulk: Fiber.RuntimeFiber<void>
   readonly background: ReadonlyArray<Fiber.RuntimeFiber<void>>
 }
 
@@ -197,6 +200,7 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
       executor: () => executor,
       claiming: yield* Effect.forkDaemon(Effect.interruptible(Loops.claims(() => executor))),
       ticking: yield* Effect.forkDaemon(Effect.interruptible(Ticking.ticking(schedules))),
+      bulk: yield* Effect.forkDaemon(Effect.interruptible(BulkLoop.goOn(() => executor))),
       background: yield* Effect.forEach(background, (loop) =>
         Effect.forkDaemon(Effect.interruptible(loop))
       )
@@ -226,12 +230,15 @@ const drainRunner = (started: Started) =>
 
     // the steps in flight are recorded, and their runs are over, suspended or handed over
     yield* Fiber.interruptFork(started.claiming)
+    yield* Fiber.interruptFork(started.bulk)
     const retired = yield* dispatcher.releases.retire(deadline)
     yield* logCut(retired)
 
     // a claim that was under way has ended, and what it brought was given back
     yield* Effect.ignore(answered(Fiber.await(started.claiming)))
     yield* Effect.ignore(answered(Fiber.await(started.ticking)))
+    // what a part of an operation came to is written down, and another executor goes on from there
+    yield* Effect.ignore(answered(Fiber.await(started.bulk)))
 
     // nothing is held under this executor's name any more
     yield* Effect.forEach(started.background, Fiber.interruptFork, { discard: true })

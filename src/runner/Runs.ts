@@ -7,7 +7,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type {
+  BulkAsked,
+  BulkFilter,
+  BulkNotFound,
+  BulkPreview,
+  BulkRequest,
+  BulkView,
   ChangeQueueRequest,
+  EmptyFilter,
   ExecutorView,
   GetOptions,
   InvalidCursor,
@@ -52,6 +59,7 @@ import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { Signals } from "../engine/Signals.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
 import { viewExecutor, viewSelf } from "./RunViews.js"
+import * as Bulk from "./runs/Bulk.js"
 import * as Change from "./runs/Change.js"
 import { jsonSchemaOf } from "./runs/Definitions.js"
 import * as Queues from "./runs/Queues.js"
@@ -191,6 +199,36 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
     /** How many runs there are in each status. */
     readonly counts: Effect.Effect<RunCounts, RunStoreError>
 
+    /** How many runs of a filter there are in each status; looks at each of them. */
+    readonly countBy: (
+      filter?: BulkFilter
+    ) => Effect.Effect<RunCounts, InvalidQuery | RunStoreError>
+
+    /**
+     * Does something with all runs of a filter, and answers at once: executors go through them, from the
+     * newest to the oldest and a hundred at a time, and go on after a restart. What cannot be done with a
+     * run is counted as refused, with why. Runs that are created later are left alone.
+     *
+     * Fails with `EmptyFilter` where the filter has nothing, and `all` is not true.
+     */
+    readonly bulk: (
+      request: BulkRequest
+    ) => Effect.Effect<BulkAsked, EmptyFilter | InvalidQuery | InvalidReason | RunStoreError>
+
+    /** How many runs `bulk` would be about; nothing is done. */
+    readonly previewBulk: (
+      request: BulkRequest
+    ) => Effect.Effect<BulkPreview, EmptyFilter | InvalidQuery | InvalidReason | RunStoreError>
+
+    /** How far an operation of `bulk` is; it is told for 7 days after its end. */
+    readonly bulkOperation: (id: number) => Effect.Effect<BulkView, BulkNotFound | RunStoreError>
+
+    /** The newest 50 operations of `bulk`. */
+    readonly bulkOperations: Effect.Effect<ReadonlyArray<BulkView>, RunStoreError>
+
+    /** Ends an operation where it is; no effect on one that is over. Answers with how far it was. */
+    readonly cancelBulk: (id: number) => Effect.Effect<BulkView, BulkNotFound | RunStoreError>
+
     /** The executors that work on this store, in the order in which they started. */
     readonly executors: Effect.Effect<ReadonlyArray<ExecutorView>, RunStoreError>
 
@@ -242,6 +280,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       ...Read.make(store, dispatcher),
       ...Change.make(store),
       ...Queues.make(store),
+      ...Bulk.make(store),
       counts: store.counts,
       executors,
       signal: Signal.make(store, dispatcher)

@@ -5,6 +5,7 @@ export class ChangeLog {
   private pending = false
   private schedules = false
   private wakeAt: Millis | undefined
+  private hasBulk = false
   private readonly finishedRuns: Array<{ readonly runId: string; readonly exit: Json }> = []
   private readonly interrupted: Array<string> = []
   private readonly stored: Array<{
@@ -29,6 +30,10 @@ export class ChangeLog {
     this.schedules = true
   }
 
+  bulk(): void {
+    this.hasBulk = true
+  }
+
   finished(runId: string, exit: Json): void {
     this.finishedRuns.push({ runId, exit })
   }
@@ -50,6 +55,7 @@ export class ChangeLog {
     const nothing =
       !this.pending &&
       !this.schedules &&
+      !this.hasBulk &&
       this.wakeAt === undefined &&
       this.finishedRuns.length === 0 &&
       this.stored.length === 0 &&
@@ -65,7 +71,8 @@ export class ChangeLog {
           interrupts: this.interrupted,
           woken: this.woken,
           wakeAt: this.wakeAt,
-          ...(this.schedules ? { schedules: true } : {})
+          ...(this.schedules ? { schedules: true } : {}),
+          ...(this.hasBulk ? { bulk: true } : {})
         }
   }
 }

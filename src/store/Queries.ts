@@ -81,7 +81,8 @@ export interface RunWithSteps extends StepsPage {
   readonly timers: Latest<SetTimer>
 }
 
-export interface RunQuery {
+/** Which runs. */
+export interface RunFilter {
   /** Only this run. */
   readonly runId?: string | undefined
   readonly workflow?: string | undefined
@@ -98,6 +99,9 @@ export interface RunQuery {
   readonly labels?: Labels | undefined
   /** Only runs that are suspended with a cause: they wait to be mended, and resumed. */
   readonly blocked?: boolean | undefined
+}
+
+export interface RunQuery extends RunFilter {
   /** At most this many; the caller has bounded it. */
   readonly limit: number
   /** Whether their payloads are read. Default: true. */
@@ -174,6 +178,11 @@ export interface Queries {
 
   /** How many runs there are in each status; quick, however many there are. */
   readonly counts: Effect.Effect<Readonly<Record<RunStatus, number>>, RunStoreError>
+
+  /** How many of these runs there are in each status; looks at each of them. */
+  readonly countBy: (
+    filter: RunFilter
+  ) => Effect.Effect<Readonly<Record<RunStatus, number>>, RunStoreError>
 
   /** How many runs are suspended with a cause; as quick. */
   readonly blocked: Effect.Effect<number, RunStoreError>

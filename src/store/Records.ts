@@ -281,6 +281,8 @@ export interface Change {
   readonly wakeAt: Millis | undefined
   /** Schedules were put, changed or removed. */
   readonly schedules?: true | undefined
+  /** There is an operation on many runs to go on with. */
+  readonly bulk?: true | undefined
   /** An executor was seen to be gone: its runs can be taken over. */
   readonly lapsed?: true | undefined
 }

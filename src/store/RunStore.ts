@@ -14,6 +14,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import type { BulkStore } from "./Bulk.js"
 import type { Executors } from "./Executors.js"
 import type { Journal } from "./Journal.js"
 import type { Queries } from "./Queries.js"
@@ -21,6 +22,13 @@ import type { Change } from "./Records.js"
 import type { ScheduleStore } from "./Schedules.js"
 
 export * from "../api/Status.js"
+export type {
+  BulkOperation,
+  BulkPart,
+  BulkRefusals,
+  BulkStore,
+  NewBulk
+} from "./Bulk.js"
 export * from "./Executors.js"
 export * from "./Failures.js"
 export * from "./Journal.js"
@@ -29,7 +37,7 @@ export * from "./Records.js"
 export * from "./Schedules.js"
 
 /** All of it. */
-export interface Store extends Journal, Queries, Executors, ScheduleStore {
+export interface Store extends Journal, Queries, Executors, ScheduleStore, BulkStore {
   /** A subscription to what commits change, from now on. */
   readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
 }

@@ -7,6 +7,7 @@
 import type * as Layer from "effect/Layer"
 import { describe } from "vitest"
 import type { RunStore, RunStoreError } from "../store/RunStore.js"
+import { bulk } from "./conformance/Bulk.js"
 import { bytes } from "./conformance/Bytes.js"
 import { changes } from "./conformance/Changes.js"
 import { claiming } from "./conformance/Claiming.js"
@@ -63,6 +64,7 @@ export const suite = (
     signals(layer)
     schedules(layer)
     queries(layer)
+    bulk(layer)
     bytes(layer)
     changes(layer)
     texts(layer)

@@ -67,8 +67,11 @@ const scopeOf = ({ needs, path }: Endpoint): Access.Scope => {
 
 const start = (id: string) => ({ workflow: "Order", payload: { id } })
 
+const everything = { action: "retry", all: true } as const
+
 /** What any request may have; but for those that refuse what they do not know. */
 const bodyOf = ({ method, path }: Endpoint) => {
+  if (path === "/runs/bulk") return everything
   if (path.startsWith("/queues")) return { paused: false }
   if (method === "PUT") return { ...start("2"), every: "1 hour" }
   if (path.endsWith("/backfill")) return { from: "2026-01-01", to: "2026-01-02" }
@@ -113,6 +116,7 @@ const serveRun = Effect.fnUntraced(function* (
   )
   const queue = { name: "Approval", key: "", limits: {} }
   yield* server.store.create({ runId: "queued", workflow: "Child", payload: "{}", queue })
+  yield* Effect.orDie(server.runs.bulk(everything))
   const ask = (endpoint: Endpoint, token: string = server.token, id: string = runId) =>
     Effect.acquireUseRelease(
       Effect.sync(() => new AbortController()),
@@ -121,6 +125,7 @@ const serveRun = Effect.fnUntraced(function* (
           const path = endpoint.path
             .replace(":runId", id)
             .replace(":attempt", "1")
+            .replace(":id", "1")
             .replace(/:[^/]+/g, "Approval")
           const query = endpoint.name === "ids" ? "?prefix=none" : ""
           const response = await fetch(`http://127.0.0.1:${server.port}${path}${query}`, {
@@ -360,7 +365,7 @@ describe("RunAccess", () => {
         assert.include(lines[0], "action=start")
         assert.include(lines[0], "workflow=Order")
         if (name !== "interrupts itself") assert.include(lines[0], "no answer from Teams")
-        assert.lengthOf((yield* Effect.orDie(runs.list())).runs, 2)
+        assert.lengthOf((yield* Effect.orDie(runs.list())).runs, 3)
       })
     )
   }

@@ -97,6 +97,9 @@ describe("the definition", () => {
       "/drain",
       "/queues",
       "/queues/{name}",
+      "/runs/bulk",
+      "/bulk",
+      "/bulk/{id}",
       "/metrics"
     ])
     assert.deepStrictEqual(Object.keys(paths["/runs"]?.post?.responses ?? {}), [

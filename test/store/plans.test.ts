@@ -2,6 +2,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
@@ -84,6 +85,11 @@ const everything = Effect.gen(function* () {
   }
   yield* store.list({ limit: 9, runId: "old" })
   yield* store.list({ limit: 9, labels: { tags: ["a", "b"] } })
+  for (const filter of [{}, { parent: "old" }, { blocked: true }, { labels: { tags: ["a"] } }]) {
+    yield* store.countBy(filter)
+  }
+  yield* store.countBy({ runId: "old" })
+  yield* bulk
   yield* withOptions
   yield* store.blocked
   yield* Effect.all([store.nextWakeAt, store.pendingWorkflows, store.executors])
@@ -94,6 +100,20 @@ const everything = Effect.gen(function* () {
   yield* store.lastBeginningWith({ prefix: "many", limit: 9 })
   yield* store.removeSchedule("nightly")
   yield* manyAtOnce
+})
+
+const bulk = Effect.gen(function* () {
+  const store = yield* RunStore
+  const executor = yield* register
+  const leaseMillis = 1_000
+  const asked = { action: "retry", filter: {}, options: {}, matched: 1 } as const
+  const { id } = yield* store.createBulk(asked)
+  yield* store.hasBulk
+  const operation = Option.getOrThrow(yield* store.claimBulk({ executor, leaseMillis }))
+  yield* store.advanceBulk({ operation, executor, leaseMillis, done: 1, refused: {}, cursor: 1 })
+  yield* store.cancelBulk(id)
+  yield* store.findBulk(id)
+  yield* store.bulks
 })
 
 const withOptions = Effect.gen(function* () {
@@ -132,9 +152,9 @@ const manyAtOnce = Effect.gen(function* () {
   )
 })
 
-/** Tables of a row an executor, a migration or a status, and what is no table of ours. */
+/** Tables of a row an executor, a migration, a status or an operation on many runs, and what is no table of ours. */
 const small =
-  /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
+  /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|workflow_bulk|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
   /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/

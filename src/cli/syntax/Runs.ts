@@ -6,8 +6,7 @@ import type * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { included } from "../../api/RunView.js"
 import { conflicts, type OnConflict, type StartOptions } from "../../api/StartOptions.js"
-import * as Attributes from "../../internal/Attributes.js"
-import { runStatuses } from "../../store/RunStore.js"
+import { bulkRunsCommand } from "./Bulk.js"
 import {
   argument,
   integer,
@@ -17,92 +16,30 @@ import {
   runsCommands,
   target
 } from "./Common.js"
+import { attributes, filterOf, filters, labelsOf, tags } from "./Filters.js"
 
 const runId = argument("run", "The run's id; or 4 characters or more with which no other begins")
-
-const tags = (description: string) =>
-  Options.text("tag").pipe(Options.withDescription(description), Options.repeated)
-
-const attributes = (description: string) =>
-  Options.text("attribute").pipe(
-    Options.withPseudoName("name=value"),
-    Options.withDescription(description),
-    Options.repeated
-  )
-
-/** Without those that were not given. */
-const labelsOf = ({
-  attribute,
-  tag
-}: {
-  readonly attribute: ReadonlyArray<string>
-  readonly tag: ReadonlyArray<string>
-}) => ({
-  ...(tag.length === 0 ? {} : { tags: tag }),
-  ...(attribute.length === 0
-    ? {}
-    : { attributes: Object.fromEntries(attribute.map(Attributes.parse)) })
-})
 
 const listCommand = Cli.make(
   "list",
   {
     ...target,
-    workflow: optionalText("workflow", "Only runs of this workflow"),
-    key: optionalText("key", "Only the run of this idempotency key; with --workflow"),
-    status: Options.choice("status", runStatuses).pipe(
-      Options.withDescription("Only runs in this status; may be repeated"),
-      Options.repeated
-    ),
+    ...filters,
     limit: integer("limit", { min: 1, max: 200, allowed: "1 to 200" }).pipe(
       Options.withDescription("How many, 1 to 200 (50)"),
       Options.withDefault(50)
     ),
-    createdAfter: moment("created-after", "Only runs created then or later"),
-    createdBefore: moment("created-before", "Only runs created earlier"),
-    roots: Options.boolean("roots").pipe(
-      Options.withDescription("Only runs that no other run has started")
-    ),
-    parent: optionalText("parent", "Only runs that the run of this id has started"),
-    mend: Options.boolean("mend").pipe(
-      Options.withDescription("Only runs that wait to be mended and resumed")
-    ),
-    tag: tags("Only runs that have this tag; may be repeated"),
-    attribute: attributes("Only runs that have this attribute; may be repeated"),
     include: Options.choice("include", included).pipe(
       Options.withDescription("What else --json tells of each run; may be repeated"),
       Options.repeated
     ),
     cursor: optionalText("cursor", "Go on where the page before has ended")
   },
-  ({
-    attribute,
-    createdAfter,
-    createdBefore,
-    cursor,
-    include,
-    key,
-    limit,
-    mend,
-    parent,
-    roots,
-    status,
-    tag,
-    workflow,
-    ...options
-  }) =>
+  ({ cursor, include, limit, ...options }) =>
     runsCommands(({ list }) =>
       list(options, {
         limit,
-        status,
-        workflow: Option.getOrUndefined(workflow),
-        key: Option.getOrUndefined(key),
-        createdAfter: Option.getOrUndefined(createdAfter),
-        createdBefore: Option.getOrUndefined(createdBefore),
-        parent: Option.getOrUndefined(parent),
-        ...(roots ? { roots } : {}),
-        ...(mend ? { mend } : {}),
-        ...labelsOf({ attribute, tag }),
+        ...filterOf(options),
         ...(include.length === 0 ? {} : { include }),
         cursor: Option.getOrUndefined(cursor)
       })
@@ -285,6 +222,7 @@ export const runsCommand = Cli.make("runs").pipe(
     resumeCommand,
     retryCommand,
     deleteCommand,
+    bulkRunsCommand,
     countsCommand,
     signalCommand
   ])

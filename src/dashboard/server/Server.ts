@@ -90,7 +90,7 @@ const said = (request: ListRequest): ListRequest =>
 
 export const workflows = Effect.map(call(runs.workflows({})), ({ workflows }) => workflows)
 
-export const counts = call(runs.counts({}))
+export const counts = call(runs.counts({ urlParams: {} }))
 
 export const executors = Effect.map(call(endpoints.executors({})), ({ executors }) => executors)
 

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import {
+  type BulkFilter,
   type GetOptions,
   InvalidCursor,
   InvalidQuery,
@@ -12,7 +13,6 @@ import {
   type StepsRequest
 } from "../../api/Runs.js"
 import type { Dispatcher } from "../../engine/held/Dispatcher.js"
-import * as RunIds from "../../internal/RunIds.js"
 import {
   isFinal,
   type RunStatus,
@@ -34,6 +34,7 @@ import {
   viewStep,
   viewWaits
 } from "../RunViews.js"
+import * as Filters from "./Filters.js"
 
 /** What is told of many runs at once: in bytes, so that a page fits wherever an executor does. */
 const listBounds = { maxBytes: 4 * 1024 * 1024, maxValueBytes: 64 * 1024 }
@@ -52,17 +53,6 @@ const decodeCursor = <A>(
   return cursor !== undefined && decoded === undefined
     ? new InvalidCursor({ message: "The cursor is not one that this API gave" })
     : Effect.succeed(decoded)
-}
-
-/** The run that a key is of: each workflow has its own. */
-const runIdOf = ({
-  key,
-  workflow
-}: ListRequest): Effect.Effect<string | undefined, InvalidQuery> => {
-  if (key === undefined) return Effect.succeed(undefined)
-  return workflow === undefined
-    ? new InvalidQuery({ message: "A key is one of a workflow: give the workflow too" })
-    : RunIds.ofKey(workflow, key)
 }
 
 export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) => {
@@ -162,17 +152,8 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
 
   const list = Effect.fnUntraced(function* (request: ListRequest = {}) {
     const cursor = yield* decodeCursor(Cursors.toRuns, request.cursor)
-    const runId = yield* runIdOf(request)
     const page = yield* store.list({
-      runId,
-      workflow: request.workflow,
-      status: request.status?.length === 0 ? undefined : request.status,
-      createdAfter: request.createdAfter?.getTime(),
-      createdBefore: request.createdBefore?.getTime(),
-      roots: request.roots,
-      parent: request.parent,
-      blocked: request.mend,
-      labels: { tags: request.tags, attributes: request.attributes },
+      ...(yield* Filters.ofRequest(request)),
       limit: Math.min(Math.max(Math.trunc(request.limit ?? 50), 1), maxPageSize),
       payload: request.include?.includes("payload") ?? false,
       result: request.include?.includes("result") ?? false,
@@ -185,5 +166,10 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
     }
   })
 
-  return { get, steps, step, payload, outcome, ids, list }
+  const countBy = (request: BulkFilter = {}) =>
+    Effect.flatMap(Filters.ofRequest(request), (filter) =>
+      Filters.isEmpty(filter) ? store.counts : store.countBy(filter)
+    )
+
+  return { get, steps, step, payload, outcome, ids, list, countBy }
 }

@@ -295,10 +295,33 @@ const schedules = [
   )`
 ]
 
+/** See `bulk` of the SQLite store. */
+const bulk = [
+  `CREATE TABLE workflow_bulk (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    requested_at bigint NOT NULL,
+    completed_at bigint,
+    below bigint NOT NULL,
+    matched bigint NOT NULL,
+    done bigint NOT NULL DEFAULT 0,
+    executor bigint,
+    lease_until bigint,
+    action text NOT NULL,
+    state text NOT NULL DEFAULT 'running',
+    filter text NOT NULL,
+    options text NOT NULL,
+    refused text NOT NULL
+  )`,
+  "CREATE INDEX workflow_bulk_running ON workflow_bulk (id) WHERE state = 'running'",
+  `CREATE INDEX workflow_bulk_completed ON workflow_bulk (completed_at)
+    WHERE completed_at IS NOT NULL`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_start_options": startOptions,
   "0003_queues": queues,
-  "0004_schedules": schedules
+  "0004_schedules": schedules,
+  "0005_bulk": bulk
 }

@@ -15,6 +15,8 @@
  * It can share a database with the app: its tables are in a schema of their own, and the app's client
  * is used as it is.
  */
+
+import type { SqlError } from "@effect/sql/SqlError"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -29,9 +31,11 @@ import type * as Scope from "effect/Scope"
 import { isSchemaName } from "../../internal/SchemaName.js"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
+import * as Bulk from "../Bulk.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
+import type { PortableTransaction } from "../Portable.js"
 import type {
   Change,
   CreatedRun,
@@ -192,6 +196,10 @@ const writes = (
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     changeQueue: (change) => write(changeQueue(change)),
+    createBulk: (bulk) => write(portably(Bulk.create, bulk)),
+    claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
+    advanceBulk: (part) => write(portably(Bulk.advance, part)),
+    cancelBulk: (id) => write(portably(Bulk.cancel, id)),
     register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
@@ -250,6 +258,15 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
   } satisfies Partial<RunStore["Type"]>
 }
 
+/** An operation that is written for all stores. */
+const portably =
+  <Input, A>(
+    operation: (transaction: PortableTransaction, input: Input) => Effect.Effect<A, SqlError>,
+    input: Input
+  ): Operation<Transaction, A> =>
+  (transaction) =>
+    operation(inTransaction(transaction), input)
+
 const changeQueue =
   (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
   (transaction) =>
@@ -291,6 +308,10 @@ const reads = (read: Read) =>
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
+    countBy: (filter) => read(Queries.countBy(filter)),
+    findBulk: (id) => read((sql) => Bulk.find(portable(sql), id)),
+    bulks: read((sql) => Bulk.newest(portable(sql))),
+    hasBulk: read((sql) => Bulk.hasAny(portable(sql))),
     queues: read(Queries.queues),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),

@@ -21,6 +21,7 @@ import type {
   Millis,
   Page,
   Run,
+  RunFilter,
   RunOutline,
   RunQuery,
   RunStatus,
@@ -212,7 +213,7 @@ export const blocked = (sql: Sql) =>
   Effect.map(sql.rows<{ readonly runs: number }>(countBlocked), ([row]) => row?.runs ?? 0)
 
 /** Conditions with their parameters, as far as they are asked for. */
-const conditionsOf = (query: RunQuery) => {
+const conditionsOf = (query: RunFilter & Pick<RunQuery, "cursor">) => {
   const params: Array<Param> = []
   const conditions: Array<string> = []
   const add = (condition: (param: string) => string, value: Param | undefined) => {
@@ -251,10 +252,25 @@ interface Found extends Sizes {
   readonly id: number
 }
 
+const whereOf = (conditions: ReadonlyArray<string>) =>
+  conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
+
+export const countBy = (filter: RunFilter) => (sql: Sql) => {
+  const { conditions, params } = conditionsOf(filter)
+  return Effect.map(
+    sql.rows<CountRow>(
+      `SELECT ${shownStatus("r")} AS status, count(*) AS runs FROM workflow_runs r
+      ${whereOf(conditions)} GROUP BY 1`,
+      params
+    ),
+    toCounts
+  )
+}
+
 /** One more than the page holds tells whether there is a next. */
 const page = (query: RunQuery) => (sql: Sql) => {
   const { conditions, params } = conditionsOf(query)
-  const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`
+  const where = whereOf(conditions)
   return sql.rows<Found>(
     `SELECT r.id, ${shownStatus("r")} AS status, ${sizeColumns("r")} FROM workflow_runs r ${where}
     ORDER BY r.id DESC LIMIT $${params.length + 1}::bigint`,

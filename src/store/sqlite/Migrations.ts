@@ -405,6 +405,29 @@ const schedules = [
   ) STRICT, WITHOUT ROWID`
 ]
 
+/** Operations on all runs of a filter. Those that are over are not in the index of the others. */
+const bulk = [
+  `CREATE TABLE workflow_bulk (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    action TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'running',
+    requested_at INTEGER NOT NULL,
+    completed_at INTEGER,
+    -- The runs below it are still to be looked at.
+    below INTEGER NOT NULL,
+    matched INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0,
+    executor INTEGER,
+    lease_until INTEGER,
+    filter TEXT NOT NULL,
+    options TEXT NOT NULL,
+    refused TEXT NOT NULL
+  ) STRICT`,
+  "CREATE INDEX workflow_bulk_running ON workflow_bulk (id) WHERE state = 'running'",
+  `CREATE INDEX workflow_bulk_completed ON workflow_bulk (completed_at)
+    WHERE completed_at IS NOT NULL`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -418,5 +441,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0009_facts_in_columns": factsInColumns,
   "0010_start_options": startOptions,
   "0011_queues": queues,
-  "0012_schedules": schedules
+  "0012_schedules": schedules,
+  "0013_bulk": bulk
 }

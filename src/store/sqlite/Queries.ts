@@ -22,6 +22,7 @@ import type {
   Millis,
   Page,
   Run,
+  RunFilter,
   RunOutline,
   RunQuery,
   RunStatus,
@@ -31,7 +32,7 @@ import type {
 } from "../RunStore.js"
 import { aboutRun } from "./AboutRuns.js"
 import type { Database } from "./Database.js"
-import type { Sql } from "./Sql.js"
+import type { Param, Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
 
@@ -228,14 +229,12 @@ export const blocked = (sql: Sql) =>
 const listWindow = 10_000
 
 /** @param id the column of `from` that has the run's id */
-const selectPage = (from: string, where: string, id: string) => `
-  SELECT id, ${shownStatus("workflow_runs")} AS status, ${sizeColumns("workflow_runs")}
+const inWindow = (from: string, where: string, id: string) => `
   FROM ${from}
   WHERE ${id} < ? AND ${id} >= ?
     AND (? IS NULL OR workflow = ?)
     AND (? IS NULL OR ${shownStatus("workflow_runs")} IN (SELECT value FROM json_each(?)))
-    AND created_at >= ? AND created_at < ? ${where}
-  ORDER BY ${id} DESC LIMIT ?`
+    AND created_at >= ? AND created_at < ? ${where}`
 
 const isRoot = `AND NOT EXISTS (
   SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
@@ -251,10 +250,10 @@ const hasLabels = `AND NOT EXISTS (
   )
 )`
 
-const labelsOf = ({ labels = {} }: RunQuery) => Labels.texts(labels)
+const labelsOf = ({ labels = {} }: RunFilter) => Labels.texts(labels)
 
 /** Where the runs are looked for: in the table that has the fewest others, in the order of their ids. */
-const sourceOf = (query: RunQuery): { readonly from: string; readonly id: string } => {
+const sourceOf = (query: RunFilter): { readonly from: string; readonly id: string } => {
   if (query.parent !== undefined) {
     return { from: "workflow_children CROSS JOIN workflow_runs ON id = child", id: "child" }
   }
@@ -268,7 +267,7 @@ const sourceOf = (query: RunQuery): { readonly from: string; readonly id: string
   return { from, id: "id" }
 }
 
-const pageOf = (query: RunQuery): string => {
+const windowOf = (query: RunFilter): { readonly id: string; readonly text: string } => {
   const { from, id } = sourceOf(query)
   const where = [
     query.blocked === true ? isBlocked : "",
@@ -276,8 +275,18 @@ const pageOf = (query: RunQuery): string => {
     query.parent === undefined ? "" : isChild,
     labelsOf(query).length === 0 ? "" : hasLabels
   ]
-  return selectPage(from, where.join(" "), id)
+  return { id, text: inWindow(from, where.join(" "), id) }
 }
+
+const selectPage = (query: RunFilter): string => {
+  const { id, text } = windowOf(query)
+  return `
+    SELECT id, ${shownStatus("workflow_runs")} AS status, ${sizeColumns("workflow_runs")}
+    ${text} ORDER BY ${id} DESC LIMIT ?`
+}
+
+const selectCountsBy = (query: RunFilter): string =>
+  `SELECT ${shownStatus("workflow_runs")} AS status, count(*) AS runs ${windowOf(query).text} GROUP BY 1`
 
 const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
 
@@ -350,23 +359,57 @@ const newest = (sql: Sql) =>
 /** One more than the page holds tells whether there is a next. */
 const page =
   (query: RunQuery, before: number, limit: number, window = listWindow) =>
-  (sql: Sql) => {
-    const workflow = query.workflow ?? null
-    const status = query.status === undefined ? null : JSON.stringify(query.status)
-    const labels = labelsOf(query)
-    const [first] = labels
-    return sql.rows<Found>(pageOf(query), [
-      ...(first === undefined || query.parent !== undefined ? [] : [first]),
-      before,
-      before - window,
-      workflow,
-      workflow,
-      status,
-      status,
-      wholeMillis(query.createdAfter ?? 0),
-      wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
-      ...(query.parent === undefined ? [] : [query.parent]),
-      ...(first === undefined ? [] : [JSON.stringify(labels)]),
-      limit
-    ])
-  }
+  (sql: Sql) =>
+    sql.rows<Found>(selectPage(query), [...paramsOf(query, before, window), limit])
+
+/** Those of `windowOf`. */
+const paramsOf = (query: RunFilter, before: number, window: number): ReadonlyArray<Param> => {
+  const workflow = query.workflow ?? null
+  const status = query.status === undefined ? null : JSON.stringify(query.status)
+  const labels = labelsOf(query)
+  const [first] = labels
+  return [
+    ...(first === undefined || query.parent !== undefined ? [] : [first]),
+    before,
+    before - window,
+    workflow,
+    workflow,
+    status,
+    status,
+    wholeMillis(query.createdAfter ?? 0),
+    wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
+    ...(query.parent === undefined ? [] : [query.parent]),
+    ...(first === undefined ? [] : [JSON.stringify(labels)])
+  ]
+}
+
+/** The windows in which a run of the filter can be: where each begins from above, and how long it is. */
+const windows = (database: Database, { runId }: RunFilter) =>
+  Effect.gen(function* () {
+    if (runId !== undefined) {
+      const found = yield* database.read((sql) =>
+        sql.rows<{ readonly id: number }>(selectId, [runId])
+      )
+      return found.map(({ id }) => ({ before: id + 1, window: 1 }))
+    }
+    const above = (yield* database.read(newest)) + 1
+    return Array.from({ length: Math.ceil(above / listWindow) }, (_, index) => ({
+      before: above - index * listWindow,
+      window: listWindow
+    }))
+  })
+
+/** A window at a time, as `list` does. */
+export const countBy = (database: Database, filter: RunFilter) =>
+  Effect.gen(function* () {
+    // a child is no root
+    if (filter.parent !== undefined && filter.roots === true) return toCounts([])
+    const counted: Array<CountRow> = []
+    for (const { before, window } of yield* windows(database, filter)) {
+      const params = paramsOf(filter, before, window)
+      const rows = database.read((sql) => sql.rows<CountRow>(selectCountsBy(filter), params))
+      counted.push(...(yield* rows))
+      yield* turn
+    }
+    return toCounts(counted)
+  })

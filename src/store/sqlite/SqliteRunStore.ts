@@ -18,6 +18,7 @@
  */
 
 import * as SqlClient from "@effect/sql/SqlClient"
+import type { SqlError } from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
@@ -30,10 +31,12 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
+import * as Bulk from "../Bulk.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
+import type { PortableTransaction } from "../Portable.js"
 import type {
   Change,
   CreatedRun,
@@ -195,6 +198,10 @@ const writes = (
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     changeQueue: (change) => write(changeQueue(change)),
+    createBulk: (bulk) => write(portably(Bulk.create, bulk)),
+    claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
+    advanceBulk: (part) => write(portably(Bulk.advance, part)),
+    cancelBulk: (id) => write(portably(Bulk.cancel, id)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) =>
       Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
@@ -248,6 +255,15 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
   } satisfies Partial<RunStore["Type"]>
 }
 
+/** An operation that is written for all stores. */
+const portably =
+  <Input, A>(
+    operation: (transaction: PortableTransaction, input: Input) => Effect.Effect<A, SqlError>,
+    input: Input
+  ): Operation<Transaction, A> =>
+  (transaction) =>
+    operation(transaction, input)
+
 const changeQueue =
   (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
   (transaction) =>
@@ -298,6 +314,10 @@ const reads = (guarded: Guarded, database: Database) => {
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
+    countBy: (filter) => guarded(Queries.countBy(database, filter)),
+    findBulk: (id) => read((sql) => Bulk.find(sql, id)),
+    bulks: read(Bulk.newest),
+    hasBulk: read(Bulk.hasAny),
     queues: read(Queries.queues),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),

@@ -11,6 +11,7 @@ import { turn } from "../../internal/Turn.js"
 import type { ClaimedRun, RunLost, RunStore, RunStoreError } from "../../store/RunStore.js"
 import { isFinal } from "../../store/RunStore.js"
 import { aRun, aStep } from "../Acts.js"
+import { bulkInterleavings } from "./Bulk.js"
 import { queueInterleavings } from "./QueueInterleavings.js"
 import { foundSchedule, putSchedule, startRuns } from "./Schedules.js"
 
@@ -457,5 +458,6 @@ export const interleavings = (pair: Pair) => {
     finished(pair)
     queueInterleavings(pair)
     scheduling(pair)
+    bulkInterleavings(pair)
   })
 }
