@@ -314,12 +314,9 @@ const goOn = (giving: Giving, lanes: ReadonlySet<number>): Effect.Effect<void, S
     }
   })
 
-const selectNext = `
-  SELECT next_at FROM workflow_lanes WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1`
-
 /** When the next lane may begin another. */
-export const next = (sql: Portable): Effect.Effect<Millis | undefined, SqlError> =>
-  Effect.map(sql.rows<{ readonly next_at: Millis }>(selectNext), ([row]) => row?.next_at)
+export const selectNext = `
+  SELECT next_at FROM workflow_lanes WHERE next_at IS NOT NULL ORDER BY next_at LIMIT 1`
 
 const selectDue = `
   SELECT id AS lane, queue FROM workflow_lanes

@@ -1,8 +1,7 @@
 /** Runs that were given so much time, and have had it: their interrupt is asked for. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { Portable, PortableTransaction } from "./Portable.js"
-import type { Millis } from "./RunStore.js"
+import type { PortableTransaction } from "./Portable.js"
 
 /** The condition of the index. One that is over, or was interrupted before, is not looked at again. */
 const isOpen = "deadline IS NOT NULL AND timed_out IS NULL AND completed_at IS NULL"
@@ -38,8 +37,5 @@ export const expire = (
     return due.length
   })
 
-const selectNext = `SELECT deadline FROM workflow_runs WHERE ${isOpen} ORDER BY deadline LIMIT 1`
-
 /** When the next one is. */
-export const next = (sql: Portable): Effect.Effect<Millis | undefined, SqlError> =>
-  Effect.map(sql.rows<{ readonly deadline: Millis }>(selectNext), ([row]) => row?.deadline)
+export const selectNext = `SELECT deadline FROM workflow_runs WHERE ${isOpen} ORDER BY deadline LIMIT 1`

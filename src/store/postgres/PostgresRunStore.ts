@@ -119,7 +119,8 @@ export const make = (
     const queues: Queues = {
       known: yield* Failure.orRunStoreError("open it")(
         connections.reserved((sql) => Admission.hasAny(portable(sql)))
-      )
+      ),
+      lookedAt: Number.NEGATIVE_INFINITY
     }
     const writer = yield* GroupCommits.make<Transaction>({
       transact: transact({ connections, told: listener.told, queues }),
@@ -248,6 +249,11 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
           : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
               Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
             )
+      ).pipe(
+        Effect.tap((claimed) => {
+          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          return Effect.void
+        })
       ),
     suspend: (suspension) =>
       Effect.flatMap(write(Progress.suspend(suspension), 0, suspension.held.runId), (suspended) =>
@@ -272,14 +278,18 @@ const changeQueue =
   (transaction) =>
     Admission.change(inTransaction(transaction), change)
 
+/** Milliseconds: how often a store without queues looks whether there is one. */
+const betweenLooks = 1_000
+
 /** Another process may have made the first of them. */
 const lookForQueues =
   <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
   (transaction) =>
-    queues.known
+    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
       ? operation(transaction)
       : Effect.flatMap(Admission.hasAny(portable(transaction)), (any) => {
           queues.known = any
+          queues.lookedAt = transaction.now
           return operation(transaction)
         })
 

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
-import * as Deadlines from "../Deadlines.js"
 import * as Labels from "../Labels.js"
+import * as NextWake from "../NextWake.js"
 import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
 import {
   bytesRead,
@@ -143,18 +143,9 @@ export const wokenRuns = (executor: number) => (sql: Sql) =>
       }))
   )
 
-const selectNextWakeAt = `
-  SELECT wake_at FROM workflow_runs
-  WHERE status = 'suspended' AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1`
+const next = NextWake.make("workflow_runs")
 
-export const nextWakeAt = (sql: Sql) =>
-  Effect.gen(function* () {
-    const [row] = yield* sql.rows<{ readonly wake_at: Millis }>(selectNextWakeAt)
-    const deadline = yield* Deadlines.next(portable(sql))
-    const lane = yield* Admission.next(portable(sql))
-    const next = Math.min(row?.wake_at ?? Infinity, deadline ?? Infinity, lane ?? Infinity)
-    return Number.isFinite(next) ? Option.some(next) : Option.none()
-  })
+export const nextWakeAt = (sql: Sql) => next(portable(sql))
 
 /** From each name to the next one, past however many runs wait for it. */
 const pendingNames = `

@@ -121,7 +121,10 @@ const makeNamed = (
     const publish = (change: Change) => void changes.unsafeOffer(change)
     const isClosed = yield* closedFlag
     const guarded = guardedWith(() => (isClosed() ? closed : file.gone()), named)
-    const queues: Queues = { known: yield* guarded(database.read(Admission.hasAny)) }
+    const queues: Queues = {
+      known: yield* guarded(database.read(Admission.hasAny)),
+      lookedAt: Number.NEGATIVE_INFINITY
+    }
     const writer = yield* GroupCommits.make({
       transact: (writes: ReadonlyArray<Write<Transaction>>) => transact(database, writes, queues),
       refused: refusedInside(database),
@@ -246,6 +249,11 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
           : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
               Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
             )
+      ).pipe(
+        Effect.tap((claimed) => {
+          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          return Effect.void
+        })
       ),
     suspend: (suspension) =>
       Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
@@ -269,14 +277,18 @@ const changeQueue =
   (transaction) =>
     Admission.change(transaction, change)
 
+/** Milliseconds: how often a store without queues looks whether there is one. */
+const betweenLooks = 1_000
+
 /** Another process may have made the first of them. */
 const lookForQueues =
   <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
   (transaction) =>
-    queues.known
+    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
       ? operation(transaction)
       : Effect.flatMap(Admission.hasAny(transaction), (any) => {
           queues.known = any
+          queues.lookedAt = transaction.now
           return operation(transaction)
         })
 

@@ -19,6 +19,8 @@ import type { Transaction } from "./Transaction.js"
 /** Whether there are queues: who has none pays nothing for them. */
 export interface Queues {
   known: boolean
+  /** When it was looked for them last. */
+  lookedAt: number
 }
 
 /** Transactions are serial. */
