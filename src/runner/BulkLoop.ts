@@ -31,8 +31,8 @@ const atOnce = 10
 /** How long another executor waits for one that may have died in a part. */
 const leaseMillis = 30_000
 
-/** How often it is looked whether there is one. What is asked for here is begun at once. */
-const between = "1 minute"
+/** How often it is looked whether there is one, should nobody have told of it. */
+const between = "1 hour"
 
 /** The same while another executor goes on with one, which may die. */
 const betweenHeld = "10 seconds"
