@@ -86,7 +86,7 @@ export class Schedules extends Context.Tag("effect-workflow-executor/Schedules")
       request: BackfillRequest
     ) => Effect.Effect<Backfilled, ScheduleNotFound | InvalidSchedule | RunStoreError>
 
-    /** As `put`, for `layer`: leaves one alone that was put. @internal */
+    /** As `put`, for `layer`: leaves one alone that was put. */
     readonly declare: (
       name: string,
       workflow: Workflow.Any,
