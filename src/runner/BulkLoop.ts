@@ -32,7 +32,7 @@ const atOnce = 10
 const leaseMillis = 30_000
 
 /** How often it is looked whether there is one, should nobody have told of it. */
-const between = "1 hour"
+const between = "1 day"
 
 /** The same while another executor goes on with one, which may die. */
 const betweenHeld = "10 seconds"
