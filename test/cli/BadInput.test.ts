@@ -85,7 +85,7 @@ describe("a time", () => {
 
 describe("a command line that is none", () => {
   const runsNames =
-    "counts, delete, interrupt, list, resume, retry, show, signal, start, terminate, watch"
+    "bulk, counts, delete, interrupt, list, resume, retry, show, signal, start, terminate, watch"
   for (const [args, told] of [
     [["runs", "list", "--limit", "many"], '--limit is "many"; expected a whole number, 1 to 200'],
     [["runs", "list", "--limit", "201"], '--limit is "201"; expected a whole number, 1 to 200'],

@@ -64,7 +64,8 @@ interface Given {
 }
 
 export const filterOf = ({ mend, roots, status, ...given }: Given): BulkFilter => ({
-  status,
+  // none given is every status; an empty list would be none
+  ...(status.length === 0 ? {} : { status }),
   workflow: Option.getOrUndefined(given.workflow),
   key: Option.getOrUndefined(given.key),
   createdAfter: Option.getOrUndefined(given.createdAfter),
