@@ -31,10 +31,7 @@ const atOnce = 10
 /** How long another executor waits for one that may have died in a part. */
 const leaseMillis = 30_000
 
-/** How often it is looked whether there is one, should nobody have told of it. */
-const between = "1 day"
-
-/** The same while another executor goes on with one, which may die. */
+/** How often it is looked after one that another executor goes on with, which may die. */
 const betweenHeld = "10 seconds"
 
 /** Why it was not done with a run; `undefined`: it was. */
@@ -200,7 +197,8 @@ export const goOn = (executor: () => number) =>
       const has = yield* store.hasBulk
       if (has && (yield* oneOperation(store, executor()))) return
       heldElsewhere = has
-      yield* firstOf(Effect.sleep(has ? betweenHeld : between), wanted.await)
+      // one that is asked for is told of; an idle executor wakes for nothing
+      yield* has ? firstOf(Effect.sleep(betweenHeld), wanted.await) : wanted.await
     })
     yield* KeepGoing.forever("operations on many runs", round)
   }).pipe(Effect.scoped)
