@@ -157,10 +157,10 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
     })
   })
 
-  /** Writes what becomes of it, once more where it was changed meanwhile. */
   const queueIn = (schedule: StoredSchedule) =>
     Effect.flatMap(dispatcher.workflows, (workflows) => queueOf(workflows, schedule))
 
+  /** Writes what becomes of it, once more where it was changed meanwhile. */
   const update = <A>(
     name: string,
     make: (

@@ -147,12 +147,19 @@ export const createWithOptions =
       return yield* StartOptions.finish(inTransaction(transaction), run, yield* created)
     })
 
-/** Within a transaction that does more: for whoever claims them. Those that are there stay. */
+/**
+ * Within a transaction that does more: for whoever claims them. Those that are there stay. Most are
+ * created together, and those with options or in a queue one by one.
+ */
 export const createPending =
   (runs: ReadonlyArray<NewRun>): Operation<Transaction, ReadonlyArray<CreatedRun>> =>
   (transaction) =>
-    Effect.forEach(runs, (run) =>
-      createWithOptions({ run, claimFor: undefined })(transaction)
+    (runs.some(StartOptions.has)
+      ? Effect.forEach(runs, (run) => createWithOptions({ run, claimFor: undefined })(transaction))
+      : Effect.flatMap(
+          createAll(runs.map((run) => ({ run, claimFor: undefined })))(transaction),
+          Effect.all
+        )
     ).pipe(
       // they are created in nobody's name
       Effect.catchTag("RunLost", Effect.die)

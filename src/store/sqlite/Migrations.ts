@@ -276,7 +276,7 @@ const factsInColumns = [
 const startOptions = [
   // Of those of a workflow that wait, the smaller begin first.
   "ALTER TABLE workflow_runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
-  // Of a \`suspended\` run that has not begun: why it is held back; NULL: it is not.
+  // Of a `suspended` run that has not begun: why it is held back; NULL: it is not.
   "ALTER TABLE workflow_runs ADD COLUMN gate INTEGER",
   "ALTER TABLE workflow_runs ADD COLUMN start_at INTEGER",
   // Milliseconds from its begin on, and when they are over; NULL: no bound, or not begun.
