@@ -30,10 +30,13 @@ export const forever = <R>(
         Effect.zipRight(Effect.sleep(wait))
       )
     }
-    const done = Effect.sync(() => {
-      pause = first
-    })
     return Effect.forever(
-      Effect.matchCauseEffect(round, { onFailure: failed, onSuccess: () => done })
+      Effect.matchCauseEffect(round, {
+        onFailure: failed,
+        onSuccess: () => {
+          pause = first
+          return Effect.void
+        }
+      })
     )
   })

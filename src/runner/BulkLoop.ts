@@ -19,6 +19,7 @@ import {
   type RunStoreError,
   type WithFinished
 } from "../store/RunStore.js"
+import type { Nudge } from "./Nudges.js"
 import { type Refused, whyNotRemoved, whyNotRetried } from "./Refusals.js"
 import * as Change from "./runs/Change.js"
 
@@ -176,29 +177,29 @@ const oneOperation = (store: RunStore["Type"], executor: number) =>
     return true
   })
 
-/** Until it is interrupted, which it is between two parts. */
-export const goOn = (executor: () => number) =>
-  Effect.gen(function* () {
+export interface BulkLoop {
+  readonly nudge: Nudge
+  /** Until it is interrupted, which it is between two parts. */
+  readonly goOn: Effect.Effect<void, never, RunStore>
+}
+
+export const make = (executor: () => number): BulkLoop => {
+  const wanted = Effect.unsafeMakeLatch(true)
+  // while another goes on with one, all that it writes would be a reason to look
+  let heldElsewhere = false
+  const round = Effect.gen(function* () {
     const store = yield* RunStore
-    const wanted = yield* Effect.makeLatch(true)
-    // while another goes on with one, all that it writes would be a reason to look
-    let heldElsewhere = false
-    const changes = yield* store.changes
-    yield* Effect.forkScoped(
-      KeepGoing.forever(
-        "looking for operations on many runs",
-        Effect.map(changes.take, ({ bulk = false, foreign }) => {
-          if (bulk || (foreign && !heldElsewhere)) wanted.unsafeOpen()
-        })
-      )
-    )
-    const round = Effect.gen(function* () {
-      wanted.unsafeClose()
-      const has = yield* store.hasBulk
-      if (has && (yield* oneOperation(store, executor()))) return
-      heldElsewhere = has
-      // one that is asked for is told of; an idle executor wakes for nothing
-      yield* has ? firstOf(Effect.sleep(betweenHeld), wanted.await) : wanted.await
-    })
-    yield* KeepGoing.forever("operations on many runs", round)
-  }).pipe(Effect.scoped)
+    wanted.unsafeClose()
+    const has = yield* store.hasBulk
+    if (has && (yield* oneOperation(store, executor()))) return
+    heldElsewhere = has
+    // one that is asked for is told of; an idle executor wakes for nothing
+    yield* has ? firstOf(Effect.sleep(betweenHeld), wanted.await) : wanted.await
+  })
+  return {
+    nudge: ({ bulk = false, foreign }) => {
+      if (bulk || (foreign && !heldElsewhere)) wanted.unsafeOpen()
+    },
+    goOn: KeepGoing.forever("operations on many runs", round)
+  }
+}

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
+import type { Lease } from "../engine/held/Lease.js"
 import { RunnerConfig } from "../engine/RunnerConfig.js"
 import { firstOf } from "../internal/FirstOf.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
@@ -15,6 +16,7 @@ import * as Machine from "../internal/Machine.js"
 import { turn } from "../internal/Turn.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
+import type { Nudge } from "./Nudges.js"
 
 /** At most so many runs are woken or taken over in one transaction. */
 const batch = 200
@@ -214,23 +216,19 @@ export const timers = (latch: Effect.Latch) =>
     return yield* KeepGoing.forever("waking runs", round)
   })
 
-/**
- * Tells the timer loop of timers that are earlier than the one it sleeps for, and that of the leases
- * of executors that are gone.
- */
-export const nudges = (latch: Effect.Latch) =>
-  Effect.gen(function* () {
-    const store = yield* RunStore
-    const { lease } = yield* Dispatcher
-    const changes = yield* store.changes
-    yield* KeepGoing.forever(
-      "looking at timers",
-      Effect.map(changes.take, (change) => {
-        if (change.foreign || change.wakeAt !== undefined) latch.unsafeOpen()
-        if (change.lapsed === true) lease.wanted.unsafeOpen()
-      })
-    )
-  }).pipe(Effect.scoped)
+/** Of a timer that is earlier than the one it sleeps for. */
+export const nudgeTimers =
+  (latch: Effect.Latch): Nudge =>
+  ({ foreign, wakeAt }) => {
+    if (foreign || wakeAt !== undefined) latch.unsafeOpen()
+  }
+
+/** Of executors that are gone. */
+export const nudgeLeases =
+  (lease: Lease): Nudge =>
+  ({ lapsed }) => {
+    if (lapsed === true) lease.wanted.unsafeOpen()
+  }
 
 /**
  * Pending runs of workflows that nobody registers here are left alone, and said so: once for each

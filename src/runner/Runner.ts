@@ -31,6 +31,7 @@ import { RunStore, RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
 import * as BulkLoop from "./BulkLoop.js"
 import * as Loops from "./Loops.js"
+import * as Nudges from "./Nudges.js"
 import { Shutdown } from "./Shutdown.js"
 import * as Ticking from "./schedules/Ticking.js"
 
@@ -182,10 +183,15 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
     })
     const timers = yield* Effect.makeLatch(true)
     const schedules = yield* Effect.makeLatch(true)
+    const bulk = BulkLoop.make(() => executor)
+    const nudges = Nudges.tell([
+      Loops.nudgeTimers(timers),
+      Loops.nudgeLeases(dispatcher.lease),
+      Ticking.nudge(schedules),
+      bulk.nudge
+    ])
     const background = [
-      Loops.nudges(timers),
       Loops.timers(timers),
-      Ticking.nudges(schedules),
       Loops.retention,
       Loops.expiry,
       Loops.leases({
@@ -196,14 +202,19 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
         schedules
       })
     ]
+    // before anybody has looked: what comes after that is told
+    const telling = yield* Effect.forkDaemon(Effect.interruptible(nudges))
     const started: Started = {
       executor: () => executor,
       claiming: yield* Effect.forkDaemon(Effect.interruptible(Loops.claims(() => executor))),
       ticking: yield* Effect.forkDaemon(Effect.interruptible(Ticking.ticking(schedules))),
-      bulk: yield* Effect.forkDaemon(Effect.interruptible(BulkLoop.goOn(() => executor))),
-      background: yield* Effect.forEach(background, (loop) =>
-        Effect.forkDaemon(Effect.interruptible(loop))
-      )
+      bulk: yield* Effect.forkDaemon(Effect.interruptible(bulk.goOn)),
+      background: [
+        telling,
+        ...(yield* Effect.forEach(background, (loop) =>
+          Effect.forkDaemon(Effect.interruptible(loop))
+        ))
+      ]
     }
     return started
   })

@@ -12,6 +12,7 @@ import { firstOf } from "../../internal/FirstOf.js"
 import * as KeepGoing from "../../internal/KeepGoing.js"
 import { type FoundSchedule, type Millis, RunStore } from "../../store/RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
+import type { Nudge } from "../Nudges.js"
 import { type Decision, decide } from "./Decide.js"
 import * as Ids from "./Ids.js"
 import * as Plan from "./Plan.js"
@@ -51,19 +52,13 @@ export const ticking = (latch: Effect.Latch) =>
     return yield* KeepGoing.forever("starting runs of schedules", round)
   })
 
-/** Opens the latch where a schedule may have something to start that it had not before. */
-export const nudges = (latch: Effect.Latch) =>
-  Effect.gen(function* () {
-    const store = yield* RunStore
-    const changes = yield* store.changes
-    yield* KeepGoing.forever(
-      "looking at schedules",
-      Effect.map(changes.take, ({ finished, foreign, schedules }) => {
-        const isOver = finished.some(({ runId }) => Ids.isScheduled(runId))
-        if (foreign || schedules === true || isOver) latch.unsafeOpen()
-      })
-    )
-  }).pipe(Effect.scoped)
+/** Of a schedule that may have something to start that it had not before. */
+export const nudge =
+  (latch: Effect.Latch): Nudge =>
+  ({ finished, foreign, schedules }) => {
+    const isOver = finished.some(({ runId }) => Ids.isScheduled(runId))
+    if (foreign || schedules === true || isOver) latch.unsafeOpen()
+  }
 
 /**
  * Decides on what is due of a schedule, and has it written; answers whether there is anything new to
