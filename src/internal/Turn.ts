@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
  * time, and so not the Clock's.
  */
 export const turn: Effect.Effect<void> = Effect.async((resume) => {
-  const handle = setImmediate(() => resume(Effect.void))
-  return Effect.sync(() => clearImmediate(handle))
+  // not taken back: it is over in a moment, and a fiber that was interrupted does not hear of it
+  setImmediate(() => resume(Effect.void))
 })
 
 /**

@@ -27,13 +27,17 @@ export interface Queues {
 const admitMarked = (transaction: Transaction) =>
   Admission.admitMarked(transaction, { forUpdate: "", skipLocked: "" })
 
-const failure = (inOperation: boolean) => (cause: Cause.Cause<unknown>) =>
-  Effect.fail(
-    new TransactionFailed({
-      inOperation,
-      error: inOperation ? ofStatement(cause) : fromCause(cause, "write")
-    })
-  )
+/** How far a transaction has come. */
+type Stage = "begins" | "operations" | "commits"
+
+/** What it failed with is of an operation, or of the transaction as such. */
+const failureAt = (stage: Stage, cause: Cause.Cause<unknown>) => {
+  const inOperation = stage === "operations"
+  return new TransactionFailed({
+    inOperation,
+    error: inOperation ? ofStatement(cause) : fromCause(cause, "write")
+  })
+}
 
 /** Holds the write lock from the first statement to the last, and for one turn only. */
 export const transact = (
@@ -42,27 +46,34 @@ export const transact = (
   queues: Queues
 ): Effect.Effect<Change | undefined, TransactionFailed> =>
   database
-    .reserved((sql) =>
-      Effect.gen(function* () {
-        yield* Effect.catchAllCause(sql.rows("BEGIN IMMEDIATE"), failure(false))
+    .reserved((sql) => {
+      let stage: Stage = "begins"
+      return Effect.gen(function* () {
+        yield* sql.rows("BEGIN IMMEDIATE")
+        stage = "operations"
         const transaction = {
           ...onlyWellFormed(sql),
           now: Math.floor(yield* Clock.currentTimeMillis),
           log: new ChangeLog()
         }
-        yield* runAll(writes, transaction).pipe(
-          Effect.zipRight(
-            Effect.suspend(() => (queues.known ? admitMarked(transaction) : Effect.void))
-          ),
-          Effect.catchAllCause(failure(true)),
-          Effect.zipRight(Effect.catchAllCause(sql.rows("COMMIT"), failure(false))),
-          // SQLite has rolled back by itself after some errors; then this one fails.
-          Effect.tapErrorCause(() => ignoreAll(sql.rows("ROLLBACK")))
-        )
+        yield* runAll(writes, transaction)
+        if (queues.known) yield* admitMarked(transaction)
+        stage = "commits"
+        yield* sql.rows("COMMIT")
         return transaction.log.toChange()
-      })
+      }).pipe(
+        Effect.catchAllCause((cause) => {
+          const failed = Effect.fail(failureAt(stage, cause))
+          // SQLite has rolled back by itself after some errors; then this one fails
+          return stage === "begins"
+            ? failed
+            : Effect.zipRight(ignoreAll(sql.rows("ROLLBACK")), failed)
+        })
+      )
+    })
+    .pipe(
+      Effect.catchTag("SqlError", (error) => Effect.fail(failureAt("begins", Cause.fail(error))))
     )
-    .pipe(Effect.catchTag("SqlError", (error) => failure(false)(Cause.fail(error))))
 
 /**
  * The writer waits for the connection that the caller's own transaction holds, and the caller for
