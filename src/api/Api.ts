@@ -17,6 +17,7 @@ import * as Time from "../internal/Time.js"
 import { Access, needs } from "./Access.js"
 import { Authorization } from "./Authorization.js"
 import * as MediaTypes from "./MediaTypes.js"
+import { PauseView } from "./Pauses.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
   BulkActionSchema,
@@ -575,6 +576,34 @@ export class QueuesGroup extends HttpApiGroup.make("queues")
   .middleware(Access)
   .middleware(Authorization) {}
 
+const workflowName = HttpApiSchema.param("workflow", Schema.String)
+
+export class PausesGroup extends HttpApiGroup.make("pauses")
+  .add(
+    HttpApiEndpoint.get("list", "/pauses")
+      .addSuccess(Schema.Struct({ pauses: Schema.Array(PauseView) }))
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "The workflows that are paused")
+  )
+  .add(
+    HttpApiEndpoint.put("pause")`/pauses/${workflowName}`
+      .setPayload(Schema.Struct({ park: Schema.optional(Schema.Boolean) }))
+      .addSuccess(HttpApiSchema.NoContent)
+      .addError(UnknownWorkflow, { status: 404 })
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "Let no run of a workflow begin")
+  )
+  .add(
+    HttpApiEndpoint.del("resume")`/pauses/${workflowName}`
+      .addSuccess(HttpApiSchema.NoContent)
+      .annotateContext(needs("admin"))
+      .annotate(OpenApi.Summary, "Let a workflow that was paused go on")
+  )
+  .addError(StoreNotAvailable)
+  // the last one runs first
+  .middleware(Access)
+  .middleware(Authorization) {}
+
 const bulkId = HttpApiSchema.param("id", Schema.NumberFromString.pipe(Schema.int()))
 
 /** `RunAccess` is not asked about each run: so they are for those who may do all. */
@@ -650,6 +679,7 @@ export class Api extends HttpApi.make("effect-workflow-executor")
   .add(EventsGroup)
   .add(ExecutorsGroup)
   .add(QueuesGroup)
+  .add(PausesGroup)
   .add(BulkGroup)
   .add(MetricsGroup)
   .add(DocsGroup)

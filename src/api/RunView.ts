@@ -204,6 +204,8 @@ export const FoundView = Schema.Struct({
   status: RunStatusSchema,
   /** It had not begun, and has the new payload and options. */
   replaced: Schema.optional(Schema.Literal(true)),
+  /** None was made: it is another one of the same key of its queue, which is not over. */
+  skipped: Schema.optional(Schema.Literal(true)),
   /** When it ended, where it is over. */
   completedAt: Schema.optional(Schema.String)
 })

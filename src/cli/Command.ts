@@ -13,6 +13,7 @@ import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { queuesCommand } from "./syntax/Queues.js"
 import { runsCommand } from "./syntax/Runs.js"
 import { schedulesCommand } from "./syntax/Schedules.js"
+import { workflowsCommand } from "./syntax/Workflows.js"
 
 const command = Cli.make("workflow-executor").pipe(
   Cli.withDescription(
@@ -21,6 +22,7 @@ const command = Cli.make("workflow-executor").pipe(
   Cli.withSubcommands([
     startCommand,
     runsCommand,
+    workflowsCommand,
     queuesCommand,
     schedulesCommand,
     bulkCommand,
@@ -40,6 +42,7 @@ const commands: Printed.Commands = {
   runs: [...HashMap.keys(Cli.getSubcommands(runsCommand))].sort(),
   bulk: [...HashMap.keys(Cli.getSubcommands(bulkCommand))].sort(),
   queues: [...HashMap.keys(Cli.getSubcommands(queuesCommand))].sort(),
+  workflows: [...HashMap.keys(Cli.getSubcommands(workflowsCommand))].sort(),
   schedules: [...HashMap.keys(Cli.getSubcommands(schedulesCommand))].sort()
 }
 

@@ -166,6 +166,10 @@ export const layer = (options: Options) =>
         counts: explained(client.counts),
         queues: explained(client.queues),
         changeQueue: (request) => explained(client.changeQueue(request)),
+        pauses: explained(client.pauses),
+        pauseWorkflow: ({ park, workflow }) =>
+          explained(client.pauseWorkflow({ workflow: { name: workflow }, park })),
+        resumeWorkflow: (name) => explained(client.resumeWorkflow({ name })),
         bulk: (request) => explained(client.bulk(request)),
         previewBulk: (request) => explained(client.previewBulk(request)),
         bulkOperation: (id) => explained(client.bulkOperation(id)),

@@ -9,6 +9,7 @@ import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
 import type { BulkAsked, BulkPreview, BulkRequest, BulkView } from "../api/Bulk.js"
+import type { PauseRequest, PauseView } from "../api/Pauses.js"
 import type { ChangeQueueRequest, QueueView } from "../api/Queues.js"
 import type { StartOptions } from "../api/StartOptions.js"
 import type {
@@ -111,6 +112,9 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly counts: Effect.Effect<RunCounts, TargetError>
     readonly queues: Effect.Effect<ReadonlyArray<QueueView>, TargetError>
     readonly changeQueue: (request: ChangeQueueRequest) => Effect.Effect<void, TargetError>
+    readonly pauses: Effect.Effect<ReadonlyArray<PauseView>, TargetError>
+    readonly pauseWorkflow: (request: PauseRequest) => Effect.Effect<void, TargetError>
+    readonly resumeWorkflow: (workflow: string) => Effect.Effect<void, TargetError>
     readonly bulk: (request: BulkRequest) => Effect.Effect<BulkAsked, TargetError>
     readonly previewBulk: (request: BulkRequest) => Effect.Effect<BulkPreview, TargetError>
     readonly bulkOperation: (id: number) => Effect.Effect<BulkView, TargetError>

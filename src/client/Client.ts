@@ -32,6 +32,7 @@ import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { DrainNotAvailable } from "../api/Api.js"
 import type { EventView } from "../api/EventView.js"
+import type { PauseView } from "../api/Pauses.js"
 import type { ChangeQueueRequest, InvalidLimits } from "../api/Queues.js"
 import type { RunnerState } from "../api/RunnerState.js"
 import type {
@@ -60,12 +61,14 @@ import type {
   StepsPage,
   StepsRequest,
   StepView,
-  TerminateRequest
+  TerminateRequest,
+  UnknownWorkflow
 } from "../api/Runs.js"
 import { InvalidOptions, toBody } from "../api/StartOptions.js"
 import * as Typed from "../values/Typed.js"
 import * as AskBulk from "./AskBulk.js"
 import * as AskExecutor from "./AskExecutor.js"
+import * as AskPauses from "./AskPauses.js"
 import * as AskQueues from "./AskQueues.js"
 import * as AskSchedules from "./AskSchedules.js"
 import * as ChangeRuns from "./ChangeRuns.js"
@@ -295,6 +298,24 @@ export class Client extends Context.Tag("effect-workflow-executor/Client")<
       request: ChangeQueueRequest
     ) => Effect.Effect<void, RequestError<"workflows"> | QueueNotFound | InvalidLimits>
 
+    /** The workflows that are paused. */
+    readonly pauses: Effect.Effect<ReadonlyArray<PauseView>, RequestError<"workflows">>
+
+    /**
+     * Lets no run of a workflow begin, until `resumeWorkflow`; with `park` what is under way stops where
+     * its next step would start. For tokens with the scope `admin`. Fails with `UnknownWorkflow` for one
+     * that is not registered there and has no runs.
+     */
+    readonly pauseWorkflow: (request: {
+      readonly workflow: Pick<Workflow.Any, "name">
+      readonly park?: boolean | undefined
+    }) => Effect.Effect<void, RequestError<"workflows"> | UnknownWorkflow>
+
+    /** Lets a workflow go on; no effect on one that is not paused. As `pauseWorkflow`. */
+    readonly resumeWorkflow: (
+      workflow: Pick<Workflow.Any, "name">
+    ) => Effect.Effect<void, RequestError<"workflows">>
+
     /** How many runs of a filter there are in each status. */
     readonly countBy: (filter?: BulkFilter) => Effect.Effect<RunCounts, RequestError<"counts">>
 
@@ -414,6 +435,7 @@ export const make = (
       ...ChangeRuns.make(requests, runs),
       ...(yield* AskExecutor.make(requests)),
       ...(yield* AskQueues.make(requests)),
+      ...(yield* AskPauses.make(requests)),
       ...(yield* AskSchedules.make(requests)),
       ...(yield* AskBulk.make(requests)),
       start,

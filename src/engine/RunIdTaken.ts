@@ -21,7 +21,10 @@ export class RunIdTaken extends Data.TaggedError("RunIdTaken")<{
 /** The run that the store has for one that was to be created, unless it is another workflow's. */
 export const ofSameWorkflow =
   ({ runId, workflow }: NewRun) =>
-  <Found extends { readonly run: Run }>(found: Found): Either.Either<Found, RunIdTaken> =>
-    found.run.workflow === workflow
+  <Found extends { readonly run: Run; readonly skipped?: true | undefined }>(
+    found: Found
+  ): Either.Either<Found, RunIdTaken> =>
+    // workflows may share a queue, and so its keys
+    found.skipped === true || found.run.workflow === workflow
       ? Either.right(found)
       : Either.left(new RunIdTaken({ runId, workflow, by: found.run.workflow }))

@@ -24,7 +24,7 @@ import type { Workflow } from "@effect/workflow"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
-import type { QueueOf } from "../store/RunStore.js"
+import type { Arrival, QueueOf } from "../store/RunStore.js"
 import { isWellFormed } from "../values/WellFormed.js"
 
 export interface Options<Payload> {
@@ -48,6 +48,23 @@ export interface Options<Payload> {
    * lets another begin, and waits for its turn again when it goes on. Default: false.
    */
   readonly keepSlot?: boolean | undefined
+  /**
+   * A start waits for `period`; one of the same key that comes meanwhile takes its place, and waits
+   * anew, but no longer than `maxWait` after the first (default: no bound). Of those whose place was
+   * taken there is no run. Not with `singleton`.
+   */
+  readonly debounce?:
+    | {
+        readonly period: Duration.DurationInput
+        readonly maxWait?: Duration.DurationInput | undefined
+      }
+    | undefined
+  /**
+   * One of a key at a time, also while it is suspended. A start while another is not over is not made,
+   * and answered with that one (`skip`), or asks for its interrupt and begins after it (`cancel`). Not
+   * with `concurrencyPerKey` or `debounce`.
+   */
+  readonly singleton?: "skip" | "cancel" | undefined
 }
 
 /** A queue, as a workflow is annotated with it. */
@@ -55,6 +72,7 @@ export interface Declared {
   readonly name: string | undefined
   readonly key: (payload: unknown) => string
   readonly limits: QueueOf["limits"]
+  readonly arrival: Arrival | undefined
 }
 
 /** The limits are not what is allowed. A fault in the app's code. */
@@ -79,15 +97,46 @@ const text = (what: string, value: string): string => {
   })
 }
 
+const millisOf = (name: string, duration: Duration.DurationInput): number => {
+  const millis = Duration.toMillis(duration)
+  if (millis >= 1 && Number.isFinite(millis)) return Math.ceil(millis)
+  throw new InvalidQueue({
+    message: `${name}: ${String(duration)}; a finite duration of 1 millisecond or more is allowed`
+  })
+}
+
 const windowOf = ({ limit, window }: NonNullable<Options<never>["rateLimit"]>) => {
   atLeastOne("rateLimit.limit", limit)
-  const millis = Duration.toMillis(window)
-  if (!(millis >= 1 && Number.isFinite(millis))) {
+  return { limit, window: millisOf("rateLimit.window", window) }
+}
+
+const debounceOf = ({ maxWait, period }: NonNullable<Options<never>["debounce"]>) => ({
+  period: millisOf("debounce.period", period),
+  ...(maxWait === undefined ? {} : { maxWait: millisOf("debounce.maxWait", maxWait) })
+})
+
+const singletons: ReadonlySet<unknown> = new Set(["skip", "cancel"])
+
+/** What a start does to others; throws where two options contradict each other. */
+const arrivalOf = ({
+  concurrencyPerKey,
+  debounce,
+  singleton
+}: Options<never>): Arrival | undefined => {
+  if (debounce !== undefined && singleton !== undefined) {
+    throw new InvalidQueue({ message: "debounce and singleton: one of the two is allowed" })
+  }
+  if (debounce !== undefined) return { debounce: debounceOf(debounce) }
+  if (singleton === undefined) return undefined
+  if (!singletons.has(singleton)) {
     throw new InvalidQueue({
-      message: `rateLimit.window: ${String(window)}; a finite duration of 1 millisecond or more is allowed`
+      message: `singleton: ${JSON.stringify(singleton)}; "skip" and "cancel" are allowed`
     })
   }
-  return { limit, window: Math.ceil(millis) }
+  if (concurrencyPerKey !== undefined) {
+    throw new InvalidQueue({ message: "concurrencyPerKey: a singleton's is 1" })
+  }
+  return { singleton }
 }
 
 /** Throws `InvalidQueue`. */
@@ -95,23 +144,36 @@ export const make = <Payload>(options: Options<Payload>): Declared => {
   const { concurrency, concurrencyPerKey, key, keepSlot = false, name, rateLimit } = options
   atLeastOne("concurrency", concurrency)
   atLeastOne("concurrencyPerKey", concurrencyPerKey)
+  const arrival = arrivalOf(options)
+  const perKey = arrival?.singleton === undefined ? concurrencyPerKey : 1
   return {
     name: name === undefined ? undefined : text("the name", name),
     // it is evaluated on the payload of the workflow that is annotated with it
     key: key === undefined ? () => "" : (payload) => text("a key", key(payload as Payload)),
     limits: {
       ...(concurrency === undefined ? {} : { concurrency }),
-      ...(concurrencyPerKey === undefined ? {} : { perKey: concurrencyPerKey }),
+      ...(perKey === undefined ? {} : { perKey }),
       ...(rateLimit === undefined ? {} : { rate: windowOf(rateLimit) }),
-      ...(keepSlot ? { keepsSlot: true } : {})
-    }
+      ...(keepSlot || arrival?.singleton !== undefined ? { keepsSlot: true } : {})
+    },
+    arrival
   }
 }
 
-/** The queue that a run with this payload is in. Throws what its `key` throws. */
+/**
+ * The queue that a run with this payload is in, where a workflow executes it and waits for it: that
+ * one is neither skipped nor replaced. Throws what its `key` throws.
+ */
 export const of = (workflow: Workflow.Any, payload: unknown): QueueOf | undefined => {
   const declared = Context.get(workflow.annotations, RunQueue)
   if (declared === undefined) return undefined
   const { key, limits, name = workflow.name } = declared
   return { name, key: key(payload), limits }
+}
+
+/** The same of a run that is started. */
+export const ofStart = (workflow: Workflow.Any, payload: unknown): QueueOf | undefined => {
+  const queue = of(workflow, payload)
+  const arrival = Context.get(workflow.annotations, RunQueue)?.arrival
+  return queue === undefined || arrival === undefined ? queue : { ...queue, arrival }
 }

@@ -134,6 +134,20 @@ export const authorize = (
     allowed ? Effect.void : new Forbidden({ message: `This token may not ${action} this run` })
   )
 
+/** Fails with `Forbidden` where the request may not read the run of that id; no effect where there is none. */
+export const readable = Effect.map(
+  RunStore,
+  ({ find }) =>
+    (runId: string) =>
+      Effect.flatMap(
+        find(runId),
+        Option.match({
+          onNone: () => Effect.void,
+          onSome: ({ workflow }) => authorize("read", { runId, workflow })
+        })
+      )
+)
+
 /** Those of these runs that the request may read, in their order. */
 export const visible = <A extends { readonly runId: string; readonly workflow: string }>(
   runs: ReadonlyArray<A>

@@ -94,12 +94,15 @@ const withVisibleSteps = (executor: ExecutorView) =>
 const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
   Effect.gen(function* () {
     const runs = yield* Runs
+    const readable = yield* Access.readable
     return handlers
       .handle("workflows", () => Effect.map(runs.workflows, (workflows) => ({ workflows })))
       .handle("start", ({ payload, request }) =>
         Access.authorize("start", { workflow: payload.workflow, runId: undefined }).pipe(
           Effect.zipRight(traceOf(request)),
           Effect.flatMap((trace) => runs.start({ ...payload, trace })),
+          // it is told of a run that it has not named
+          Effect.tap((started) => ("skipped" in started ? readable(started.runId) : Effect.void)),
           Effect.map((started) => {
             const { created, runId } = started
             return HttpServerResponse.unsafeJson(created ? { runId } : started, {
@@ -175,6 +178,17 @@ const QueuesLive = HttpApiBuilder.group(Api, "queues", (handlers) =>
       .handle("change", ({ path: { name }, payload }) =>
         orNotAvailable(changeQueue({ ...payload, name }))
       )
+  )
+)
+
+const PausesLive = HttpApiBuilder.group(Api, "pauses", (handlers) =>
+  Effect.map(Runs, ({ pauses, pauseWorkflow, resumeWorkflow }) =>
+    handlers
+      .handle("list", () => orNotAvailable(Effect.map(pauses, (pauses) => ({ pauses }))))
+      .handle("pause", ({ path: { workflow }, payload }) =>
+        orNotAvailable(pauseWorkflow({ ...payload, workflow }))
+      )
+      .handle("resume", ({ path: { workflow } }) => orNotAvailable(resumeWorkflow(workflow)))
   )
 )
 
@@ -276,6 +290,7 @@ const ApiLive = HttpApiBuilder.api(Api).pipe(
     EventHandlers.layer,
     ExecutorsLive,
     QueuesLive,
+    PausesLive,
     BulkLive,
     MetricsLive,
     Docs.layer

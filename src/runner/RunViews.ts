@@ -105,11 +105,13 @@ export const viewOutcome = (run: Run, options: { readonly stacks: boolean }): Ou
 export const viewStarted = ({
   created,
   replaced,
+  skipped,
   run: { completedAt, runId, status }
 }: {
   readonly run: Run
   readonly created: boolean
   readonly replaced?: true | undefined
+  readonly skipped?: true | undefined
 }): StartedView =>
   created
     ? { runId, created }
@@ -118,6 +120,7 @@ export const viewStarted = ({
         created: false,
         status,
         ...(replaced === undefined ? {} : { replaced }),
+        ...(skipped === undefined ? {} : { skipped }),
         ...(completedAt === undefined ? {} : { completedAt: iso(completedAt) })
       }
 

@@ -32,6 +32,7 @@ import * as Metrics from "../telemetry/Metrics.js"
 import * as BulkLoop from "./BulkLoop.js"
 import * as Loops from "./Loops.js"
 import * as Nudges from "./Nudges.js"
+import * as Parking from "./Parking.js"
 import { Shutdown } from "./Shutdown.js"
 import * as Ticking from "./schedules/Ticking.js"
 
@@ -184,14 +185,17 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
     const timers = yield* Effect.makeLatch(true)
     const schedules = yield* Effect.makeLatch(true)
     const bulk = BulkLoop.make(() => executor)
+    const parking = Parking.make()
     const nudges = Nudges.tell([
       Loops.nudgeTimers(timers),
       Loops.nudgeLeases(dispatcher.lease),
       Ticking.nudge(schedules),
-      bulk.nudge
+      bulk.nudge,
+      parking.nudge
     ])
     const background = [
       Loops.timers(timers),
+      parking.keep,
       Loops.retention,
       Loops.expiry,
       Loops.leases({

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { PauseRequest, PauseView } from "../api/Pauses.js"
 import type {
   BulkAsked,
   BulkFilter,
@@ -62,6 +63,7 @@ import { viewExecutor, viewSelf } from "./RunViews.js"
 import * as Bulk from "./runs/Bulk.js"
 import * as Change from "./runs/Change.js"
 import { jsonSchemaOf } from "./runs/Definitions.js"
+import * as Pauses from "./runs/Pauses.js"
 import * as Queues from "./runs/Queues.js"
 import * as Read from "./runs/Read.js"
 import * as Signal from "./runs/Signal.js"
@@ -196,6 +198,23 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
       request: ChangeQueueRequest
     ) => Effect.Effect<void, QueueNotFound | InvalidLimits | RunStoreError>
 
+    /** The workflows that are paused, by their names. */
+    readonly pauses: Effect.Effect<ReadonlyArray<PauseView>, RunStoreError>
+
+    /**
+     * Lets no run of a workflow begin, on any executor and also after a restart, until `resumeWorkflow`.
+     * What is under way goes on; with `park` it stops where its next step would start, and no step of it
+     * starts after that. A run that is interrupted before it has begun ends all the same.
+     *
+     * Fails with `UnknownWorkflow` for one that is not registered here and has no runs.
+     */
+    readonly pauseWorkflow: (
+      request: PauseRequest
+    ) => Effect.Effect<void, UnknownWorkflow | RunStoreError>
+
+    /** Lets a workflow go on; no effect on one that is not paused. */
+    readonly resumeWorkflow: (workflow: string) => Effect.Effect<void, RunStoreError>
+
     /** How many runs there are in each status. */
     readonly counts: Effect.Effect<RunCounts, RunStoreError>
 
@@ -280,6 +299,7 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
       ...Read.make(store, dispatcher),
       ...Change.make(store),
       ...Queues.make(store),
+      ...Pauses.make(store, dispatcher),
       ...Bulk.make(store),
       counts: store.counts,
       executors,

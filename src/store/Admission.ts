@@ -62,7 +62,8 @@ const insertLane = `
 const markLane =
   "INSERT INTO workflow_lane_marks (queue, lane) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
-const find = (transaction: PortableTransaction, { key, name }: QueueOf) =>
+/** The lane of a run, if it is there. */
+export const find = (transaction: PortableTransaction, { key, name }: QueueOf) =>
   Effect.map(transaction.rows<Lane>(selectLane, [name, key]), ([row]) => row)
 
 /** The lane of a run, which is there when this returns. */

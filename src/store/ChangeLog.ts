@@ -6,6 +6,7 @@ export class ChangeLog {
   private schedules = false
   private wakeAt: Millis | undefined
   private hasBulk = false
+  private pauses = false
   private readonly finishedRuns: Array<{ readonly runId: string; readonly exit: Json }> = []
   private readonly interrupted: Array<string> = []
   private readonly stored: Array<{
@@ -34,6 +35,11 @@ export class ChangeLog {
     this.hasBulk = true
   }
 
+  /** A workflow was paused, or is not any more. */
+  pausesChanged(): void {
+    this.pauses = true
+  }
+
   finished(runId: string, exit: Json): void {
     this.finishedRuns.push({ runId, exit })
   }
@@ -56,6 +62,7 @@ export class ChangeLog {
       !this.pending &&
       !this.schedules &&
       !this.hasBulk &&
+      !this.pauses &&
       this.wakeAt === undefined &&
       this.finishedRuns.length === 0 &&
       this.stored.length === 0 &&
@@ -72,7 +79,8 @@ export class ChangeLog {
           woken: this.woken,
           wakeAt: this.wakeAt,
           ...(this.schedules ? { schedules: true } : {}),
-          ...(this.hasBulk ? { bulk: true } : {})
+          ...(this.hasBulk ? { bulk: true } : {}),
+          ...(this.pauses ? { pauses: true } : {})
         }
   }
 }

@@ -36,8 +36,10 @@ export interface CreatedRun {
   /** As it now is. */
   readonly run: Run
   readonly created: boolean
-  /** With `NewRun.replace`: it was there, and has the new payload and options. */
+  /** With `NewRun.replace`, or a debounce: it was there, and has the new payload and options. */
   readonly replaced?: true | undefined
+  /** With a `singleton`: it was not created, and `run` is another of its key, which is not over. */
+  readonly skipped?: true | undefined
   /** Present where it was claimed at once. */
   readonly claimed: ClaimedRun | undefined
 }

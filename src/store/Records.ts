@@ -53,6 +53,20 @@ export interface QueueLimits {
   readonly keepsSlot?: boolean | undefined
 }
 
+/** So long no other of its key may come: each one that does takes the place of the one before. */
+export interface Debounce {
+  readonly period: Millis
+  /** But no longer than this after the first. Default: no bound. */
+  readonly maxWait?: Millis | undefined
+}
+
+/** What the start of a run does to others of its key. */
+export interface Arrival {
+  /** Where one is not over: `skip`, it is not made; `cancel`, the interrupt of that one is asked for. */
+  readonly singleton?: "skip" | "cancel" | undefined
+  readonly debounce?: Debounce | undefined
+}
+
 /** The queue that a run is in. */
 export interface QueueOf {
   readonly name: string
@@ -60,6 +74,8 @@ export interface QueueOf {
   readonly key: string
   /** As the code declares them. */
   readonly limits: QueueLimits
+  /** Of one that is started, and not the child of another. Default: nothing. */
+  readonly arrival?: Arrival | undefined
 }
 
 /** A queue, as it is. */
@@ -283,6 +299,8 @@ export interface Change {
   readonly schedules?: true | undefined
   /** There is an operation on many runs to go on with. */
   readonly bulk?: true | undefined
+  /** A workflow was paused, or is not any more. */
+  readonly pauses?: true | undefined
   /** An executor was seen to be gone: its runs can be taken over. */
   readonly lapsed?: true | undefined
 }

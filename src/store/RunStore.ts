@@ -17,6 +17,7 @@ import type * as Scope from "effect/Scope"
 import type { BulkStore } from "./Bulk.js"
 import type { Executors } from "./Executors.js"
 import type { Journal } from "./Journal.js"
+import type { PauseStore } from "./Pauses.js"
 import type { Queries } from "./Queries.js"
 import type { Change } from "./Records.js"
 import type { ScheduleStore } from "./Schedules.js"
@@ -32,12 +33,13 @@ export type {
 export * from "./Executors.js"
 export * from "./Failures.js"
 export * from "./Journal.js"
+export type { PausedWorkflow, PauseStore } from "./Pauses.js"
 export * from "./Queries.js"
 export * from "./Records.js"
 export * from "./Schedules.js"
 
 /** All of it. */
-export interface Store extends Journal, Queries, Executors, ScheduleStore, BulkStore {
+export interface Store extends Journal, Queries, Executors, ScheduleStore, BulkStore, PauseStore {
   /** A subscription to what commits change, from now on. */
   readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
 }

@@ -7,6 +7,7 @@
 import type * as Layer from "effect/Layer"
 import { describe } from "vitest"
 import type { RunStore, RunStoreError } from "../store/RunStore.js"
+import { arrivals } from "./conformance/Arrivals.js"
 import { bulk } from "./conformance/Bulk.js"
 import { bytes } from "./conformance/Bytes.js"
 import { changes } from "./conformance/Changes.js"
@@ -20,6 +21,7 @@ import { interleavings, type Pair } from "./conformance/Interleavings.js"
 import { keeping } from "./conformance/Keeping.js"
 import { leases } from "./conformance/Leases.js"
 import { model } from "./conformance/Model.js"
+import { pauses } from "./conformance/Pauses.js"
 import { queries } from "./conformance/Queries.js"
 import { queues } from "./conformance/Queues.js"
 import { schedules } from "./conformance/Schedules.js"
@@ -51,6 +53,8 @@ export const suite = (
     claiming(layer)
     startOptions(layer)
     queues(layer)
+    arrivals(layer)
+    pauses(layer)
     steps(layer)
     facts(layer)
     suspension(layer)

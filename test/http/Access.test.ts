@@ -73,6 +73,7 @@ const everything = { action: "retry", all: true } as const
 const bodyOf = ({ method, path }: Endpoint) => {
   if (path === "/runs/bulk") return everything
   if (path.startsWith("/queues")) return { paused: false }
+  if (path.startsWith("/pauses")) return { park: true }
   if (method === "PUT") return { ...start("2"), every: "1 hour" }
   if (path.endsWith("/backfill")) return { from: "2026-01-01", to: "2026-01-02" }
   return { ...start("2"), value: true, children: true }

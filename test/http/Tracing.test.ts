@@ -97,6 +97,8 @@ describe("the definition", () => {
       "/drain",
       "/queues",
       "/queues/{name}",
+      "/pauses",
+      "/pauses/{workflow}",
       "/runs/bulk",
       "/bulk",
       "/bulk/{id}",

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as TestClock from "effect/TestClock"
-import { RunStore } from "../../src/store/RunStore.js"
+import { type Arrival, RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, claimOne, register, suspend } from "../../src/testing/Acts.js"
 import { foundSchedule, putSchedule, startRuns } from "../../src/testing/conformance/Schedules.js"
@@ -55,6 +55,16 @@ const everything = Effect.gen(function* () {
   yield* store.retry({ runId: "again" })
   yield* store.create(aRun("below", { parent: { runId: "again", awaits: true } }))
   yield* store.terminate({ runId: "again", exit: "0", children: true })
+  yield* store.pauseWorkflow({ workflow: "Order", parks: false })
+  yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
+  yield* store.pausedWorkflows
+  yield* store.resumeWorkflow("Order")
+  const arriving = (runId: string, arrival: Arrival) =>
+    store.create(aRun(runId, { queue: { name: "arrivals", key: "", limits: {}, arrival } }))
+  yield* arriving("first", { debounce: { period: 60_000 } })
+  yield* arriving("second", { debounce: { period: 60_000 } })
+  yield* arriving("third", { singleton: "skip" })
+  yield* arriving("fourth", { singleton: "cancel" })
   yield* store.remove("again")
   const mother = yield* begin(yield* register, "mother")
   const parent = { runId: "mother", awaits: false }
@@ -154,7 +164,7 @@ const manyAtOnce = Effect.gen(function* () {
 
 /** Tables of a row an executor, a migration, a status or an operation on many runs, and what is no table of ours. */
 const small =
-  /^(workflow_executors|workflow_executor_migrations|workflow_counts|workflow_queues|workflow_bulk|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
+  /^(workflow_executors|workflow_paused|p|workflow_executor_migrations|workflow_counts|workflow_queues|workflow_bulk|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
   /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/

@@ -11,6 +11,7 @@ import { type Calls, orDieAs, requireWellFormed } from "./Call.js"
 export interface Execution {
   readonly executionId: string
   readonly payload: object
+  /** Nobody waits for it. */
   readonly discard?: boolean | undefined
 }
 
@@ -22,16 +23,25 @@ const traceOf = (span: AnySpan | undefined): Trace | undefined =>
 
 /** Encodes what it is executed with; dies of what cannot be stored. */
 export const make = ({ dispatcher }: Pick<Calls, "dispatcher">) => {
-  const newRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
+  /** @param queueOf of a child, or of a run that is started */
+  const newRun = (
+    workflow: Workflow.Any,
+    { executionId, payload }: Execution,
+    queueOf = RunQueue.of
+  ) =>
     Effect.zipRight(
       requireWellFormed("run id", executionId),
-      encodedRun(workflow, { executionId, payload })
+      encodedRun(workflow, { executionId, payload }, queueOf)
     )
 
-  const encodedRun = (workflow: Workflow.Any, { executionId, payload }: Execution) =>
+  const encodedRun = (
+    workflow: Workflow.Any,
+    { executionId, payload }: Execution,
+    queueOf: typeof RunQueue.of
+  ) =>
     Effect.withFiberRuntime<NewRun, never, unknown>((fiber) => {
       const json = Codec.payloadToJson(workflow, payload)
-      const queue = RunQueue.of(workflow, payload)
+      const queue = queueOf(workflow, payload)
       const run = (payload: Json): NewRun => ({
         runId: executionId,
         workflow: workflow.name,

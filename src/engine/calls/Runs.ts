@@ -9,6 +9,7 @@ import {
   type WritesOfHolder
 } from "../../store/RunStore.js"
 import * as Codec from "../../values/Codec.js"
+import * as RunQueue from "../RunQueue.js"
 import { type Calls, currentFiber, inside } from "./Call.js"
 import * as Children from "./Children.js"
 import * as NewRuns from "./NewRuns.js"
@@ -23,12 +24,16 @@ export const make = (calls: Calls) => {
   const execute = (workflow: Workflow.Any, options: NewRuns.Execution) =>
     Effect.flatMap(callersLink, (link) => {
       if (link !== undefined) return executeChild(workflow, options, link)
+      if (options.discard === true) {
+        return Effect.flatMap(newRun(workflow, options, RunQueue.ofStart), (run) =>
+          // one that was not made is answered with the one that is there
+          Effect.map(Effect.orDie(dispatcher.start(run)), ({ run }) => run.runId)
+        )
+      }
       return Effect.flatMap(newRun(workflow, options), (run) =>
-        options.discard === true
-          ? Effect.as(Effect.orDie(dispatcher.start(run)), run.runId)
-          : Effect.flatMap(Effect.orDie(dispatcher.startAndAwait(run)), (exit) =>
-              Effect.flatten(Effect.orDie(Codec.exitFromJson(workflow, exit)))
-            )
+        Effect.flatMap(Effect.orDie(dispatcher.startAndAwait(run)), (exit) =>
+          Effect.flatten(Effect.orDie(Codec.exitFromJson(workflow, exit)))
+        )
       )
     })
 

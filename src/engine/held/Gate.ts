@@ -1,6 +1,7 @@
 /**
  * The gate of the drain: once it is closed no step starts in this process and no run is begun, and it
- * does not open again. What is released alone closes it for itself.
+ * does not open again. What is released alone closes it for itself; for workflows that are paused, and
+ * are to park, it is closed until they go on.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -15,6 +16,9 @@ export interface Gate {
   readonly isClosed: () => boolean
   /** No step of this run may start here. */
   readonly refuses: (run: ActiveRun) => boolean
+  /** Closed for the runs of these workflows, by their names, and for those of others no more. */
+  readonly park: (workflows: ReadonlySet<string>) => void
+  readonly isParked: (workflow: string) => boolean
   /**
    * The executor stops: closes it. Answers with the time at which the drain has to be over, as
    * `Elapsed.now`, which counts from when it was first called.
@@ -38,6 +42,7 @@ export const make = (options: {
   const { registry, slots } = options
   const budget = Duration.toMillis(options.stopTimeout)
   const besides = new Set<Beside>()
+  let parked: ReadonlySet<string> = new Set()
   let closedSince: number | undefined
 
   const isClosed = () => closedSince !== undefined
@@ -54,7 +59,16 @@ export const make = (options: {
 
   return {
     isClosed,
-    refuses: (run) => isClosed() || run.lost || registry.isRetiring(run.registration),
+    refuses: (run) =>
+      isClosed() ||
+      run.lost ||
+      registry.isRetiring(run.registration) ||
+      parked.has(run.workflowName),
+    park: (workflows) => {
+      parked = workflows
+      slots.recheck()
+    },
+    isParked: (workflow) => parked.has(workflow),
     close,
     left: Effect.map(Elapsed.now, (now) =>
       closedSince === undefined ? undefined : Math.max(0, closedSince + budget - now)

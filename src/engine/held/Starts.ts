@@ -9,7 +9,7 @@ import type { Registry } from "./Registry.js"
 import type { Room } from "./Room.js"
 
 /** A run as it is, and whether it was stored now. */
-export type Started = Pick<CreatedRun, "run" | "created" | "replaced">
+export type Started = Pick<CreatedRun, "run" | "created" | "replaced" | "skipped">
 
 /** Who stores a run. */
 type Create<E> = (run: NewRun, claimFor?: number) => Effect.Effect<CreatedRun, E>

@@ -50,7 +50,7 @@ export const queueOf = (
   decoded: unknown
 ): Effect.Effect<QueueOf | undefined, InvalidPayload> =>
   Effect.try({
-    try: () => RunQueue.of(workflow, decoded),
+    try: () => RunQueue.ofStart(workflow, decoded),
     catch: (cause) => invalid(workflow, `The key of its queue: ${messageOf(cause)}`)
   })
 

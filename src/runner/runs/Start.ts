@@ -25,11 +25,12 @@ const isSame = (one: Json | undefined, other: Json): boolean => {
 
 /** Whether the run that was there is what was asked for. */
 const answered = (
-  { created, replaced, run }: Started,
+  { created, replaced, run, skipped }: Started,
   payload: Json,
   { ignorePayload = false, onConflict = "use" }: StartOptions
 ) => {
   if (created || replaced === true) return Effect.void
+  if (skipped === true && onConflict !== "fail") return Effect.void
   if (onConflict !== "use") return runExists(run.runId, run.status, onConflict)
   return ignorePayload || isSame(run.payload, payload)
     ? Effect.void

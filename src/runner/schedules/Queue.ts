@@ -16,7 +16,7 @@ export const queueOf = (
   const found = workflows.find(({ name }) => name === workflow)
   if (found === undefined) return Effect.succeed(undefined)
   return Codec.contextFree(Codec.payloadFromJson(found, payload)).pipe(
-    Effect.flatMap((decoded) => Effect.try(() => RunQueue.of(found, decoded))),
+    Effect.flatMap((decoded) => Effect.try(() => RunQueue.ofStart(found, decoded))),
     Effect.catchAllCause(() => Effect.succeed(undefined))
   )
 }

@@ -68,12 +68,25 @@ const beyond = 4
 
 const selectPending = `
   WITH oldest AS MATERIALIZED (
-    SELECT r.id FROM unnest($1::text[]) w(name)
-    CROSS JOIN LATERAL (
-      SELECT id, priority FROM workflow_runs
-      WHERE workflow = w.name AND status = 'pending' ORDER BY priority, id LIMIT $3::bigint
-    ) r
-    ORDER BY r.priority, r.id LIMIT $3::bigint
+    SELECT id FROM (
+      SELECT r.id, r.priority FROM unnest($1::text[]) w(name)
+      CROSS JOIN LATERAL (
+        SELECT id, priority FROM workflow_runs
+        WHERE workflow = w.name AND status = 'pending' ORDER BY priority, id LIMIT $3::bigint
+      ) r
+      WHERE NOT EXISTS (SELECT 1 FROM workflow_paused p WHERE p.workflow = w.name)
+      UNION ALL
+      -- of workflows that are paused, those that go on
+      SELECT r.id, r.priority FROM workflow_paused p
+      CROSS JOIN LATERAL (
+        SELECT id, priority FROM workflow_runs
+        WHERE workflow = p.workflow AND status = 'pending'
+          AND (started_at IS NOT NULL OR interrupt_requested = 1)
+        ORDER BY priority, id LIMIT $3::bigint
+      ) r
+      WHERE p.parks = 0 AND p.workflow = ANY($1::text[])
+    ) both_kinds
+    ORDER BY priority, id LIMIT $3::bigint
   )
   SELECT r.id, r.crashes FROM workflow_runs r
   WHERE r.id = ANY(ARRAY(SELECT id FROM oldest)) AND r.status = 'pending'

@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Arrivals from "../Arrivals.js"
 import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, NewRun, Run } from "../RunStore.js"
@@ -11,10 +12,13 @@ import { removedMeanwhile } from "./Again.js"
 import { lostAmong } from "./Claims.js"
 import type { Committed, Created, Creation } from "./Commit.js"
 import { commit } from "./Commit.js"
+import { removeRun } from "./Finished.js"
 import * as Histories from "./History.js"
+import { locking } from "./Locking.js"
 import { inTransaction } from "./Numbered.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
+import { requestInterrupt } from "./WakeUps.js"
 
 /** Of two that have the same id, the first is the one that creates the run. */
 export const firstOfEach = (creations: ReadonlyArray<Creation>): ReadonlyArray<Creation> => {
@@ -134,17 +138,29 @@ const link = (
   return transaction.changes(insertChild, [key, awaits ? 1 : 0, parent.runId])
 }
 
+/** What its start does to others. */
+const othersOf = (transaction: Transaction): Arrivals.Others => ({
+  locking,
+  interrupt: (runId) => requestInterrupt(runId)(transaction),
+  remove: (run) => removeRun(transaction, run)
+})
+
 /** One that was started with more than most are: held back, it is claimed by nobody. */
 export const createWithOptions =
   (creation: Creation): Operation<Transaction, CreatedRun, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
-      const { claimFor, run } = creation
+      const others = othersOf(transaction)
+      const arrived = yield* Arrivals.decide(inTransaction(transaction), creation.run, others)
+      if ("instead" in arrived) return arrived.instead
+      const { run } = arrived
       const heldBack = StartOptions.isHeldBack(run, transaction.now)
       const [created = Exit.die(creation)] = yield* createAll([
-        { ...creation, claimFor: heldBack ? undefined : claimFor }
+        { ...creation, run, claimFor: heldBack ? undefined : creation.claimFor }
       ])(transaction)
-      return yield* StartOptions.finish(inTransaction(transaction), run, yield* created)
+      const answer = yield* StartOptions.finish(inTransaction(transaction), run, yield* created)
+      if (answer.created) yield* Arrivals.settle(inTransaction(transaction), run, others)
+      return answer
     })
 
 /**

@@ -47,7 +47,8 @@ BEGIN
   END LOOP;
 END $f$`
 
-const createRuns = `
+/** @param condition when whoever creates a run may claim it at once */
+const createRuns = (condition: string) => `
     PERFORM pg_advisory_xact_lock_shared(${creationLock});
     -- whoever takes over from it waits
     PERFORM 1 FROM workflow_executors e
@@ -61,7 +62,7 @@ const createRuns = `
         (e.id IS NOT NULL)::integer, CASE WHEN e.id IS NOT NULL THEN p_now END
       FROM unnest(c_run_id, c_workflow, c_payload, c_trace_id, c_span_id, c_sampled, c_executor)
         WITH ORDINALITY v(run_id, workflow, payload, trace_id, span_id, sampled, executor, ord)
-      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver}
+      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver} ${condition}
       ORDER BY v.ord
       ON CONFLICT (run_id) DO NOTHING
       RETURNING 'created', t.id, t.run_id, t.executor, NULL::text, NULL::text;
@@ -141,8 +142,12 @@ const endRuns = `
         FROM workflow_wake_parents_v1(p_run, p_lease_now) w;
     END LOOP;`
 
-export const commitFunction = `
-CREATE FUNCTION workflow_commit_v1(
+const unlessPaused = `
+        AND NOT EXISTS (SELECT 1 FROM workflow_paused p WHERE p.workflow = v.workflow)`
+
+/** Executors of an older version go on calling theirs. The second knows of workflows that are paused. */
+export const commitFunction = (version: 1 | 2) => `
+CREATE FUNCTION workflow_commit_v${version}(
   c_run_id text[], c_workflow text[], c_payload text[], c_trace_id text[], c_span_id text[],
   c_sampled smallint[], c_executor bigint[],
   s_run bigint[], s_claim integer[], s_count bigint[], s_name text[], s_attempt integer[],
@@ -162,7 +167,7 @@ DECLARE
   p_woken boolean := false;
 BEGIN
   p_lease_now := coalesce(p_lease_now, ${databaseTime});
-  IF cardinality(c_run_id) > 0 THEN ${createRuns}
+  IF cardinality(c_run_id) > 0 THEN ${createRuns(version === 1 ? "" : unlessPaused)}
   END IF;
   IF cardinality(s_run) > 0 THEN ${recordSteps}
   END IF;

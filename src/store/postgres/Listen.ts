@@ -49,7 +49,9 @@ const Note = EffectSchema.parseJson(
     pending: EffectSchema.Boolean,
     woken: EffectSchema.Boolean,
     wakeAt: EffectSchema.optional(EffectSchema.Number),
-    schedules: EffectSchema.optional(EffectSchema.Literal(true))
+    schedules: EffectSchema.optional(EffectSchema.Literal(true)),
+    bulk: EffectSchema.optional(EffectSchema.Literal(true)),
+    pauses: EffectSchema.optional(EffectSchema.Literal(true))
   })
 )
 
@@ -68,7 +70,9 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
             pending: note.pending,
             foreign: note.woken,
             wakeAt: note.wakeAt,
-            ...(note.schedules === undefined ? {} : { schedules: note.schedules })
+            ...(note.schedules === undefined ? {} : { schedules: note.schedules }),
+            ...(note.bulk === undefined ? {} : { bulk: note.bulk }),
+            ...(note.pauses === undefined ? {} : { pauses: note.pauses })
           }
   })
 

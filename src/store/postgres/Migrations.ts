@@ -161,7 +161,7 @@ const initial = [
   `CREATE TRIGGER workflow_runs_spared_removed AFTER DELETE ON workflow_runs
     FOR EACH ROW WHEN (old.spared IS NOT NULL) EXECUTE FUNCTION workflow_count_spared()`,
   wakeParentsFunction,
-  commitFunction
+  commitFunction(1)
 ]
 
 /** See `startOptions` of the SQLite store. */
@@ -317,11 +317,27 @@ const bulk = [
     WHERE completed_at IS NOT NULL`
 ]
 
+/** See `arrivals` of the SQLite store. */
+const arrivals = [
+  "ALTER TABLE workflow_lanes ADD COLUMN debounced_from bigint",
+  `CREATE INDEX workflow_runs_of_lane ON workflow_runs (queue, lane, id)
+    WHERE lane IS NOT NULL AND status IN ('pending', 'running', 'suspended')`,
+  `CREATE TABLE workflow_paused (
+    since bigint NOT NULL,
+    parks smallint NOT NULL,
+    workflow text COLLATE "C" NOT NULL PRIMARY KEY
+  )`,
+  `CREATE INDEX workflow_runs_pending_again ON workflow_runs (workflow, priority, id)
+    WHERE status = 'pending' AND (started_at IS NOT NULL OR interrupt_requested = 1)`,
+  commitFunction(2)
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
   "0002_start_options": startOptions,
   "0003_queues": queues,
   "0004_schedules": schedules,
-  "0005_bulk": bulk
+  "0005_bulk": bulk,
+  "0006_arrivals": arrivals
 }

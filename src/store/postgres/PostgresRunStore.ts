@@ -35,6 +35,7 @@ import * as Bulk from "../Bulk.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
+import * as Pauses from "../Pauses.js"
 import type { PortableTransaction } from "../Portable.js"
 import type {
   Change,
@@ -201,6 +202,8 @@ const writes = (
     claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
     advanceBulk: (part) => write(portably(Bulk.advance, part)),
     cancelBulk: (id) => write(portably(Bulk.cancel, id)),
+    pauseWorkflow: (pause) => write(portably(Pauses.pause, pause)),
+    resumeWorkflow: (workflow) => write(portably(Pauses.resume, workflow)),
     register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
@@ -323,6 +326,7 @@ const reads = (read: Read) =>
     bulks: read((sql) => Bulk.newest(portable(sql))),
     hasBulk: read((sql) => Bulk.hasAny(portable(sql))),
     queues: read(Queries.queues),
+    pausedWorkflows: read((sql) => Pauses.all(portable(sql))),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),

@@ -27,6 +27,7 @@ import type { Connections } from "./Connections.js"
 import { answers, createAll, existing, firstOfEach } from "./Creation.js"
 import * as Failure from "./Failure.js"
 import { creationLock, databaseTime } from "./Fragments.js"
+import { locking } from "./Locking.js"
 import { inTransaction } from "./Numbered.js"
 import {
   completeAll,
@@ -53,10 +54,7 @@ export interface Queues {
 }
 
 const admitMarked = (transaction: Transaction) =>
-  Admission.admitMarked(inTransaction(transaction), {
-    forUpdate: "FOR UPDATE",
-    skipLocked: "FOR UPDATE SKIP LOCKED"
-  })
+  Admission.admitMarked(inTransaction(transaction), locking)
 
 const isMarked = "SELECT 1 FROM workflow_lane_marks LIMIT 1"
 
@@ -322,13 +320,15 @@ const notify = (
   change: Change | undefined
 ): Effect.Effect<unknown, SqlError> => {
   if (change === undefined) return Effect.void
-  const { finished, interrupts, pending, schedules, signals, wakeAt, woken } = change
+  const { bulk, finished, interrupts, pauses, pending, schedules, signals, wakeAt, woken } = change
   const tells = {
     from,
     pending,
     woken: finished.length + interrupts.length + signals.length + woken.length > 0,
     ...(wakeAt === undefined ? {} : { wakeAt }),
-    ...(schedules === undefined ? {} : { schedules })
+    ...(schedules === undefined ? {} : { schedules }),
+    ...(bulk === undefined ? {} : { bulk }),
+    ...(pauses === undefined ? {} : { pauses })
   }
   return sql.rows(notifyOthers, [channel, JSON.stringify(tells)])
 }

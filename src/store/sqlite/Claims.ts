@@ -84,6 +84,7 @@ const nextOf = (column: string) => `(
 const oldestPending = `
   WITH RECURSIVE next (workflow, priority, id) AS (
     SELECT value, ${firstOf("priority")}, ${firstOf("id")} FROM json_each(?)
+    WHERE value NOT IN (SELECT workflow FROM workflow_paused)
     UNION ALL
     SELECT next.workflow, ${nextOf("priority")}, ${nextOf("id")} FROM next WHERE next.id IS NOT NULL
     ORDER BY 2 NULLS LAST, 3
@@ -91,6 +92,16 @@ const oldestPending = `
   )
   SELECT next.id, ${Histories.bytesOfRun} AS bytes
   FROM next CROSS JOIN workflow_runs r ON r.id = next.id`
+
+/** Of workflows that are paused, those that go on. */
+const pendingAgain = `
+  SELECT r.id, ${Histories.bytesOfRun} AS bytes
+  FROM workflow_paused p
+  CROSS JOIN workflow_runs r INDEXED BY workflow_runs_pending_again
+    ON r.workflow = p.workflow AND r.status = 'pending'
+      AND (r.started_at IS NOT NULL OR r.interrupt_requested = 1)
+  WHERE p.parks = 0 AND p.workflow IN (SELECT value FROM json_each(?))
+  ORDER BY r.priority, r.id LIMIT ?`
 
 /**
  * One run a statement, here and wherever several runs are changed: `id IN (...)` becomes a scan of
@@ -143,10 +154,16 @@ export const claim =
       // One that was taken over must not claim: nobody would ever take over from it again.
       const registered = yield* transaction.rows(selectExecutor, [options.executor])
       if (registered.length === 0) return []
-      const oldest = yield* transaction.rows<Sized>(oldestPending, [
-        JSON.stringify([...new Set(options.workflows)]),
-        options.limit
-      ])
+      const workflows = JSON.stringify([...new Set(options.workflows)])
+      const { limit } = options
+      const first = yield* transaction.rows<Sized>(oldestPending, [workflows, limit])
+      const oldest =
+        first.length === limit
+          ? first
+          : [
+              ...first,
+              ...(yield* transaction.rows<Sized>(pendingAgain, [workflows, limit - first.length]))
+            ]
       const claimed: Array<Taken> = []
       const heldBack: Array<number> = []
       for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {

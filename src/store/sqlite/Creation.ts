@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Arrivals from "../Arrivals.js"
 import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, Held, Millis, NewRun, Run, RunLost } from "../RunStore.js"
@@ -8,17 +9,21 @@ import { isFinal } from "../RunStore.js"
 import * as StartOptions from "../StartOptions.js"
 import type { Batch, Operation } from "../Write.js"
 import { lost, lostAmong, takenOver } from "./Claims.js"
+import { removeRun } from "./Finished.js"
 import * as Histories from "./History.js"
+import { locking } from "./Locking.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
 import type { Transaction } from "./Transaction.js"
+import { requestInterrupt } from "./WakeUps.js"
 
 /** Left to itself SQLite gives the id of the newest run, when that was removed, once more. */
 const nextId = `
   max((SELECT ifnull(max(id), 0) FROM workflow_runs), (SELECT last FROM workflow_ids WHERE id = 1)) + 1`
 
 /**
- * An executor that is not registered, or not any more, claims nothing. The ids are counted from the
+ * An executor that is not registered, or not any more, claims nothing, nor is a run claimed whose
+ * workflow is paused. The ids are counted from the
  * next one, which is looked up before the first row is written.
  */
 const insertRuns = Statements.forRows(
@@ -32,6 +37,7 @@ const insertRuns = Statements.forRows(
     iif(e.id IS NULL, NULL, v.column8)
   FROM ${Statements.table(rows, 9)} v
   LEFT JOIN workflow_executors e ON e.id = v.column9 AND e.lease_until <> ${takenOver}
+    AND NOT EXISTS (SELECT 1 FROM workflow_paused WHERE workflow = v.column3)
   WHERE true
   ON CONFLICT (run_id) DO NOTHING
   RETURNING id, run_id, executor`
@@ -156,17 +162,29 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
+/** What its start does to others. */
+const othersOf = (transaction: Transaction): Arrivals.Others => ({
+  locking,
+  interrupt: (runId) => requestInterrupt(runId)(transaction),
+  remove: (run) => removeRun(transaction, run)
+})
+
 /** One that was started with more than most are: held back, it is claimed by nobody. */
 export const createWithOptions =
   (creation: Creation): Operation<Transaction, CreatedRun, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
-      const { claimFor, run } = creation
+      const others = othersOf(transaction)
+      const arrived = yield* Arrivals.decide(transaction, creation.run, others)
+      if ("instead" in arrived) return arrived.instead
+      const { run } = arrived
       const heldBack = StartOptions.isHeldBack(run, transaction.now)
       const [created = Exit.die(creation)] = yield* createAll([
-        { ...creation, claimFor: heldBack ? undefined : claimFor }
+        { ...creation, run, claimFor: heldBack ? undefined : creation.claimFor }
       ])(transaction)
-      return yield* StartOptions.finish(transaction, run, yield* created)
+      const answer = yield* StartOptions.finish(transaction, run, yield* created)
+      if (answer.created) yield* Arrivals.settle(transaction, run, others)
+      return answer
     })
 
 /**

@@ -181,7 +181,7 @@ const noteRemoved = `
   ON CONFLICT (run_id) DO UPDATE SET removed_at = excluded.removed_at`
 
 /** @returns how many of its children need to be spared no more */
-const removeRun = (
+export const removeRun = (
   transaction: Transaction,
   { id, run_id }: { readonly id: number; readonly run_id: string }
 ): Effect.Effect<number, SqlError> =>

@@ -428,6 +428,22 @@ const bulk = [
     WHERE completed_at IS NOT NULL`
 ]
 
+/** What a start does to others of its key, and workflows that are paused. */
+const arrivals = [
+  // When the first of the runs was started that have taken each other's place since.
+  "ALTER TABLE workflow_lanes ADD COLUMN debounced_from INTEGER",
+  `CREATE INDEX workflow_runs_of_lane ON workflow_runs (queue, lane, id)
+    WHERE lane IS NOT NULL AND status IN ('pending', 'running', 'suspended')`,
+  `CREATE TABLE workflow_paused (
+    workflow TEXT NOT NULL PRIMARY KEY,
+    since INTEGER NOT NULL,
+    parks INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`,
+  // What of a paused workflow goes on.
+  `CREATE INDEX workflow_runs_pending_again ON workflow_runs (workflow, priority, id)
+    WHERE status = 'pending' AND (started_at IS NOT NULL OR interrupt_requested = 1)`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -442,5 +458,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0010_start_options": startOptions,
   "0011_queues": queues,
   "0012_schedules": schedules,
-  "0013_bulk": bulk
+  "0013_bulk": bulk,
+  "0014_arrivals": arrivals
 }

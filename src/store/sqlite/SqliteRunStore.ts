@@ -36,6 +36,7 @@ import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
+import * as Pauses from "../Pauses.js"
 import type { PortableTransaction } from "../Portable.js"
 import type {
   Change,
@@ -205,6 +206,8 @@ const writes = (
     claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
     advanceBulk: (part) => write(portably(Bulk.advance, part)),
     cancelBulk: (id) => write(portably(Bulk.cancel, id)),
+    pauseWorkflow: (pause) => write(portably(Pauses.pause, pause)),
+    resumeWorkflow: (workflow) => write(portably(Pauses.resume, workflow)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) =>
       Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
@@ -331,6 +334,7 @@ const reads = (guarded: Guarded, database: Database) => {
     bulks: read(Bulk.newest),
     hasBulk: read(Bulk.hasAny),
     queues: read(Queries.queues),
+    pausedWorkflows: read(Pauses.all),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),

@@ -13,6 +13,7 @@ import type { Write } from "../Write.js"
 import { runAll } from "../Write.js"
 import type { Database } from "./Database.js"
 import { fromCause, ignoreAll, ofStatement } from "./Failure.js"
+import { locking } from "./Locking.js"
 import { onlyWellFormed } from "./Texts.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -22,10 +23,6 @@ export interface Queues {
   /** When it was looked for them last. */
   lookedAt: number
 }
-
-/** Transactions are serial. */
-const admitMarked = (transaction: Transaction) =>
-  Admission.admitMarked(transaction, { forUpdate: "", skipLocked: "" })
 
 /** How far a transaction has come. */
 type Stage = "begins" | "operations" | "commits"
@@ -57,7 +54,7 @@ export const transact = (
           log: new ChangeLog()
         }
         yield* runAll(writes, transaction)
-        if (queues.known) yield* admitMarked(transaction)
+        if (queues.known) yield* Admission.admitMarked(transaction, locking)
         stage = "commits"
         yield* sql.rows("COMMIT")
         return transaction.log.toChange()

@@ -11,6 +11,7 @@ import { turn } from "../../internal/Turn.js"
 import type { ClaimedRun, RunLost, RunStore, RunStoreError } from "../../store/RunStore.js"
 import { isFinal } from "../../store/RunStore.js"
 import { aRun, aStep } from "../Acts.js"
+import { arrivalInterleavings } from "./ArrivalInterleavings.js"
 import { bulkInterleavings } from "./Bulk.js"
 import { queueInterleavings } from "./QueueInterleavings.js"
 import { foundSchedule, putSchedule, startRuns } from "./Schedules.js"
@@ -457,6 +458,7 @@ export const interleavings = (pair: Pair) => {
     ending(pair)
     finished(pair)
     queueInterleavings(pair)
+    arrivalInterleavings(pair)
     scheduling(pair)
     bulkInterleavings(pair)
   })

@@ -1,0 +1,44 @@
+/**
+ * Lets runs of workflows that are paused, and are to park, stop where their next step would start: what
+ * is in flight is recorded, and they are given back. One that is released alone is drained the same way.
+ */
+import * as Effect from "effect/Effect"
+import { Dispatcher } from "../engine/held/Dispatcher.js"
+import * as KeepGoing from "../internal/KeepGoing.js"
+import { RunStore } from "../store/RunStore.js"
+import type { Nudge } from "./Nudges.js"
+
+export interface Parking {
+  readonly nudge: Nudge
+  /** Looks at which they are, until it is interrupted. */
+  readonly keep: Effect.Effect<never, never, RunStore | Dispatcher>
+}
+
+export const make = (): Parking => {
+  const wanted = Effect.unsafeMakeLatch(true)
+  const round = Effect.gen(function* () {
+    const store = yield* RunStore
+    const { gate, runs } = yield* Dispatcher
+    wanted.unsafeClose()
+    const paused = yield* store.pausedWorkflows
+    const parked = new Set(paused.filter(({ parks }) => parks).map(({ workflow }) => workflow))
+    const isNew = [...parked].some((workflow) => !gate.isParked(workflow))
+    gate.park(parked)
+    if (isNew) {
+      // for as long as its steps in flight take, none of which is cut; meanwhile others are looked at
+      yield* Effect.fork(
+        runs.retire(({ workflowName }) => gate.isParked(workflowName), {
+          deadline: Number.POSITIVE_INFINITY,
+          final: false
+        })
+      )
+    }
+    yield* wanted.await
+  })
+  return {
+    nudge: ({ foreign, pauses }) => {
+      if (foreign || pauses === true) wanted.unsafeOpen()
+    },
+    keep: KeepGoing.forever("looking at workflows that are paused", round)
+  }
+}
