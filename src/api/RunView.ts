@@ -101,6 +101,7 @@ export const WaitView = Schema.Union(
   Schema.Struct({ type: Schema.Literal("child"), runId: Schema.String, since: Schema.String }),
   Schema.Struct({ type: Schema.Literal("start"), until: Schema.String }),
   Schema.Struct({ type: Schema.Literal("queue") }),
+  Schema.Struct({ type: Schema.Literal("pause"), workflow: Schema.String }),
   Schema.Struct({ type: Schema.Literal("executor"), workflow: Schema.String }),
   Schema.Struct({ type: Schema.Literal("room") }),
   Schema.Struct({ type: Schema.Literal("mend") })

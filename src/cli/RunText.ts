@@ -111,6 +111,8 @@ export const describeWait = (wait: WaitView): string => {
       return `its time to begin, ${Table.time(wait.until)}`
     case "queue":
       return "its turn in its queue"
+    case "pause":
+      return `workflow ${wait.workflow} to go on, which is paused`
     case "executor":
       return `an executor that has registered ${wait.workflow}, and has room`
     case "room":
@@ -120,8 +122,8 @@ export const describeWait = (wait: WaitView): string => {
   }
 }
 
-export const describeFound = ({ completedAt, status }: FoundView): string =>
-  `This run was there already, and is ${status}${
+export const describeFound = ({ completedAt, skipped, status }: FoundView): string =>
+  `${skipped === true ? "None was started: this run of the same key" : "This run was there already, and"} is ${status}${
     completedAt === undefined ? "" : ` since ${Table.time(completedAt)}`
   }`
 

@@ -168,13 +168,15 @@ const alone = (wait: WaitView) => ({ waitsFor: { total: 1, first: [wait] } })
  * What an unfinished run waits for.
  *
  * @param options.isRegistered whether its workflow is registered in this process
+ * @param options.isPaused whether its workflow is paused, and it with that
  */
 export const viewWaits = (
   { cause, heldUntil, queued, status, waitsFor, workflow }: Run,
-  { isRegistered }: { readonly isRegistered: boolean }
+  { isPaused, isRegistered }: { readonly isPaused: boolean; readonly isRegistered: boolean }
 ): Pick<RunWithStepsView, "waitsFor"> => {
   if (heldUntil !== undefined) return alone({ type: "start", until: iso(heldUntil) })
   if (queued === true) return alone({ type: "queue" })
+  if (isPaused) return alone({ type: "pause", workflow })
   if (status === "pending") {
     return alone(isRegistered ? { type: "room" } : { type: "executor", workflow })
   }

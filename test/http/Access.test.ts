@@ -127,6 +127,7 @@ const serveRun = Effect.fnUntraced(function* (
             .replace(":runId", id)
             .replace(":attempt", "1")
             .replace(":id", "1")
+            .replace(":workflow", "Order")
             .replace(/:[^/]+/g, "Approval")
           const query = endpoint.name === "ids" ? "?prefix=none" : ""
           const response = await fetch(`http://127.0.0.1:${server.port}${path}${query}`, {

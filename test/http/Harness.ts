@@ -83,7 +83,7 @@ export const makeControls: Effect.Effect<Controls> = Effect.map(
   })
 )
 
-export const layerDispatcher = (controls: Controls) =>
+export const layerDispatcher = (controls: Controls, more: ReadonlyArray<Workflow.Any> = []) =>
   Layer.effect(
     Dispatcher,
     Effect.map(RunStore, (store) => {
@@ -99,7 +99,7 @@ export const layerDispatcher = (controls: Controls) =>
         | "bounded"
       > = {
         state: controls.state,
-        workflows: Effect.succeed(workflows),
+        workflows: Effect.succeed([...workflows, ...more]),
         deferred: (workflow, name) =>
           Option.fromNullable(signalsOf(workflow).find((deferred) => deferred.name === name)),
         inFlight: Effect.sync(() => controls.inFlight),
@@ -134,6 +134,8 @@ export const serve = Effect.fnUntraced(function* (
     readonly store?: Parameters<typeof layerStore>[0]
     /** What the app does when it is asked to stop; `false`: it cannot be. Default: it counts. */
     readonly stop?: Effect.Effect<unknown> | false
+    /** Registered beside the others. */
+    readonly workflows?: ReadonlyArray<Workflow.Any>
   } = {}
 ) {
   const controls = yield* makeControls
@@ -143,7 +145,7 @@ export const serve = Effect.fnUntraced(function* (
   const store = layerStore(options.store)
   const context = yield* Http.layerServer({ port: 0, ...options }).pipe(
     Layer.provideMerge(Runs.layer),
-    Layer.provideMerge(layerDispatcher(controls)),
+    Layer.provideMerge(layerDispatcher(controls, options.workflows)),
     Layer.provideMerge(Events.layer),
     Layer.provideMerge(store),
     Layer.provideMerge(Authorization.layerTokens(Redacted.make(secret))),

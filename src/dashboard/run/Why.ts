@@ -36,6 +36,8 @@ const wait = (one: WaitView, now: number): string => {
       return `it is to begin ${due(one.until, now)}`
     case "queue":
       return "it waits for its turn in its queue"
+    case "pause":
+      return `its workflow ${one.workflow} is paused`
     case "executor":
       return `it waits for an executor that has registered the workflow ${one.workflow}: this one has not`
     case "room":

@@ -15,6 +15,7 @@ import {
 import type { Dispatcher } from "../../engine/held/Dispatcher.js"
 import {
   isFinal,
+  type Run,
   type RunStatus,
   type RunStore,
   type RunWithSteps,
@@ -84,6 +85,14 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       : Effect.map(store.stepFailedWith({ runId: run.runId, text }), Option.getOrUndefined)
   }
 
+  /** Asked for a run that could begin, or go on, and does not. */
+  const isPaused = ({ queued, startedAt, status, workflow }: Run) =>
+    status !== "pending" || queued === true
+      ? Effect.succeed(false)
+      : Effect.map(store.pausedWorkflows, (paused) =>
+          paused.some((one) => one.workflow === workflow && (one.parks || startedAt === undefined))
+        )
+
   const get = Effect.fnUntraced(function* (runId: string, options: GetOptions = {}) {
     const inFlight = yield* inFlightOf(runId)
     const found = yield* store.findWithSteps(runId, stepBounds)
@@ -94,6 +103,7 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       ...viewRun(run),
       ...viewFailure(run, yield* failedStep(found.value), { stacks: options.stacks === true }),
       ...viewWaits(run, {
+        isPaused: yield* isPaused(run),
         isRegistered: registered.some(({ name }) => name === run.workflow)
       }),
       ...viewAbout(found.value),
