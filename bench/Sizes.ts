@@ -19,6 +19,11 @@ export interface Sizes {
   readonly wakers: number
   readonly unfinished: number
   readonly finished: number
+  /** In one queue. */
+  readonly queued: number
+  readonly queueKeys: number
+  /** In a round. */
+  readonly queueClaims: number
   readonly suspendedInMemory: number
   readonly runningInMemory: number
   readonly stepsInFlight: number
@@ -43,6 +48,9 @@ export const full: Sizes = {
   wakers: 2_000,
   unfinished: 100_000,
   finished: 1_000_000,
+  queued: 100_000,
+  queueKeys: 10_000,
+  queueClaims: 100,
   suspendedInMemory: 100_000,
   runningInMemory: 10_000,
   stepsInFlight: 10_000,
@@ -64,6 +72,9 @@ export const quick: Sizes = {
   wakers: 100,
   unfinished: 2_000,
   finished: 10_000,
+  queued: 1_000,
+  queueKeys: 100,
+  queueClaims: 5,
   suspendedInMemory: 2_000,
   runningInMemory: 500,
   stepsInFlight: 500,

@@ -6,6 +6,7 @@ import { finished } from "./finished.js"
 import { heap } from "./heap.js"
 import { http } from "./http.js"
 import { latency } from "./latency.js"
+import { queue } from "./queue.js"
 import { shapes } from "./shapes.js"
 import { signal } from "./signal.js"
 import { startup } from "./startup.js"
@@ -19,6 +20,7 @@ export const all: ReadonlyArray<Case> = [
   latency,
   shapes,
   finished,
+  queue,
   http,
   signal,
   waits,

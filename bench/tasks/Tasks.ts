@@ -7,6 +7,7 @@ import type * as Heap from "./Heap.js"
 import type * as HttpClient from "./HttpClient.js"
 import type * as HttpServer from "./HttpServer.js"
 import type * as Lateness from "./Lateness.js"
+import type * as Queue from "./Queue.js"
 import type * as Resume from "./Resume.js"
 import type * as Seed from "./Seed.js"
 import type * as Sender from "./Sender.js"
@@ -22,6 +23,7 @@ interface Tasks {
   readonly HttpClient: typeof HttpClient.open
   readonly HttpServer: typeof HttpServer.open
   readonly Lateness: typeof Lateness.open
+  readonly Queue: typeof Queue.open
   readonly Resume: typeof Resume.open
   readonly Seed: typeof Seed.open
   readonly Sender: typeof Sender.open

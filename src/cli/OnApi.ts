@@ -163,7 +163,7 @@ export const layer = (options: Options) =>
         resume: (runId) => ofRun(runId, explained(client.resume(runId))),
         retry: (runId, options) => ofRun(runId, explained(client.retry(runId, options))),
         remove: (runId) => ofRun(runId, explained(client.remove(runId))),
-        counts: explained(client.counts),
+        countBy: (filter) => explained(client.countBy(filter)),
         queues: explained(client.queues),
         changeQueue: (request) => explained(client.changeQueue(request)),
         pauses: explained(client.pauses),

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
+import type { BulkFilter } from "../api/Bulk.js"
 import type { StartOptions } from "../api/StartOptions.js"
 import * as StepPages from "../api/StepPages.js"
 import type {
@@ -90,9 +91,9 @@ export const list = (options: Options, request: ListRequest) =>
     })
   )
 
-export const counts = (options: Options) =>
+export const counts = (options: Options, filter: BulkFilter) =>
   on(options)((target) =>
-    Effect.flatMap(target.counts, (counts) =>
+    Effect.flatMap(target.countBy(filter), (counts) =>
       options.json
         ? Output.json(counts)
         : Output.table(

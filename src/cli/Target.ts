@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import type * as Stream from "effect/Stream"
-import type { BulkAsked, BulkPreview, BulkRequest, BulkView } from "../api/Bulk.js"
+import type { BulkAsked, BulkFilter, BulkPreview, BulkRequest, BulkView } from "../api/Bulk.js"
 import type { PauseRequest, PauseView } from "../api/Pauses.js"
 import type { ChangeQueueRequest, QueueView } from "../api/Queues.js"
 import type { StartOptions } from "../api/StartOptions.js"
@@ -109,7 +109,7 @@ export class Target extends Context.Tag("effect-workflow-executor/cli/Target")<
     readonly resume: (runId: string) => Effect.Effect<void, TargetError>
     readonly retry: (runId: string, options: RetryOptions) => Effect.Effect<void, TargetError>
     readonly remove: (runId: string) => Effect.Effect<void, TargetError>
-    readonly counts: Effect.Effect<RunCounts, TargetError>
+    readonly countBy: (filter: BulkFilter) => Effect.Effect<RunCounts, TargetError>
     readonly queues: Effect.Effect<ReadonlyArray<QueueView>, TargetError>
     readonly changeQueue: (request: ChangeQueueRequest) => Effect.Effect<void, TargetError>
     readonly pauses: Effect.Effect<ReadonlyArray<PauseView>, TargetError>

@@ -245,6 +245,7 @@ describe("runs", () => {
         expect(yield* runs("interrupt", runId)).toMatchObject({ code: 0, err: "" })
         expect(yield* runs("watch", runId)).toMatchObject({ code: 3, err: "" })
         expect((yield* runs("counts")).out).toMatch(/^interrupted +1$/m)
+        expect((yield* runs("counts", "--workflow", "Nothing")).out).toMatch(/^interrupted +0$/m)
         expect(yield* runs("retry", runId)).toMatchObject({ code: 0, err: "" })
         yield* executor.whenRun(runId, ({ status }) => status === "suspended")
         const kept = yield* runs("delete", runId)

@@ -208,6 +208,13 @@ const bodies: ReadonlyArray<readonly [RegExp, Schema.Schema<unknown, unknown>]> 
     Schema.asSchema(Schema.Struct({ limits: QueueLimitsView })) as Schema.Schema<unknown, unknown>
   ],
   [
+    /\/pauses\/Order$/,
+    Schema.asSchema(Schema.Struct({ park: Schema.optional(Schema.Boolean) })) as Schema.Schema<
+      unknown,
+      unknown
+    >
+  ],
+  [
     /\/signals\/Approval$/,
     Schema.asSchema(Schema.Struct({ value: Approval.successSchema })) as Schema.Schema<
       unknown,

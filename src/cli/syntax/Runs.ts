@@ -206,9 +206,13 @@ const deleteCommand = Cli.make("delete", { ...target, run: runId }, ({ run, ...o
   runsCommands(({ remove }) => remove(options, run))
 ).pipe(Cli.withDescription("Deletes a run that is over, with all that is recorded of it."))
 
-const countsCommand = Cli.make("counts", target, (options) =>
-  runsCommands(({ counts }) => counts(options))
-).pipe(Cli.withDescription("Tells how many runs there are in each status."))
+const countsCommand = Cli.make("counts", { ...target, ...filters }, (options) =>
+  runsCommands(({ counts }) => counts(options, filterOf(options)))
+).pipe(
+  Cli.withDescription(
+    "Tells how many runs there are in each status; of a filter, it looks at each of them."
+  )
+)
 
 export const runsCommand = Cli.make("runs").pipe(
   Cli.withDescription("Runs, on a running executor's API or straight on the database file."),
