@@ -121,6 +121,16 @@ const sequences = ({ ids }: EventReader) => ids.map((id) => Number(id.split("-")
 const isRising = (numbers: ReadonlyArray<number>) =>
   numbers.every((number, n) => n === 0 || number > (numbers[n - 1] ?? 0))
 
+/** How many read events, of all servers in this process. */
+const readersAt = (port: number, token: string) =>
+  Effect.promise(async () => {
+    const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
+      headers: { authorization: `Bearer ${token}` }
+    })
+    const text = await response.text()
+    return Number(/^workflow_executor_event_readers (\d+)$/m.exec(text)?.[1])
+  })
+
 describe("the events of a run", () => {
   it.scopedLive("are a snapshot, then its steps and its end, in their order, and then none", () =>
     Effect.gen(function* () {
@@ -545,10 +555,14 @@ describe("a reader", () => {
       Effect.gen(function* () {
         const { close, events, logs, port, store, token } = yield* serve()
         yield* held(store, { runId: "1", workflow: "Order", payload: "{}" })
+        const readers = readersAt(port, token)
+        const before = yield* readers
         const client = yield* connect(port)
         yield* client.send(request(path, token))
         const other = yield* read(`http://127.0.0.1:${port}/runs/1/events`, { token })
         yield* other.has("snapshot running")
+        // what is published before it was let in is not for it
+        yield* Effect.repeat(readers, { until: (now) => now === before + 2 })
         const name = "x".repeat(10_000)
         for (let n = 0; n < 3_000; n++) {
           events.publish({
@@ -578,19 +592,14 @@ describe("a reader", () => {
   it.scopedLive("that goes away is forgotten, and is no error", () =>
     Effect.gen(function* () {
       const { logs, port, token } = yield* serve()
-      const readers = Effect.promise(async () => {
-        const response = await fetch(`http://127.0.0.1:${port}/metrics`, {
-          headers: { authorization: `Bearer ${token}` }
-        })
-        return /^workflow_executor_event_readers (\d+)$/m.exec(await response.text())?.[1]
-      })
-      const before = Number(yield* readers)
+      const readers = readersAt(port, token)
+      const before = yield* readers
       const client = yield* connect(port)
       yield* client.send(request("/events", token))
       yield* client.until(/executor/)
-      expect(Number(yield* readers)).toBe(before + 1)
+      expect(yield* readers).toBe(before + 1)
       client.socket.destroy()
-      yield* Effect.repeat(readers, { until: (now) => Number(now) === before })
+      yield* Effect.repeat(readers, { until: (now) => now === before })
       assert.notInclude(logs.join(), "level=ERROR")
     })
   )
