@@ -36,7 +36,7 @@ const takingAs = (
 
 /**
  * Processes the elements of a queue. Give it among the workflows of an executor, or anywhere above it;
- * the queues are those of the `PersistedQueueFactory`, such as `SqlPersistedQueue.layerFile`.
+ * the queues are those of the `PersistedQueueFactory`, such as `SqlitePersistedQueue.layerFile`.
  *
  * @param options.concurrency how many at a time. Default: 1
  *

@@ -9,7 +9,7 @@ import { openSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { Activity, DurableClock, DurableDeferred, DurableQueue, Workflow } from "@effect/workflow"
 import { Duration, Effect, Layer, Schedule, Schema } from "effect"
-import { QueueWorker, Signals, SqlPersistedQueue, Step } from "effect-workflow-executor"
+import { QueueWorker, Signals, SqlitePersistedQueue, Step } from "effect-workflow-executor"
 
 const folder = process.env.CAMPAIGN_JOURNAL ?? "/nonexistent"
 const journal = openSync(join(folder, `${process.pid}.jsonl`), "a")
@@ -204,7 +204,7 @@ const ElementsLive = QueueWorker.layer(
 
 const QueueLive = Layer.merge(QueuedLive, ElementsLive).pipe(
   Layer.provide(
-    SqlPersistedQueue.layerFile({
+    SqlitePersistedQueue.layerFile({
       filename: process.env.DATABASE_FILE ?? "/nonexistent",
       // as quick as the executors' own leases
       holdDuration: "1 second",

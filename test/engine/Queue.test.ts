@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as QueueWorker from "../../src/queues/QueueWorker.js"
-import * as SqlPersistedQueue from "../../src/queues/SqlPersistedQueue.js"
+import * as SqlitePersistedQueue from "../../src/queues/SqlitePersistedQueue.js"
 import { Runner } from "../../src/runner/Runner.js"
 import {
   exitOf,
@@ -31,7 +31,7 @@ const Letters = PersistedQueue.make({ name: "letters", schema: Schema.String })
 const opened = (filename: string) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
-    const queues = SqlPersistedQueue.layerFile({ filename })
+    const queues = SqlitePersistedQueue.layerFile({ filename })
     const context = yield* Scope.extend(Layer.build(Layer.fresh(queues)), scope)
     const queue = yield* Effect.provide(Letters, context)
     const close = Scope.close(scope, Exit.void)
@@ -196,7 +196,7 @@ const executor = (filename: string, log: Array<string>, hold: Effect.Effect<void
       })
     )
     const context = yield* Layer.mergeAll(OrderLive, worker).pipe(
-      Layer.provide(SqlPersistedQueue.layerFile({ filename })),
+      Layer.provide(SqlitePersistedQueue.layerFile({ filename })),
       Layer.provideMerge(layerFile(filename, { stopTimeout: "30 seconds" })),
       Layer.fresh,
       Layer.build,
@@ -227,7 +227,7 @@ describe("a worker of a durable queue", () => {
       const filename = yield* temporaryFile
       const log: Array<string> = []
       const hold = yield* Effect.makeLatch(false)
-      const queues = SqlPersistedQueue.layerFile({ filename })
+      const queues = SqlitePersistedQueue.layerFile({ filename })
       const Other = textWorkflow()
       const context = yield* Layer.mergeAll(
         OrderLive,

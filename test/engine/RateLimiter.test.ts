@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit"
 import * as FastCheck from "effect/FastCheck"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import * as SqlRateLimiter from "../../src/queues/SqlRateLimiter.js"
+import * as SqliteRateLimiter from "../../src/queues/SqliteRateLimiter.js"
 import * as Connect from "../../src/store/sqlite/Connect.js"
 import { exitOf, inProcess, pass, step, temporaryFile, textWorkflow, turns } from "./support.js"
 
@@ -53,7 +53,7 @@ describe("a rate limiter in SQLite", () => {
       const sql = yield* SqlClient.SqlClient
       const rows = yield* sql<{ readonly key: string }>`SELECT key FROM workflow_rate_limits`
       assert.deepStrictEqual(rows, [{ key: "last" }])
-    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(SqlRateLimiter.layer, client)))
+    }).pipe(Effect.scoped, Effect.provide(Layer.provideMerge(SqliteRateLimiter.layer, client)))
   )
 
   it.effect("fails in a transaction of its client, instead of waiting for itself for ever", () =>
@@ -64,7 +64,7 @@ describe("a rate limiter in SQLite", () => {
       const error = yield* Effect.flip(sql.withTransaction(consumed))
       assert.include(String(error), "inside a transaction")
       yield* consumed
-    }).pipe(Effect.provide(Layer.provideMerge(SqlRateLimiter.layer, client)))
+    }).pipe(Effect.provide(Layer.provideMerge(SqliteRateLimiter.layer, client)))
   )
 
   for (const algorithm of ["fixed-window", "token-bucket"] as const) {
@@ -91,9 +91,9 @@ describe("a rate limiter in SQLite", () => {
               })
             )
           })
-        ).pipe(Layer.provide(Layer.orDie(SqlRateLimiter.layerFile({ filename }))))
+        ).pipe(Layer.provide(Layer.orDie(SqliteRateLimiter.layerFile({ filename }))))
         const process = inProcess(filename, live)
-        const limits = Layer.provideMerge(SqlRateLimiter.layer, Connect.layerFile(filename))
+        const limits = Layer.provideMerge(SqliteRateLimiter.layer, Connect.layerFile(filename))
         const taken = Effect.gen(function* () {
           const sql = yield* SqlClient.SqlClient
           const [row] = yield* sql<{ readonly uses: number }>`

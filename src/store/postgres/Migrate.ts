@@ -64,10 +64,7 @@ const apply = (
   before: number
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    if ((yield* sql.rows(schemaExists, [schema.name])).length === 0) {
-      yield* sql.script(`CREATE SCHEMA ${schema.identifier}`)
-    }
-    yield* sql.script(`SET LOCAL search_path = ${schema.identifier}`)
+    yield* enter(sql, schema)
     yield* sql.script(createTable)
     for (const [name, statements] of Object.entries(migrations)) {
       if (numberOf(name) <= before) continue
@@ -75,6 +72,29 @@ const apply = (
       yield* sql.rows(insertMigration, [numberOf(name), name.replace(/^\d+_/, "")])
     }
   })
+
+/** The schema is made where it is missing, and what is made then is in it. */
+const enter = (sql: Sql, schema: Schema): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    if ((yield* sql.rows(schemaExists, [schema.name])).length === 0) {
+      yield* sql.script(`CREATE SCHEMA ${schema.identifier}`)
+    }
+    yield* sql.script(`SET LOCAL search_path = ${schema.identifier}`)
+  })
+
+/** Makes tables that are no part of the runs' own, where they are missing; also when many begin at once. */
+export const makeTables = (
+  sql: Sql,
+  schema: Schema,
+  tables: ReadonlyArray<string>
+): Effect.Effect<void, SqlError> =>
+  Effect.gen(function* () {
+    yield* sql.script("BEGIN")
+    yield* sql.rows(lock, [schema.name])
+    yield* enter(sql, schema)
+    for (const table of tables) yield* sql.script(table)
+    yield* sql.script("COMMIT")
+  }).pipe(Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK"))))
 
 const schemaExists = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
 

@@ -28,7 +28,6 @@ import type * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import { isSchemaName } from "../../internal/SchemaName.js"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import * as Bulk from "../Bulk.js"
@@ -94,7 +93,7 @@ export interface Options {
 }
 
 /** Where the tables are, unless `Options.schema` says otherwise. */
-export const defaultSchema = "workflow_executor"
+export const defaultSchema = Schemas.defaultName
 
 /**
  * Migrates the schema and starts the writer. Fails as `migration` when the schema cannot be brought to
@@ -105,10 +104,8 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<RunStore["Type"], RunStoreError, PgClient.PgClient | Scope.Scope> =>
   Effect.gen(function* () {
-    const name = options.schema ?? defaultSchema
-    if (!isSchemaName(name)) return yield* Effect.die(new Schemas.InvalidSchema({ schema: name }))
+    const schema = yield* Schemas.checked(options.schema ?? defaultSchema)
     const client = yield* PgClient.PgClient
-    const schema = Schemas.make(name)
     const connections = AllConnections.make(client, schema)
     yield* Failure.orRunStoreError("open it")(
       connections.reserved((sql) => migrate(sql, schema, migrations))

@@ -8,17 +8,11 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { retryWhileBusy } from "../Busy.js"
 import { RunStoreError } from "../RunStore.js"
+import type { Transactions } from "../Transactions.js"
 import * as Connect from "./Connect.js"
 import * as Databases from "./Database.js"
 import * as Failure from "./Failure.js"
 import type { Sql } from "./Sql.js"
-
-export interface SqlTransactions {
-  /** Waits for other processes with the event loop free, for up to 10 seconds; then it is `busy`. */
-  readonly write: <A>(
-    use: (sql: Sql) => Effect.Effect<A, SqlError>
-  ) => Effect.Effect<A, RunStoreError>
-}
 
 const inside = new RunStoreError({
   reason: "unavailable",
@@ -26,10 +20,10 @@ const inside = new RunStoreError({
     "it was called inside a transaction of its own SQL client, for which it would wait for ever"
 })
 
-/** Makes the tables. The client gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds. */
+/** Makes the tables. Other processes are waited for with the event loop free. The client gets `synchronous = FULL` and a `busy_timeout` of 20 milliseconds. */
 export const make = (
   tables: ReadonlyArray<string>
-): Effect.Effect<SqlTransactions, RunStoreError, SqlClient.SqlClient> =>
+): Effect.Effect<Transactions, RunStoreError, SqlClient.SqlClient> =>
   Effect.gen(function* () {
     const database = yield* Failure.orRunStoreError("reserve its connection")(
       Effect.flatMap(SqlClient.SqlClient, Databases.make)
@@ -45,7 +39,7 @@ export const make = (
           )
         )
       )
-    const write: SqlTransactions["write"] = (use) =>
+    const write: Transactions["write"] = (use) =>
       Effect.contextWithEffect((services: Context.Context<never>) =>
         database.isInside(services)
           ? Effect.fail(inside)

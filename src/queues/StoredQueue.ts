@@ -1,32 +1,21 @@
 /**
- * A store for the `PersistedQueue` of `@effect/experimental` in SQLite, and so for `DurableQueue`.
+ * A store for the `PersistedQueue` of `@effect/experimental` in a database, and so for `DurableQueue`.
  *
  * What is taken is held by the one who took it, who renews that while it lives; once it lapses, as
  * after a crash, somebody else takes the element: at least once. An interrupt puts it back and is no
- * attempt. All time is Effect's Clock's. Its table is `workflow_queue`.
- *
- * @example
- * const QueueLive = SqlPersistedQueue.layerFile({ filename: "data/executor.db" })
- *
- * const Workflows = Layer.merge(OrderLive, QueueWorker.layer(Mails, sendMail)).pipe(
- *   Layer.provide(QueueLive)
- * )
+ * attempt. All time is Effect's Clock's.
  */
 import * as PersistedQueue from "@effect/experimental/PersistedQueue"
-import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { firstOf } from "../internal/FirstOf.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import type { RunStoreError } from "../store/RunStore.js"
-import * as Connect from "../store/sqlite/Connect.js"
-import * as Failure from "../store/sqlite/Failure.js"
-import * as SqlTransactions from "../store/sqlite/Transactions.js"
+import type { Transactions } from "../store/Transactions.js"
 
 export interface Options {
   /**
@@ -44,38 +33,27 @@ export interface Options {
   readonly remember?: Duration.DurationInput | undefined
 }
 
-// Elements that were given up have their failure, and are as those that were processed.
-const tables = [
-  `CREATE TABLE IF NOT EXISTS workflow_queue (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    queue TEXT NOT NULL,
-    id TEXT NOT NULL,
-    element TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    failure TEXT,
-    holder TEXT,
-    held_until INTEGER,
-    tried_at INTEGER NOT NULL,
-    completed_at INTEGER,
-    UNIQUE (queue, id)
-  ) STRICT`,
-  `CREATE INDEX IF NOT EXISTS workflow_queue_open ON workflow_queue (queue, tried_at, sequence)
-    WHERE completed_at IS NULL`,
-  `CREATE INDEX IF NOT EXISTS workflow_queue_completed ON workflow_queue (completed_at)
-    WHERE completed_at IS NOT NULL`
-]
+/** What databases say differently. Elements that were given up have their failure. */
+export interface Dialect {
+  /** The table `workflow_queue`. */
+  readonly tables: ReadonlyArray<string>
+  /** Where elements that are open are looked up. */
+  readonly byOpen: string
+  /** What locks the row that is to be taken, and passes over one that another takes. */
+  readonly skipLocked: string
+}
 
 const insert = `
   INSERT INTO workflow_queue (queue, id, element, tried_at) VALUES (?, ?, ?, ?)
   ON CONFLICT (queue, id) DO NOTHING`
 
 /** The one that was tried longest ago, so that one that fails does not keep others waiting. */
-const takeNext = `
+const takeNext = ({ byOpen, skipLocked }: Dialect) => `
   UPDATE workflow_queue SET holder = ?, held_until = ?
   WHERE sequence = (
-    SELECT sequence FROM workflow_queue INDEXED BY workflow_queue_open
+    SELECT sequence FROM workflow_queue ${byOpen}
     WHERE queue = ? AND completed_at IS NULL AND (holder IS NULL OR held_until <= ?)
-    ORDER BY tried_at, sequence LIMIT 1
+    ORDER BY tried_at, sequence LIMIT 1 ${skipLocked}
   )
   RETURNING sequence, id, element, attempts`
 
@@ -93,7 +71,7 @@ const putBack = `UPDATE workflow_queue SET holder = NULL, held_until = NULL WHER
 const fail = `
   UPDATE workflow_queue SET
     attempts = attempts + 1, failure = ?, tried_at = ?, holder = NULL, held_until = NULL,
-    completed_at = iif(attempts + 1 >= ?, ?, NULL)
+    completed_at = CASE WHEN attempts + 1 >= CAST(? AS bigint) THEN CAST(? AS bigint) END
   WHERE ${isHeld}`
 
 const forget = "DELETE FROM workflow_queue WHERE completed_at <= ?"
@@ -108,23 +86,22 @@ interface Taken {
 /** How much of a failure is kept. */
 const maxFailure = 10_000
 
-const toQueueError = ({ cause, message }: RunStoreError) =>
+/** How its errors are told. */
+export const toQueueError = ({ cause, message }: RunStoreError) =>
   new PersistedQueue.PersistedQueueError({ message: `the queue: ${message}`, cause })
 
-/** Makes its table. */
+/** @param transactions of a database that has its tables */
 export const make = (
+  { write }: Transactions,
+  dialect: Dialect,
   options: Options = {}
-): Effect.Effect<
-  PersistedQueue.PersistedQueueStore["Type"],
-  PersistedQueue.PersistedQueueError,
-  SqlClient.SqlClient | Scope.Scope
-> =>
+): Effect.Effect<PersistedQueue.PersistedQueueStore["Type"], never, Scope.Scope> =>
   Effect.gen(function* () {
     const pollInterval = Duration.decode(options.pollInterval ?? "1 second")
     const hold = Duration.decode(options.holdDuration ?? "30 seconds")
     const holdMillis = Math.ceil(Duration.toMillis(hold))
     const remembered = Duration.decode(options.remember ?? Duration.infinity)
-    const { write } = yield* Effect.mapError(SqlTransactions.make(tables), toQueueError)
+    const taking = takeNext(dialect)
     const holder = crypto.randomUUID()
     /** Opened when there may be something to take. */
     const offered = yield* Effect.makeLatch(false)
@@ -146,7 +123,7 @@ export const make = (
 
     const takeOnce = (queue: string) =>
       Effect.flatMap(now, (now) =>
-        write((sql) => sql.rows<Taken>(takeNext, [holder, now + holdMillis, queue, now]))
+        write((sql) => sql.rows<Taken>(taking, [holder, now + holdMillis, queue, now]))
       )
 
     const forgetOld = (now: number) =>
@@ -214,36 +191,3 @@ export const make = (
         )
     })
   })
-
-/** Over the app's own client. */
-export const layerStore = (
-  options?: Options
-): Layer.Layer<
-  PersistedQueue.PersistedQueueStore,
-  PersistedQueue.PersistedQueueError,
-  SqlClient.SqlClient
-> => Layer.scoped(PersistedQueue.PersistedQueueStore, make(options))
-
-/** What makes queues, over the app's own client. */
-export const layer = (
-  options?: Options
-): Layer.Layer<
-  PersistedQueue.PersistedQueueFactory,
-  PersistedQueue.PersistedQueueError,
-  SqlClient.SqlClient
-> => Layer.provide(PersistedQueue.layer, layerStore(options))
-
-/**
- * What makes queues, over a file, which may be that of the executor. The file and its folder are
- * made when they are missing.
- */
-export const layerFile = (
-  options: Options & { readonly filename: string }
-): Layer.Layer<PersistedQueue.PersistedQueueFactory, PersistedQueue.PersistedQueueError> =>
-  layer(options).pipe(
-    Layer.provide(
-      Layer.mapError(Connect.layerFile(options.filename), (error) =>
-        toQueueError(Failure.named(options.filename)(error))
-      )
-    )
-  )

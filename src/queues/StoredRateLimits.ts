@@ -1,63 +1,35 @@
 /**
- * A store for the `RateLimiter` of `@effect/experimental` in SQLite, and so for `DurableRateLimiter`:
- * a limit holds over restarts, and for all processes that share the file.
+ * A store for the `RateLimiter` of `@effect/experimental` in a database, and so for `DurableRateLimiter`:
+ * a limit holds over restarts, and for all processes that share the database.
  *
  * A step uses a limit once. If it is cut while it waits, as by a drain, and executes again, it goes on
  * with what it was told the first time, less the time that has passed: it takes no second place.
  *
  * Its two tables begin with `workflow_rate_limit`, and keep nothing of limits of which nothing is
  * taken any more.
- *
- * @example
- * const charge = DurableRateLimiter.rateLimit({
- *   name: "bank", key: "bank", window: "1 minute", limit: 100
- * }).pipe(Effect.zipRight(callTheBank))
- *
- * const OrdersLive = Order.toLayer(() => charge).pipe(
- *   Layer.provide(SqlRateLimiter.layerFile({ filename: "data/executor.db" }))
- * )
  */
 import * as RateLimiter from "@effect/experimental/RateLimiter"
-import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import { WorkflowInstance } from "@effect/workflow/WorkflowEngine"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Instance, linkOf } from "../engine/pass/Pass.js"
+import type { Param, Portable } from "../store/Portable.js"
 import type { RunStoreError } from "../store/RunStore.js"
-import * as Connect from "../store/sqlite/Connect.js"
-import * as Failure from "../store/sqlite/Failure.js"
-import type { Param, Sql } from "../store/sqlite/Sql.js"
-import * as SqlTransactions from "../store/sqlite/Transactions.js"
+import type { Transactions } from "../store/Transactions.js"
 import * as RateLimits from "./RateLimits.js"
 
-const tables = [
-  `CREATE TABLE IF NOT EXISTS workflow_rate_limits (
-    kind TEXT NOT NULL,
-    key TEXT NOT NULL,
-    value REAL NOT NULL,
-    at REAL NOT NULL,
-    until REAL NOT NULL,
-    PRIMARY KEY (kind, key)
-  ) STRICT, WITHOUT ROWID`,
-  "CREATE INDEX IF NOT EXISTS workflow_rate_limits_until ON workflow_rate_limits (until)",
-  `CREATE TABLE IF NOT EXISTS workflow_rate_limit_uses (
-    run_id TEXT NOT NULL,
-    step TEXT NOT NULL,
-    attempt INTEGER NOT NULL,
-    number INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    key TEXT NOT NULL,
-    value REAL NOT NULL,
-    at REAL NOT NULL,
-    until REAL NOT NULL,
-    PRIMARY KEY (run_id, step, attempt, number, kind, key)
-  ) STRICT, WITHOUT ROWID`,
-  "CREATE INDEX IF NOT EXISTS workflow_rate_limit_uses_until ON workflow_rate_limit_uses (until)"
-]
+/** What databases say differently. */
+export interface Dialect {
+  /** The tables `workflow_rate_limits` and `workflow_rate_limit_uses`. */
+  readonly tables: ReadonlyArray<string>
+  /** Two that use one limit at once do so one after the other. */
+  readonly lock: (sql: Portable, kind: string, key: string) => Effect.Effect<unknown, SqlError>
+  /** Which rows of a table whose time is over are removed; its parameter is the time. */
+  readonly over: (table: string) => string
+}
 
 const selectLimit = "SELECT value, at FROM workflow_rate_limits WHERE kind = ? AND key = ?"
 
@@ -75,9 +47,7 @@ const insertUse = `
     (run_id, step, attempt, number, kind, key, value, at, until)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-const forget = ["workflow_rate_limits", "workflow_rate_limit_uses"].map(
-  (table) => `DELETE FROM ${table} WHERE until <= ?`
-)
+const ours = ["workflow_rate_limits", "workflow_rate_limit_uses"]
 
 /** The step that uses a limit, and how many limits it has used before in this execution. */
 type User = readonly [runId: string, step: string, attempt: number, number: number]
@@ -97,16 +67,20 @@ const currentUser: Effect.Effect<User | undefined> = Effect.map(
   }
 )
 
-const toStoreError = ({ message, cause }: RunStoreError) =>
+/** How its errors are told. */
+export const toStoreError = ({ message, cause }: RunStoreError) =>
   new RateLimiter.RateLimitStoreError({ message: `a rate limit cannot be kept: ${message}`, cause })
 
 /** Uses a limit, or answers as to the use that the same step has made of it before. */
 const useLimit =
   <Options, Answer>(kind: string, limit: RateLimits.Limit<Options, Answer>) =>
-  (sql: Sql, key: string, options: Options, user: User | undefined) =>
+  (sql: Portable, dialect: Dialect, key: string, options: Options, user: User | undefined) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
-      for (const statement of forget) yield* sql.changes(statement, [now])
+      yield* dialect.lock(sql, kind, key)
+      for (const table of ours) {
+        yield* sql.changes(`DELETE FROM ${table} WHERE ${dialect.over(table)}`, [now])
+      }
       const of: ReadonlyArray<Param> = [...(user ?? []), kind, key]
       if (user !== undefined) {
         const [use] = yield* sql.rows<RateLimits.Known>(selectUse, of)
@@ -126,18 +100,13 @@ const useLimit =
 const useWindow = useLimit("fixed-window", RateLimits.window)
 const useBucket = useLimit("token-bucket", RateLimits.bucket)
 
-/**
- * Makes its tables. A limit that cannot be kept fails as `RateLimitStoreError`, also inside a
- * transaction of the same client, for which it would wait for ever.
- */
-export const make: Effect.Effect<
-  RateLimiter.RateLimiterStore["Type"],
-  RateLimiter.RateLimitStoreError,
-  SqlClient.SqlClient
-> = Effect.gen(function* () {
-  const { write } = yield* Effect.mapError(SqlTransactions.make(tables), toStoreError)
+/** @param transactions of a database that has its tables */
+export const make = (
+  { write }: Transactions,
+  dialect: Dialect
+): RateLimiter.RateLimiterStore["Type"] => {
   const use = <A>(
-    body: (sql: Sql, user: User | undefined) => Effect.Effect<A, SqlError>
+    body: (sql: Portable, user: User | undefined) => Effect.Effect<A, SqlError>
   ): Effect.Effect<A, RateLimiter.RateLimitStoreError> =>
     Effect.flatMap(currentUser, (user) =>
       Effect.mapError(
@@ -148,45 +117,17 @@ export const make: Effect.Effect<
   return RateLimiter.RateLimiterStore.of({
     fixedWindow: ({ key, limit, refillRate, tokens }) =>
       use((sql, user) =>
-        useWindow(sql, key, { tokens, limit, refill: Duration.toMillis(refillRate) }, user)
+        useWindow(sql, dialect, key, { tokens, limit, refill: Duration.toMillis(refillRate) }, user)
       ),
     tokenBucket: ({ allowOverflow, key, limit, refillRate, tokens }) =>
       use((sql, user) =>
         useBucket(
           sql,
+          dialect,
           key,
           { tokens, limit, refill: Duration.toMillis(refillRate), mayOverflow: allowOverflow },
           user
         )
       )
   })
-})
-
-/** Over the app's own client. */
-export const layerStore: Layer.Layer<
-  RateLimiter.RateLimiterStore,
-  RateLimiter.RateLimitStoreError,
-  SqlClient.SqlClient
-> = Layer.effect(RateLimiter.RateLimiterStore, make)
-
-/** A `RateLimiter` over the app's own client. */
-export const layer: Layer.Layer<
-  RateLimiter.RateLimiter,
-  RateLimiter.RateLimitStoreError,
-  SqlClient.SqlClient
-> = Layer.provide(RateLimiter.layer, layerStore)
-
-/**
- * A `RateLimiter` over a file, which may be that of the executor. The file and its folder are made
- * when they are missing.
- */
-export const layerFile = (options: {
-  readonly filename: string
-}): Layer.Layer<RateLimiter.RateLimiter, RateLimiter.RateLimitStoreError> =>
-  layer.pipe(
-    Layer.provide(
-      Layer.mapError(Connect.layerFile(options.filename), (error) =>
-        toStoreError(Failure.named(options.filename)(error))
-      )
-    )
-  )
+}
