@@ -90,12 +90,12 @@ const oldestPending = `
     ORDER BY 2 NULLS LAST, 3
     LIMIT ?
   )
-  SELECT next.id, ${Histories.bytesOfRun} AS bytes
+  SELECT next.id, next.priority, ${Histories.bytesOfRun} AS bytes
   FROM next CROSS JOIN workflow_runs r ON r.id = next.id`
 
 /** Of workflows that are paused, those that go on. */
 const pendingAgain = `
-  SELECT r.id, ${Histories.bytesOfRun} AS bytes
+  SELECT r.id, r.priority, ${Histories.bytesOfRun} AS bytes
   FROM workflow_paused p
   CROSS JOIN workflow_runs r INDEXED BY workflow_runs_pending_again
     ON r.workflow = p.workflow AND r.status = 'pending'
@@ -144,6 +144,7 @@ const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Siz
 }
 
 interface Sized extends Key {
+  readonly priority: number
   readonly bytes: number
 }
 
@@ -156,14 +157,14 @@ export const claim =
       if (registered.length === 0) return []
       const workflows = JSON.stringify([...new Set(options.workflows)])
       const { limit } = options
-      const first = yield* transaction.rows<Sized>(oldestPending, [workflows, limit])
+      const open = yield* transaction.rows<Sized>(oldestPending, [workflows, limit])
+      const paused = yield* transaction.rows<Sized>(pendingAgain, [workflows, limit])
       const oldest =
-        first.length === limit
-          ? first
-          : [
-              ...first,
-              ...(yield* transaction.rows<Sized>(pendingAgain, [workflows, limit - first.length]))
-            ]
+        paused.length === 0
+          ? open
+          : [...open, ...paused]
+              .sort((a, b) => a.priority - b.priority || a.id - b.id)
+              .slice(0, limit)
       const claimed: Array<Taken> = []
       const heldBack: Array<number> = []
       for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {

@@ -101,8 +101,14 @@ export const pauses = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           yield* store.release([{ held: run.held, timers: [] }])
         }
         yield* store.pauseWorkflow({ workflow: "Order", parks: false })
-        expect(ids(yield* take(executor, 3))).toEqual(["begun 4", "begun 3", "begun 2"])
-        expect(ids(yield* take(executor, 3))).toEqual(["begun 1", "begun 0"])
+        // beside those of others, in their order
+        for (let n = 0; n < 10; n++) {
+          const options = { priority: n < 2 ? 0 : 9 }
+          yield* store.create(aRun(`other ${n}`, { workflow: "Other", options }))
+        }
+        expect(ids(yield* take(executor, 3))).toEqual(["other 0", "other 1", "begun 4"])
+        expect(ids(yield* take(executor, 3))).toEqual(["begun 3", "begun 2", "begun 1"])
+        expect(ids(yield* take(executor, 3))).toEqual(["begun 0", "other 2", "other 3"])
       }).pipe(Effect.provide(layer))
     )
   })
