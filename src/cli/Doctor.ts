@@ -6,6 +6,7 @@ import { access, stat, statfs } from "node:fs/promises"
 import { dirname, resolve } from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Pauses from "../store/Pauses.js"
 import type { RunStoreError } from "../store/RunStore.js"
 import * as Executors from "../store/sqlite/Executors.js"
 import type { Sql } from "../store/sqlite/Sql.js"
@@ -14,7 +15,7 @@ import * as DatabaseFile from "./DatabaseFile.js"
 import * as DoctorPostgres from "./DoctorPostgres.js"
 import { CommandEnded, exitCodes } from "./Failures.js"
 import type { Finding } from "./Findings.js"
-import { found, isGone, ofBlocked, ofExecutors, ofPending } from "./Findings.js"
+import { found, isGone, ofBlocked, ofExecutors, ofPauses, ofPending } from "./Findings.js"
 import type * as MigrateCommand from "./MigrateCommand.js"
 import * as Output from "./Output.js"
 
@@ -138,7 +139,8 @@ const work = (sql: Sql, now: number) =>
       ...ofPending(
         pending,
         executors.some((executor) => !isGone(executor, now))
-      )
+      ),
+      ...ofPauses(yield* Pauses.all(sql))
     ]
   })
 

@@ -5,7 +5,7 @@ import type * as Settings from "../Settings.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
 import * as Database from "./Database.js"
 import type { Finding } from "./Findings.js"
-import { found, ofBlockedRuns, ofExecutors, ofWaitingWorkflows } from "./Findings.js"
+import { found, ofBlockedRuns, ofExecutors, ofPauses, ofWaitingWorkflows } from "./Findings.js"
 
 type Postgres = Extract<Settings.Database, { readonly _tag: "Postgres" }>
 
@@ -17,7 +17,8 @@ const work = Effect.gen(function* () {
   return [
     ...ofExecutors(executors, now),
     ofBlockedRuns(yield* store.blocked),
-    ofWaitingWorkflows(yield* store.pendingWorkflows, counts.pending, executors.length > 0)
+    ofWaitingWorkflows(yield* store.pendingWorkflows, counts.pending, executors.length > 0),
+    ...ofPauses(yield* store.pausedWorkflows)
   ]
 })
 

@@ -1,6 +1,6 @@
 /** What `doctor` says of what it sees. */
 import * as Machine from "../internal/Machine.js"
-import type { ExecutorInfo } from "../store/RunStore.js"
+import type { ExecutorInfo, PausedWorkflow } from "../store/RunStore.js"
 
 /**
  * - `ok`: as it should be.
@@ -114,3 +114,15 @@ export const ofWaitingWorkflows = (
         running ? "ok" : "warning",
         `${runs} of ${workflows.join(", ")}${running ? "" : ": they wait for an executor"}`
       )
+
+/** Somebody means it, and may have forgotten. */
+export const ofPauses = (paused: ReadonlyArray<PausedWorkflow>): ReadonlyArray<Finding> =>
+  paused.map(({ parks, since, workflow }) =>
+    found(
+      "paused workflows",
+      "warning",
+      `${workflow}, since ${new Date(since).toISOString()}: none of it begins${
+        parks ? ", and what has begun is not gone on with" : ""
+      }`
+    )
+  )

@@ -32,6 +32,10 @@ describe("workflows", () => {
         // another process says so, and the executor hears of it
         expect(yield* workflows("pause", "--park", "Waiting", ...on)).toMatchObject({ code: 0 })
         expect((yield* workflows("paused", "--json", ...at)).out).toContain('"park":true')
+        const examined = yield* command(["doctor", ...on])
+        expect(examined.out).toMatch(
+          /^paused workflows +warning +Waiting, since .*: none of it begins, and what has begun/m
+        )
         expect((yield* workflows("resume", "Waiting", ...on)).out).toBe("it goes on\n")
         yield* executor.whenRun(runId, ({ status }) => status === "suspended")
         expect((yield* workflows("paused", "--json", ...at)).out).toBe('{"pauses":[]}\n')
