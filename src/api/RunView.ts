@@ -273,11 +273,13 @@ export type DeclaredSignalView = typeof DeclaredSignalView.Type
 
 /**
  * `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. `signals` are those
- * that it declares; it may take others, where it declares none.
+ * that it declares; it may take others, where it declares none. `queue` is the name of the queue that
+ * its runs wait in, where the code declares one.
  */
 export const WorkflowView = Schema.Struct({
   name: Schema.String,
   payload: Schema.Unknown,
-  signals: Schema.optional(Schema.Array(DeclaredSignalView))
+  signals: Schema.optional(Schema.Array(DeclaredSignalView)),
+  queue: Schema.optional(Schema.String)
 })
 export type WorkflowView = typeof WorkflowView.Type

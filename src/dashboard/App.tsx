@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { now } from "./Hooks.js"
 import { Executors } from "./pages/Executors.js"
 import { Overview } from "./pages/Overview.js"
+import { Queues } from "./pages/Queues.js"
 import { Run } from "./pages/Run.js"
 import { Runs } from "./pages/Runs.js"
 import { SignIn } from "./pages/SignIn.js"
@@ -40,6 +41,7 @@ const links = [
   ["Overview", []],
   ["Runs", ["runs"]],
   ["Workflows", ["workflows"]],
+  ["Queues", ["queues"]],
   ["Executors", ["executors"]]
 ] as const
 
@@ -127,6 +129,8 @@ const Page = () => {
       return second === undefined ? <Runs /> : <Run key={second} runId={second} />
     case "workflows":
       return <Workflows />
+    case "queues":
+      return <Queues />
     case "start":
       return <Start key={place.value.query.toString()} />
     case "executors":
