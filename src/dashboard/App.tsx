@@ -2,11 +2,14 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { now } from "./Hooks.js"
+import { EditSchedule } from "./pages/EditSchedule.js"
 import { Executors } from "./pages/Executors.js"
 import { Overview } from "./pages/Overview.js"
 import { Queues } from "./pages/Queues.js"
 import { Run } from "./pages/Run.js"
 import { Runs } from "./pages/Runs.js"
+import { Schedule } from "./pages/Schedule.js"
+import { Schedules } from "./pages/Schedules.js"
 import { SignIn } from "./pages/SignIn.js"
 import { Start } from "./pages/Start.js"
 import { Workflows } from "./pages/Workflows.js"
@@ -42,6 +45,7 @@ const links = [
   ["Runs", ["runs"]],
   ["Workflows", ["workflows"]],
   ["Queues", ["queues"]],
+  ["Schedules", ["schedules"]],
   ["Executors", ["executors"]]
 ] as const
 
@@ -131,6 +135,10 @@ const Page = () => {
       return <Workflows />
     case "queues":
       return <Queues />
+    case "schedules":
+      return second === undefined ? <Schedules /> : <Schedule key={second} name={second} />
+    case "edit-schedule":
+      return <EditSchedule key={place.value.query.toString()} />
     case "start":
       return <Start key={place.value.query.toString()} />
     case "executors":

@@ -1,0 +1,199 @@
+/** One schedule: what it does next, what its last runs came to, and what it is to do. */
+import type { ScheduleView } from "../../api/Schedules.js"
+import { now, useAsked, useEvents, useEvery, useThrottled, useTitle } from "../Hooks.js"
+import { Json } from "../parts/Json.js"
+import { Problem } from "../parts/Problem.js"
+import { Scroller } from "../parts/Scroller.js"
+import { Status } from "../parts/Status.js"
+import { When } from "../parts/When.js"
+import { count, duration, exact, millisOf } from "../parts/Words.js"
+import { to } from "../Router.js"
+import { Actions } from "../schedules/Actions.js"
+import { state, statusOf, when, zoned, zoneOf } from "../schedules/Told.js"
+import { schedule as question } from "../server/Schedules.js"
+
+export const Schedule = ({ name }: { readonly name: string }) => {
+  const { again, problem, value } = useAsked(`schedule ${name}`, () => question(name))
+  const askAgain = useThrottled(again, 1_000)
+  useEvents(
+    (event) => event.type === "run" && event.runId.startsWith(`schedule/${name}/`) && askAgain()
+  )
+  useEvery(5, again)
+  useTitle(name)
+  return (
+    <>
+      <h1>
+        <span class="text">{name}</span>{" "}
+        {value === undefined ? null : <Status status={statusOf(value)} />}
+      </h1>
+      {problem === undefined ? null : <Problem problem={problem} again={again} />}
+      {value === undefined ? null : <Told schedule={value} again={again} />}
+    </>
+  )
+}
+
+const Told = ({
+  again,
+  schedule
+}: {
+  readonly schedule: ScheduleView
+  readonly again: () => void
+}) => (
+  <>
+    <Facts schedule={schedule} />
+    <p class={`why is-${statusOf(schedule)} text`} role="status">
+      {state(schedule, now.value)}
+    </p>
+    <Actions schedule={schedule} again={again} />
+    <div class="columns">
+      <Ticks schedule={schedule} />
+      <LastRuns schedule={schedule} />
+    </div>
+    <section>
+      <h2>Payload of its runs</h2>
+      <Json name="payload" value={schedule.payload} />
+    </section>
+  </>
+)
+
+const overlaps: Readonly<Record<NonNullable<ScheduleView["overlap"]>, string>> = {
+  skip: "the tick is left out",
+  queue: "one tick waits until it is over",
+  allow: "its run starts beside it",
+  cancel: "it is interrupted first"
+}
+
+const Facts = ({ schedule }: { readonly schedule: ScheduleView }) => {
+  const { catchUp, changedAt, end, jitter, lastMissed, lastSkipped, origin, overlap } = schedule
+  return (
+    <dl class="facts">
+      <dt>Starts</dt>
+      <dd>
+        <a class="text" href={to(["runs"], { workflow: schedule.workflow })}>
+          {schedule.workflow}
+        </a>
+      </dd>
+      <dt>When</dt>
+      <dd class="text">{when(schedule)}</dd>
+      <dt>While a run of it is under way</dt>
+      <dd>{overlaps[overlap ?? "skip"]}</dd>
+      <dt>Started</dt>
+      <dd>
+        {count(schedule.started)}
+        {schedule.count === undefined ? "" : ` of ${count(schedule.count)}`}
+      </dd>
+      {catchUp === undefined ? null : (
+        <>
+          <dt>Catches up</dt>
+          <dd class="text">{catchUp}</dd>
+        </>
+      )}
+      {jitter === undefined ? null : (
+        <>
+          <dt>Jitter</dt>
+          <dd class="text">{jitter}</dd>
+        </>
+      )}
+      <Time name="Ends" at={end} />
+      <Time name="Last tick left out while a run was under way" at={lastSkipped} />
+      <Time name="Last tick that nobody was there for" at={lastMissed} />
+      <dt>Said by</dt>
+      <dd>
+        {origin === "declared" ? "the code" : "the API"}, <When at={changedAt} />
+      </dd>
+    </dl>
+  )
+}
+
+const Time = ({ at, name }: { readonly name: string; readonly at: string | undefined }) =>
+  at === undefined ? null : (
+    <>
+      <dt>{name}</dt>
+      <dd>
+        <When at={at} />
+      </dd>
+    </>
+  )
+
+const Ticks = ({ schedule }: { readonly schedule: ScheduleView }) => {
+  const zone = zoneOf(schedule)
+  return (
+    <section>
+      <h2>Next ticks</h2>
+      {schedule.nextTicks.length === 0 ? (
+        <p class="muted">None.</p>
+      ) : (
+        <Scroller class="scroll" label="Next ticks">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Tick</th>
+                <th scope="col">In {zone}</th>
+                <th scope="col">Here</th>
+              </tr>
+            </thead>
+            <tbody>
+              {schedule.nextTicks.map((tick) => (
+                <tr key={tick}>
+                  <th scope="row">
+                    <When at={tick} />
+                  </th>
+                  <td>{zoned(tick, zone) ?? "a zone that this browser does not know"}</td>
+                  <td>{exact(millisOf(tick))}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroller>
+      )}
+    </section>
+  )
+}
+
+const LastRuns = ({ schedule: { lastRuns } }: { readonly schedule: ScheduleView }) => (
+  <section>
+    <h2>Last runs</h2>
+    {lastRuns.length === 0 ? (
+      <p class="muted">None.</p>
+    ) : (
+      <Scroller class="scroll" label="Last runs">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Status</th>
+              <th scope="col">Run</th>
+              <th scope="col">Created</th>
+              <th scope="col">Took</th>
+            </tr>
+          </thead>
+          <tbody>
+            {lastRuns.map(({ completedAt, createdAt, runId, status }) => (
+              <tr key={runId}>
+                <td>
+                  <Status status={status} />
+                </td>
+                <th scope="row">
+                  <a class="text" href={to(["runs", runId])}>
+                    {tickOf(runId)}
+                  </a>
+                </th>
+                <td>
+                  <When at={createdAt} />
+                </td>
+                <td>
+                  {duration(
+                    (completedAt === undefined ? now.value : millisOf(completedAt)) -
+                      millisOf(createdAt)
+                  )}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroller>
+    )}
+  </section>
+)
+
+/** Without what all of them begin with. */
+const tickOf = (runId: string) => runId.replace(/^schedule\/[^/]+\//, "")
