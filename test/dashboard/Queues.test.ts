@@ -87,7 +87,8 @@ describe("the queues", () => {
         await dialog.getByText("0 is not a whole number of 1 or more").waitFor()
         await perKey.fill("2")
         await dialog.getByRole("button", { name: "Set these limits" }).click()
-        await rowOf(page).getByText("2 per key in place of the code's: 1 per key").waitFor()
+        await rowOf(page).getByText("2 per key").waitFor()
+        await rowOf(page).getByText("in place of the code's: 1 per key").waitFor()
       })
       yield* counts(page, "2", "1")
       yield* does(async () => {

@@ -99,7 +99,7 @@ const Row = ({
     <td>
       {told(queue.override ?? queue.declared)}
       {queue.override === undefined ? null : (
-        <span class="muted"> in place of the code's: {told(queue.declared)}</span>
+        <div class="muted">in place of the code's: {told(queue.declared)}</div>
       )}
     </td>
     <td>

@@ -1,12 +1,13 @@
 /** One schedule: what it does next, what its last runs came to, and what it is to do. */
-import type { ScheduleView } from "../../api/Schedules.js"
+import type { ScheduledRunView, ScheduleView } from "../../api/Schedules.js"
 import { now, useAsked, useEvents, useEvery, useThrottled, useTitle } from "../Hooks.js"
+import { Fact } from "../parts/Fact.js"
 import { Json } from "../parts/Json.js"
 import { Problem } from "../parts/Problem.js"
 import { Scroller } from "../parts/Scroller.js"
 import { Status } from "../parts/Status.js"
 import { When } from "../parts/When.js"
-import { count, duration, exact, millisOf } from "../parts/Words.js"
+import { count, duration, millisOf } from "../parts/Words.js"
 import { to } from "../Router.js"
 import { Actions } from "../schedules/Actions.js"
 import { state, statusOf, when, zoned, zoneOf } from "../schedules/Told.js"
@@ -67,52 +68,36 @@ const Facts = ({ schedule }: { readonly schedule: ScheduleView }) => {
   const { catchUp, changedAt, end, jitter, lastMissed, lastSkipped, origin, overlap } = schedule
   return (
     <dl class="facts">
-      <dt>Starts</dt>
-      <dd>
+      <Fact name="Starts">
         <a class="text" href={to(["runs"], { workflow: schedule.workflow })}>
           {schedule.workflow}
         </a>
-      </dd>
-      <dt>When</dt>
-      <dd class="text">{when(schedule)}</dd>
-      <dt>While a run of it is under way</dt>
-      <dd>{overlaps[overlap ?? "skip"]}</dd>
-      <dt>Started</dt>
-      <dd>
+      </Fact>
+      <Fact name="When">
+        <span class="text">{when(schedule)}</span>
+      </Fact>
+      <Fact name="While a run of it is under way">{overlaps[overlap ?? "skip"]}</Fact>
+      <Fact name="Started">
         {count(schedule.started)}
         {schedule.count === undefined ? "" : ` of ${count(schedule.count)}`}
-      </dd>
-      {catchUp === undefined ? null : (
-        <>
-          <dt>Catches up</dt>
-          <dd class="text">{catchUp}</dd>
-        </>
-      )}
-      {jitter === undefined ? null : (
-        <>
-          <dt>Jitter</dt>
-          <dd class="text">{jitter}</dd>
-        </>
-      )}
+      </Fact>
+      {catchUp === undefined ? null : <Fact name="Catches up">{catchUp}</Fact>}
+      {jitter === undefined ? null : <Fact name="Jitter">{jitter}</Fact>}
       <Time name="Ends" at={end} />
       <Time name="Last tick left out while a run was under way" at={lastSkipped} />
       <Time name="Last tick that nobody was there for" at={lastMissed} />
-      <dt>Said by</dt>
-      <dd>
+      <Fact name="Origin">
         {origin === "declared" ? "the code" : "the API"}, <When at={changedAt} />
-      </dd>
+      </Fact>
     </dl>
   )
 }
 
 const Time = ({ at, name }: { readonly name: string; readonly at: string | undefined }) =>
   at === undefined ? null : (
-    <>
-      <dt>{name}</dt>
-      <dd>
-        <When at={at} />
-      </dd>
-    </>
+    <Fact name={name}>
+      <When at={at} />
+    </Fact>
   )
 
 const Ticks = ({ schedule }: { readonly schedule: ScheduleView }) => {
@@ -129,7 +114,6 @@ const Ticks = ({ schedule }: { readonly schedule: ScheduleView }) => {
               <tr>
                 <th scope="col">Tick</th>
                 <th scope="col">In {zone}</th>
-                <th scope="col">Here</th>
               </tr>
             </thead>
             <tbody>
@@ -139,7 +123,6 @@ const Ticks = ({ schedule }: { readonly schedule: ScheduleView }) => {
                     <When at={tick} />
                   </th>
                   <td>{zoned(tick, zone) ?? "a zone that this browser does not know"}</td>
-                  <td>{exact(millisOf(tick))}</td>
                 </tr>
               ))}
             </tbody>
@@ -150,43 +133,25 @@ const Ticks = ({ schedule }: { readonly schedule: ScheduleView }) => {
   )
 }
 
-const LastRuns = ({ schedule: { lastRuns } }: { readonly schedule: ScheduleView }) => (
+const LastRuns = ({ schedule }: { readonly schedule: ScheduleView }) => (
   <section>
     <h2>Last runs</h2>
-    {lastRuns.length === 0 ? (
+    {schedule.lastRuns.length === 0 ? (
       <p class="muted">None.</p>
     ) : (
       <Scroller class="scroll" label="Last runs">
         <table>
           <thead>
             <tr>
+              <th scope="col">Tick in {zoneOf(schedule)}</th>
               <th scope="col">Status</th>
-              <th scope="col">Run</th>
               <th scope="col">Created</th>
               <th scope="col">Took</th>
             </tr>
           </thead>
           <tbody>
-            {lastRuns.map(({ completedAt, createdAt, runId, status }) => (
-              <tr key={runId}>
-                <td>
-                  <Status status={status} />
-                </td>
-                <th scope="row">
-                  <a class="text" href={to(["runs", runId])}>
-                    {tickOf(runId)}
-                  </a>
-                </th>
-                <td>
-                  <When at={createdAt} />
-                </td>
-                <td>
-                  {duration(
-                    (completedAt === undefined ? now.value : millisOf(completedAt)) -
-                      millisOf(createdAt)
-                  )}
-                </td>
-              </tr>
+            {schedule.lastRuns.map((run) => (
+              <RunRow key={run.runId} run={run} zone={zoneOf(schedule)} />
             ))}
           </tbody>
         </table>
@@ -195,5 +160,36 @@ const LastRuns = ({ schedule: { lastRuns } }: { readonly schedule: ScheduleView 
   </section>
 )
 
-/** Without what all of them begin with. */
-const tickOf = (runId: string) => runId.replace(/^schedule\/[^/]+\//, "")
+/** Its tick is in its id; so is that it was triggered beside the ticks. */
+const tickOf = (runId: string, zone: string) => {
+  const [, tick, triggered] = /^schedule\/[^/]+\/([^/]+)(\/triggered)?$/.exec(runId) ?? []
+  const told = tick === undefined ? undefined : zoned(tick, zone)
+  return `${told ?? tick ?? runId}${triggered === undefined ? "" : ", triggered"}`
+}
+
+const RunRow = ({
+  run: { completedAt, createdAt, runId, status },
+  zone
+}: {
+  readonly run: ScheduledRunView
+  readonly zone: string
+}) => (
+  <tr>
+    <th scope="row">
+      <a href={to(["runs", runId])} title={runId}>
+        {tickOf(runId, zone)}
+      </a>
+    </th>
+    <td>
+      <Status status={status} />
+    </td>
+    <td>
+      <When at={createdAt} />
+    </td>
+    <td>
+      {duration(
+        (completedAt === undefined ? now.value : millisOf(completedAt)) - millisOf(createdAt)
+      )}
+    </td>
+  </tr>
+)

@@ -59,7 +59,7 @@ const Table = ({ schedules }: { readonly schedules: ReadonlyArray<ScheduleView> 
           <th scope="col">When</th>
           <th scope="col">Next tick</th>
           <th scope="col">Last run</th>
-          <th scope="col">Said by</th>
+          <th scope="col">Origin</th>
         </tr>
       </thead>
       <tbody>
