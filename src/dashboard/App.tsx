@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks"
 import { now } from "./Hooks.js"
 import { EditSchedule } from "./pages/EditSchedule.js"
 import { Executors } from "./pages/Executors.js"
+import { Operations } from "./pages/Operations.js"
 import { Overview } from "./pages/Overview.js"
 import { Queues } from "./pages/Queues.js"
 import { Run } from "./pages/Run.js"
@@ -46,11 +47,15 @@ const links = [
   ["Workflows", ["workflows"]],
   ["Queues", ["queues"]],
   ["Schedules", ["schedules"]],
+  ["Operations", ["bulk"]],
   ["Executors", ["executors"]]
 ] as const
 
-/** Only with the scope `admin` executors are told of. */
-const isOffered = ([name]: (typeof links)[number]) => name !== "Executors" || rights.value.admin
+/** What is told of only with the scope `admin`. */
+const forAdmins: ReadonlyArray<string> = ["Operations", "Executors"]
+
+const isOffered = ([name]: (typeof links)[number]) =>
+  !forAdmins.includes(name) || rights.value.admin
 
 const Header = () => (
   <header>
@@ -139,6 +144,8 @@ const Page = () => {
       return second === undefined ? <Schedules /> : <Schedule key={second} name={second} />
     case "edit-schedule":
       return <EditSchedule key={place.value.query.toString()} />
+    case "bulk":
+      return <Operations />
     case "start":
       return <Start key={place.value.query.toString()} />
     case "executors":

@@ -82,6 +82,14 @@ describe("every page", () => {
             page.getByRole("button", { name: "Change the limits of invoices" }).click()
           )
           yield* does(() => page.keyboard.press("Escape"))
+          yield* executor.request("POST", "/runs/bulk", {
+            action: "resume",
+            filter: { workflow: "Parent" }
+          })
+          yield* visit("bulk", (page) => page.getByText("completed").waitFor())
+          yield* visit("runs?tags=eu&attributes=customer=7", (page) =>
+            page.getByText("0 runs listed").waitFor()
+          )
           yield* visit("schedules", (page) => page.getByRole("link", { name: "yearly" }).waitFor())
           yield* visit("schedules/yearly", (page) =>
             page.getByRole("link", { name: /triggered$/ }).waitFor()
@@ -104,7 +112,7 @@ describe("every page", () => {
       const url = yield* executor.url
       // of a screen of 1,280 pixels a quarter is left
       const page = yield* openAt(url, "", { viewport: { width: 320, height: 256 } })
-      const added = ["queues", "schedules", "schedules/yearly", "edit-schedule?name=yearly"]
+      const added = ["queues", "bulk", "schedules", "schedules/yearly", "edit-schedule?name=yearly"]
       for (const path of [
         "",
         "runs",
@@ -160,11 +168,16 @@ describe("every page", () => {
         payload: { id: hostile, text: hostile },
         cron: "0 3 1 1 *"
       })
-      const added = ["queues", "schedules", "schedules/hostile"]
+      yield* executor.request("POST", "/runs/bulk", {
+        action: "resume",
+        filter: { workflow: `Hostile ${hostile}`, tags: [hostile] }
+      })
+      const added = ["queues", "schedules", "schedules/hostile", "bulk", "runs?tags=<img src=x>"]
       for (const path of ["", "runs?columns=workflow,error,payload", "workflows", ...added]) {
         yield* does(async () => {
           await page.goto(`${url}/ui/#/${path}`)
-          await page.getByText(hostile).locator("visible=true").first().waitFor()
+          const text = path.startsWith("runs?tags") ? "<img src=x>" : hostile
+          await page.getByText(text).locator("visible=true").first().waitFor()
         })
         yield* untouched
       }

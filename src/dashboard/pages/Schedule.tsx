@@ -145,7 +145,6 @@ const LastRuns = ({ schedule }: { readonly schedule: ScheduleView }) => (
             <tr>
               <th scope="col">Tick in {zoneOf(schedule)}</th>
               <th scope="col">Status</th>
-              <th scope="col">Created</th>
               <th scope="col">Took</th>
             </tr>
           </thead>
@@ -182,9 +181,6 @@ const RunRow = ({
     </th>
     <td>
       <Status status={status} />
-    </td>
-    <td>
-      <When at={createdAt} />
     </td>
     <td>
       {duration(
