@@ -19,6 +19,7 @@ import { Authorization } from "./Authorization.js"
 import * as MediaTypes from "./MediaTypes.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
+  ActivityView,
   BulkActionSchema,
   BulkAsked,
   BulkNotFound,
@@ -638,6 +639,12 @@ export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true 
       .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.prometheus }))
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "What this process counts and measures, for Prometheus")
+  )
+  .add(
+    HttpApiEndpoint.get("activity", "/activity")
+      .addSuccess(ActivityView)
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "How many steps ended in this process, minute by minute")
   )
   // the last one runs first
   .middleware(Access)

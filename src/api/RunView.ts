@@ -244,6 +244,24 @@ export const StepInFlightView = Schema.Struct({
 })
 export type StepInFlightView = typeof StepInFlightView.Type
 
+/** A minute, and how many steps ended in it, by what they came to. `at` is when it began: ISO 8601. */
+export const MinuteView = Schema.Struct({
+  at: Schema.String,
+  completed: Schema.Int,
+  failed: Schema.Int
+})
+export type MinuteView = typeof MinuteView.Type
+
+/**
+ * The minutes of the last hour in which steps ended in the process that answers, the oldest first.
+ * `since` is when it began to count, where that is less than an hour ago.
+ */
+export const ActivityView = Schema.Struct({
+  minutes: Schema.Array(MinuteView),
+  since: Schema.optional(Schema.String)
+})
+export type ActivityView = typeof ActivityView.Type
+
 /**
  * An executor that works on the store. `runs` is how many runs it holds. `alive` until its lease
  * lapses, at `leaseUntil`, or its process is seen to be gone. `self` is the one that answers.
@@ -262,6 +280,8 @@ export const ExecutorView = Schema.Struct({
   inFlight: Schema.optional(Schema.Array(StepInFlightView)),
   /** Until when a drain that has begun waits for them. Of the executor that answers. */
   drainUntil: Schema.optional(Schema.String),
+  /** Of this package, in the executor that answers. */
+  version: Schema.optional(Schema.String),
   startedAt: Schema.String,
   leaseUntil: Schema.NullOr(Schema.String)
 })

@@ -21,7 +21,7 @@ import * as Tracer from "effect/Tracer"
 import { Api, DrainNotAvailable, NotAvailable } from "../api/Api.js"
 import type { RunnerState } from "../api/RunnerState.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
-import type { Events } from "../events/Events.js"
+import { Events } from "../events/Events.js"
 import { type ExecutorView, Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { layer as layerShutdown, Shutdown } from "../runner/Shutdown.js"
 import type { RunStoreError } from "../store/RunStore.js"
@@ -239,6 +239,8 @@ const isLeaving = (state: RunnerState) => state === "draining" || state === "sto
 /** A store that does not answer must not hold up what tells of it. */
 const countsTimeout = Duration.seconds(2)
 
+const iso = (millis: number) => new Date(millis).toISOString()
+
 const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
   Effect.gen(function* () {
     const isExposed = yield* Exposed
@@ -255,7 +257,9 @@ const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
       Effect.tapErrorCause((cause) => Effect.logWarning("Runs could not be counted", cause)),
       Effect.isSuccess
     )
-    return handlers.handle("metrics", () =>
+    const { minutes } = yield* Events
+    const since = yield* Clock.currentTimeMillis
+    const metrics = handlers.handle("metrics", () =>
       Effect.gen(function* () {
         const isCounted = yield* counted
         const isShown = (name: string) =>
@@ -264,6 +268,12 @@ const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
           (yield* Metric.snapshot).filter(({ metricKey }) => isShown(metricKey.name))
         )
       })
+    )
+    return metrics.handle("activity", () =>
+      Effect.map(Clock.currentTimeMillis, (now) => ({
+        minutes: minutes(now).map((minute) => ({ ...minute, at: iso(minute.at) })),
+        ...(now - since < 3_600_000 ? { since: iso(since) } : {})
+      }))
     )
   })
 )

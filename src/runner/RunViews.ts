@@ -15,6 +15,7 @@ import * as WaitedFor from "../engine/pass/WaitedFor.js"
 import { nameOfTimer } from "../engine/ReservedNames.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Machine from "../internal/Machine.js"
+import { version } from "../internal/Version.js"
 import type {
   ExecutorInfo,
   Json,
@@ -224,7 +225,8 @@ const inFlightShown = 20
 export const viewSelf = (
   inFlight: ReadonlyArray<StepInFlight>,
   { drainLeft, now }: { readonly drainLeft: Millis | undefined; readonly now: Millis }
-): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil"> => ({
+): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil" | "version"> => ({
+  version,
   stepsInFlight: inFlight.length,
   inFlight: inFlight
     .slice(0, inFlightShown)

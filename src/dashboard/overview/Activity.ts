@@ -1,4 +1,4 @@
-/** What has happened since the page was opened: steps by the seconds in which they ended, and those in flight. */
+/** What has happened just now, as events tell it: steps by the seconds in which they ended, and those in flight. */
 import { signal } from "@preact/signals"
 import type { EventView } from "../../api/EventView.js"
 import { millisOf } from "../parts/Words.js"
@@ -7,8 +7,8 @@ import { onEvent, refreshes } from "../server/Live.js"
 /** Milliseconds. */
 export const bucketWidth = 5_000
 
-/** Ten minutes. */
-export const buckets = 120
+/** A minute. */
+const buckets = 12
 
 export interface Bucket {
   /** Of `bucketWidth` since 1970. */
@@ -35,7 +35,7 @@ const mostInFlight = 1_000
 
 type StepEvent = Extract<EventView, { readonly type: "step" }>
 
-/** With one more that ended at this time; what is older than ten minutes is forgotten. */
+/** With one more that ended at this time; what is older than a minute is forgotten. */
 export const added = (
   all: ReadonlyArray<Bucket>,
   at: number,
