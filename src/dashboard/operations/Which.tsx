@@ -1,6 +1,7 @@
 /** Which runs an operation is for, and the way to those that are so now. */
+
+import * as Attributes from "../../api/Attributes.js"
 import type { BulkFilterView } from "../../api/Bulk.js"
-import * as Attributes from "../../internal/Attributes.js"
 import { to } from "../Router.js"
 import { write } from "../runs/Filters.js"
 import { words } from "./Words.js"

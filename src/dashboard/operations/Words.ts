@@ -1,6 +1,7 @@
 /** Which runs an operation is for, in words. */
+
+import * as Attributes from "../../api/Attributes.js"
 import type { BulkFilterView } from "../../api/Bulk.js"
-import * as Attributes from "../../internal/Attributes.js"
 import { clock, millisOf, shortId } from "../parts/Words.js"
 
 const time = (iso: string) => clock(millisOf(iso), Date.now())

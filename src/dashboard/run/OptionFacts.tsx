@@ -1,6 +1,7 @@
 /** How a run was started, beside its payload: what lists find it by leads to its like. */
+
+import * as Attributes from "../../api/Attributes.js"
 import type { RunView } from "../../api/RunView.js"
-import * as Attributes from "../../internal/Attributes.js"
 import { Fact } from "../parts/Fact.js"
 import { When } from "../parts/When.js"
 import { count, duration } from "../parts/Words.js"

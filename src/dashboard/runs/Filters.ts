@@ -1,7 +1,8 @@
 /** Which runs are listed, as the address says it. */
+
+import * as Attributes from "../../api/Attributes.js"
 import type { ListRequest } from "../../api/Requests.js"
 import { type RunStatus, runStatuses } from "../../api/Status.js"
-import * as Attributes from "../../internal/Attributes.js"
 import type { Query } from "../Query.js"
 
 export interface Filters {

@@ -1,7 +1,7 @@
 /** The runs of a list, of which only those are made that are seen. */
 import { useEffect, useRef } from "preact/hooks"
+import * as Attributes from "../../api/Attributes.js"
 import type { RunView } from "../../api/RunView.js"
-import * as Attributes from "../../internal/Attributes.js"
 import { now } from "../Hooks.js"
 import { Scroller } from "../parts/Scroller.js"
 import { Status } from "../parts/Status.js"
