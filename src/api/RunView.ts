@@ -18,6 +18,9 @@ export const ErrorView = Schema.Struct(
 )
 export type ErrorView = typeof ErrorView.Type
 
+/** Values are there, and are not told to this token: see `VALUES_FOR_READERS`. */
+export const Hidden = Schema.optional(Schema.Literal(true))
+
 /** What is too large to be told with others, by its field: how many bytes are stored of it. */
 const leftOut = <Field extends string>(...fields: ReadonlyArray<Field>) =>
   Schema.optional(
@@ -38,6 +41,7 @@ export const StepView = Schema.Struct({
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView),
   leftOut: leftOut("result", "error"),
+  hidden: Hidden,
   executor: Schema.optional(Schema.Int)
 })
 export type StepView = typeof StepView.Type
@@ -73,7 +77,8 @@ export const RunView = Schema.Struct({
   crashes: Schema.optional(Schema.Int),
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView),
-  leftOut: leftOut("payload", "result", "error")
+  leftOut: leftOut("payload", "result", "error"),
+  hidden: Hidden
 })
 export type RunView = typeof RunView.Type
 

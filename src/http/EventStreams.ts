@@ -29,13 +29,18 @@ export interface AllOptions<E> extends Readers.ReaderOptions {
   readonly shows: (event: Event) => Effect.Effect<boolean, E>
 }
 
+export interface RunOptions extends Readers.ReaderOptions {
+  /** Whether the reader is told payloads, results and what errors say. */
+  readonly values: boolean
+}
+
 export class EventStreams extends Context.Tag("effect-workflow-executor/http/EventStreams")<
   EventStreams,
   {
     /** The Runner's state, then everything that happens in this process. */
     readonly all: <E>(options: AllOptions<E>) => Stream.Stream<string>
     /** A snapshot of the run, then what happens to it, until it is over. */
-    readonly ofRun: (run: RunWithStepsView, options: Readers.ReaderOptions) => Stream.Stream<string>
+    readonly ofRun: (run: RunWithStepsView, options: RunOptions) => Stream.Stream<string>
     /** Whether whoever knows this event of a run that is over knows all of it. */
     readonly isLast: (runId: string, eventId: string) => boolean
     /** Ends all streams, and those to come, once they have told what happened until now. */
@@ -78,11 +83,11 @@ export const make = Effect.gen(function* () {
       streamOfAll(reader, { ...options, events, now, state: toldState() })
     )
 
-  const ofRun = (run: RunWithStepsView, options: Readers.ReaderOptions) =>
+  const ofRun = (run: RunWithStepsView, options: RunOptions) =>
     Effect.zipRight(watchOthers, readers.open(options, { runId: run.runId })).pipe(
       Effect.map((reader) => {
-        const { lastEventId } = options
-        return RunEvents.stream(run, { reader, lastEventId, events, runs, now, foreignAt })
+        const { lastEventId, values } = options
+        return RunEvents.stream(run, { reader, lastEventId, values, events, runs, now, foreignAt })
       })
     )
 

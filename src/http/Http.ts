@@ -42,6 +42,7 @@ import * as SchedulesHandlers from "./Schedules.js"
 import * as Server from "./Server.js"
 import * as Stacks from "./Stacks.js"
 import { orNotAvailable } from "./StoreFailures.js"
+import * as Values from "./Values.js"
 
 /** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
 const probe = (
@@ -113,7 +114,10 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handle("list", ({ urlParams }) =>
         runs.list(urlParams).pipe(
           Effect.flatMap((page) =>
-            Effect.map(Access.visible(page.runs), (visible) => ({ ...page, runs: visible }))
+            Access.visible(page.runs).pipe(
+              Effect.flatMap(Values.ofRuns),
+              Effect.map((runs) => ({ ...page, runs }))
+            )
           ),
           orNotAvailable
         )
@@ -134,16 +138,27 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         )
       )
       .handle("steps", ({ path: { runId }, urlParams: { cursor } }) =>
-        orNotAvailable(runs.steps({ runId, cursor }))
+        runs.steps({ runId, cursor }).pipe(
+          Effect.flatMap((page) =>
+            Effect.map(Values.ofSteps(page.steps), (steps) => ({ ...page, steps }))
+          ),
+          orNotAvailable
+        )
       )
-      .handle("step", ({ path }) => orNotAvailable(runs.step(path)))
-      .handle("payload", ({ path: { runId } }) => orNotAvailable(runs.payload(runId)))
+      .handle("step", ({ path }) => orNotAvailable(Effect.flatMap(runs.step(path), Values.ofStep)))
+      .handle("payload", ({ path: { runId } }) =>
+        Effect.zipRight(Values.required, orNotAvailable(runs.payload(runId)))
+      )
       .handle("outcome", ({ path: { runId } }) =>
-        Effect.flatMap(Stacks.shown, (stacks) => orNotAvailable(runs.outcome(runId, { stacks })))
+        Values.required.pipe(
+          Effect.zipRight(Stacks.shown),
+          Effect.flatMap((stacks) => orNotAvailable(runs.outcome(runId, { stacks })))
+        )
       )
       .handle("get", ({ path }) =>
         Effect.flatMap(Stacks.shown, (stacks) => runs.get(path.runId, { stacks })).pipe(
           Effect.flatMap(withVisibleRelatives),
+          Effect.flatMap(Values.ofRun),
           orNotAvailable
         )
       )
@@ -369,6 +384,11 @@ export interface Decided {
    * came from (`stack`). Default: false.
    */
   readonly stacksForReaders?: boolean | undefined
+  /**
+   * Whether tokens without the scope `admin` are told payloads, results and what errors say. Default:
+   * true.
+   */
+  readonly valuesForReaders?: boolean | undefined
   /** Whether the dashboard is served too, at `/ui/`, to which `/` leads. Default: true. */
   readonly dashboard?: boolean | undefined
 }
@@ -379,13 +399,17 @@ const layerDecided = ({
   dashboard,
   exposed,
   shutdown,
-  stacksForReaders
+  stacksForReaders,
+  valuesForReaders
 }: Decided): Layer.Layer<never> =>
   Layer.mergeAll(
     access ?? Layer.empty,
     stacksForReaders === undefined
       ? Layer.empty
       : Layer.succeed(Stacks.StacksForReaders, stacksForReaders),
+    valuesForReaders === undefined
+      ? Layer.empty
+      : Layer.succeed(Values.ValuesForReaders, valuesForReaders),
     dashboard === undefined ? Layer.empty : Layer.succeed(Dashboard.DashboardServed, dashboard),
     shutdown === undefined ? Layer.empty : layerShutdown(shutdown),
     exposed === undefined ? Layer.empty : Layer.succeed(Exposed, exposed)

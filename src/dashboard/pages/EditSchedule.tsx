@@ -112,6 +112,9 @@ const ScheduleForm = ({
       <Times written={written} onChange={change} />
       <fieldset>
         <legend>Payload of its runs</legend>
+        {schedule?.hidden === true ? (
+          <p>What it is now is hidden from this token: write all of it.</p>
+        ) : null}
         {workflow === undefined ? (
           <p class="muted">Choose a workflow first.</p>
         ) : (
@@ -119,7 +122,9 @@ const ScheduleForm = ({
             key={workflow.name}
             label="payload"
             schema={workflow.payload}
-            {...(schedule?.workflow === workflow.name ? { value: schedule.payload } : {})}
+            {...(schedule?.workflow === workflow.name && schedule.hidden !== true
+              ? { value: schedule.payload }
+              : {})}
             onChange={setRead}
           />
         )}

@@ -139,7 +139,17 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
   )
 }
 
-const Values = ({ run }: { readonly run: RunWithStepsView }) => (
+const Values = ({ run }: { readonly run: RunWithStepsView }) =>
+  run.hidden === true ? (
+    <p class="muted">
+      Its payload, its result and what errors say are hidden from this token: they are told to
+      tokens with the scope <code>admin</code>.
+    </p>
+  ) : (
+    <ValuesShown run={run} />
+  )
+
+const ValuesShown = ({ run }: { readonly run: RunWithStepsView }) => (
   <div class="columns">
     <Value
       title="Payload"

@@ -52,7 +52,11 @@ const Told = ({
     </div>
     <section>
       <h2>Payload of its runs</h2>
-      <Json name="payload" value={schedule.payload} />
+      {schedule.hidden === true ? (
+        <p class="muted">It is hidden from this token.</p>
+      ) : (
+        <Json name="payload" value={schedule.payload} />
+      )}
     </section>
   </>
 )

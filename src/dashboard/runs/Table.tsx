@@ -188,7 +188,11 @@ const Cell = ({ column, run }: { readonly run: RunView; readonly column: Column 
     case "labels":
       return <Text text={labelsOf(run)} />
     case "payload":
-      return run.payload === undefined ? null : <Text text={JSON.stringify(run.payload)} />
+      return run.hidden === true ? (
+        <span class="muted">hidden</span>
+      ) : run.payload === undefined ? null : (
+        <Text text={JSON.stringify(run.payload)} />
+      )
   }
 }
 
