@@ -510,7 +510,12 @@ export class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
   .add(
     HttpApiEndpoint.get("events", "/events")
       .setHeaders(LastEventId)
-      .setUrlParams(Schema.Struct({ workflow: Schema.optional(Schema.String) }))
+      .setUrlParams(
+        Schema.Struct({
+          workflow: Schema.optional(Schema.String),
+          digest: Schema.optional(FlagParam)
+        })
+      )
       .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.eventStream }))
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "What happens in this executor, as server-sent events")

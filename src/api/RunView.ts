@@ -263,7 +263,9 @@ export type MinuteView = typeof MinuteView.Type
  */
 export const ActivityView = Schema.Struct({
   minutes: Schema.Array(MinuteView),
-  since: Schema.optional(Schema.String)
+  since: Schema.optional(Schema.String),
+  /** Steps that it executes now, the 20 that began first, without those of runs that are not shown. */
+  inFlight: Schema.Array(StepInFlightView)
 })
 export type ActivityView = typeof ActivityView.Type
 

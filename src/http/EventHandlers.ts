@@ -53,7 +53,12 @@ export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
         Effect.gen(function* () {
           const options = yield* readerOptions(headers["last-event-id"])
           return answer(
-            streams.all({ ...options, workflow: urlParams.workflow, shows: yield* shown })
+            streams.all({
+              ...options,
+              workflow: urlParams.workflow,
+              digest: urlParams.digest === true,
+              shows: yield* shown
+            })
           )
         })
       )

@@ -19,12 +19,15 @@ import { type Event, Events } from "../events/Events.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import { Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { isFinal, RunStore } from "../store/RunStore.js"
+import * as EventDigest from "./EventDigest.js"
 import * as Readers from "./EventReaders.js"
 import * as RunEvents from "./RunEvents.js"
 
 export interface AllOptions<E> extends Readers.ReaderOptions {
   /** Only runs of this workflow; the Runner's states come all the same. */
   readonly workflow: string | undefined
+  /** Whether only some are told where there are many; see `EventDigest`. */
+  readonly digest: boolean
   /** Whether the reader may see it. Where it fails, the stream ends. */
   readonly shows: (event: Event) => Effect.Effect<boolean, E>
 }
@@ -53,7 +56,7 @@ export const make = Effect.gen(function* () {
   const runs = yield* Runs
   const clock = yield* Effect.clock
   const now = () => clock.unsafeCurrentTimeMillis()
-  const readers = Readers.make(events)
+  const readers = Readers.make(events, yield* EventDigest.make(events))
   const { tellState, toldState } = yield* makeStates(events, now)
   const { foreignAt, watchOthers } = yield* makeOthers(events, readers)
 
@@ -79,8 +82,9 @@ export const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => end)
 
   const all = <E>(options: AllOptions<E>) =>
-    Effect.map(readers.open(options, { wants: isWanted(options.workflow) }), (reader) =>
-      streamOfAll(reader, { ...options, events, now, state: toldState() })
+    Effect.map(
+      readers.open(options, { wants: isWanted(options.workflow), digest: options.digest }),
+      (reader) => streamOfAll(reader, { ...options, events, now, state: toldState() })
     )
 
   const ofRun = (run: RunWithStepsView, options: RunOptions) =>
@@ -189,6 +193,17 @@ const makeOthers = (events: Events["Type"], readers: Readers.EventReaders) =>
 const isWanted = (workflow: string | undefined) => (event: Event) =>
   workflow === undefined || event.type === "executor" || event.workflow === workflow
 
+/** The same for every reader. */
+const encoded = new WeakMap<Event, string>()
+
+const lineOf = (event: Event): string => {
+  const known = encoded.get(event)
+  if (known !== undefined) return known
+  const line = View.encode(View.viewEvent(event))
+  encoded.set(event, line)
+  return line
+}
+
 const streamOfAll = <E>(
   reader: Readers.Opened,
   options: AllOptions<E> & {
@@ -202,11 +217,11 @@ const streamOfAll = <E>(
   const lines = (item: Readers.Item) => {
     switch (item._tag) {
       case "event":
-        return Effect.map(shows(item.event), (shown) =>
-          shown ? View.encode(View.viewEvent(item.event)) : ""
-        )
+        return Effect.map(shows(item.event), (shown) => (shown ? lineOf(item.event) : ""))
       case "keep-alive":
         return Effect.succeed(View.keepAlive(events.idOf(item.position)))
+      case "left-out":
+        return Effect.sync(() => View.encode(View.viewReset(events.idOf(item.position), now())))
       case "look":
         return Effect.succeed("")
     }

@@ -23,6 +23,7 @@ import type { RunnerState } from "../api/RunnerState.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { Events } from "../events/Events.js"
 import { type ExecutorView, Runs, type RunWithStepsView } from "../runner/Runs.js"
+import { viewInFlight } from "../runner/RunViews.js"
 import { layer as layerShutdown, Shutdown } from "../runner/Shutdown.js"
 import type { RunStoreError } from "../store/RunStore.js"
 import { RunStore, type Trace } from "../store/RunStore.js"
@@ -284,11 +285,16 @@ const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
         )
       })
     )
+    const dispatcher = yield* Dispatcher
     return metrics.handle("activity", () =>
-      Effect.map(Clock.currentTimeMillis, (now) => ({
-        minutes: minutes(now).map((minute) => ({ ...minute, at: iso(minute.at) })),
-        ...(now - since < 3_600_000 ? { since: iso(since) } : {})
-      }))
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        return {
+          minutes: minutes(now).map((minute) => ({ ...minute, at: iso(minute.at) })),
+          ...(now - since < 3_600_000 ? { since: iso(since) } : {}),
+          inFlight: yield* Access.visible(viewInFlight(yield* dispatcher.inFlight))
+        }
+      })
     )
   })
 )

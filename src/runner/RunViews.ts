@@ -7,6 +7,7 @@ import type {
   RunWithStepsView,
   SignalView,
   StartedView,
+  StepInFlightView,
   StepView,
   TimerView,
   WaitView
@@ -221,6 +222,18 @@ export const viewAbout = ({
 /** So many of the steps in flight are told. */
 const inFlightShown = 20
 
+/** Those that began first. */
+export const viewInFlight = (
+  inFlight: ReadonlyArray<StepInFlight>
+): ReadonlyArray<StepInFlightView> =>
+  inFlight.slice(0, inFlightShown).map(({ attempt, name, runId, startedAt, workflow }) => ({
+    runId,
+    workflow,
+    name,
+    attempt,
+    startedAt: iso(startedAt)
+  }))
+
 /** What the executor that answers tells of itself besides. */
 export const viewSelf = (
   inFlight: ReadonlyArray<StepInFlight>,
@@ -228,15 +241,7 @@ export const viewSelf = (
 ): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil" | "version"> => ({
   version,
   stepsInFlight: inFlight.length,
-  inFlight: inFlight
-    .slice(0, inFlightShown)
-    .map(({ attempt, name, runId, startedAt, workflow }) => ({
-      runId,
-      workflow,
-      name,
-      attempt,
-      startedAt: iso(startedAt)
-    })),
+  inFlight: viewInFlight(inFlight),
   ...(drainLeft === undefined ? {} : { drainUntil: iso(now + drainLeft) })
 })
 

@@ -1,10 +1,11 @@
 /** Steps by the minute over the last hour, as bars; what failed on top. */
+import { useEffect } from "preact/hooks"
 import type { ActivityView, MinuteView } from "../../api/RunView.js"
 import { now, useAsked, useEvery } from "../Hooks.js"
 import { Problem } from "../parts/Problem.js"
 import { clock, count, counted, millisOf } from "../parts/Words.js"
 import { activity as asked } from "../server/Server.js"
-import { activity, bucketWidth } from "./Activity.js"
+import { activity, bucketWidth, said } from "./Activity.js"
 
 const height = 80
 const barWidth = 10
@@ -23,6 +24,7 @@ const perSecond = (at: number) => {
 export const Chart = () => {
   const { again, problem, value } = useAsked("activity", () => asked)
   useEvery(5, again)
+  useEffect(() => value && said(value.inFlight), [value])
   return (
     <figure class="chart">
       {problem === undefined ? null : <Problem problem={problem} again={again} />}
