@@ -162,11 +162,11 @@ export const layerConfig = <WA, WE, WR>(options: {
   Layer.unwrapEffect(
     Effect.map(
       Settings.read,
-      ({ authSecret, database, host, log, port, runner, stacksForReaders }) =>
+      ({ authSecret, database, host, log, port, runner, stacksForReaders, valuesForReaders }) =>
         onDatabase(database, {
           ...options,
           ...runner,
-          http: { stacksForReaders, ...options.http, host, port, authSecret }
+          http: { stacksForReaders, valuesForReaders, ...options.http, host, port, authSecret }
         }).pipe(Layer.provide(Settings.layerLog(log)))
     )
   )

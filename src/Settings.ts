@@ -56,6 +56,11 @@ export interface Settings {
    * came from. Default: not set.
    */
   readonly stacksForReaders: boolean | undefined
+  /**
+   * `VALUES_FOR_READERS`: `false` tells payloads, results and what errors say to tokens with the scope
+   * `admin` alone. Default: not set.
+   */
+  readonly valuesForReaders: boolean | undefined
   /** What `RunnerConfig.config` reads. */
   readonly runner: RunnerConfig.RunnerConfig["Type"]
 }
@@ -160,6 +165,11 @@ const stacksForReaders = Variable.oneOf<boolean>("STACKS_FOR_READERS", {
   false: false
 }).pipe(Config.withDefault(undefined))
 
+const valuesForReaders = Variable.oneOf<boolean>("VALUES_FOR_READERS", {
+  true: true,
+  false: false
+}).pipe(Config.withDefault(undefined))
+
 /** Every variable but those of the log. */
 export const config: Config.Config<Settings> = Config.all({
   database,
@@ -167,6 +177,7 @@ export const config: Config.Config<Settings> = Config.all({
   port,
   authSecret,
   stacksForReaders,
+  valuesForReaders,
   runner: RunnerConfig.config
 }).pipe(
   Config.mapOrFail((settings) =>

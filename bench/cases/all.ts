@@ -1,5 +1,6 @@
 import type { Case } from "./Case.js"
 import { commits } from "./commits.js"
+import { dashboards } from "./dashboards.js"
 import { drain } from "./drain.js"
 import { executors } from "./executors.js"
 import { finished } from "./finished.js"
@@ -22,6 +23,7 @@ export const all: ReadonlyArray<Case> = [
   finished,
   queue,
   http,
+  dashboards,
   signal,
   waits,
   timers,

@@ -199,6 +199,10 @@ const targets: ReadonlyArray<Target> = [
   {
     target: "HTTP: /health p99 under 50 ms while steps run at full speed",
     verdict: medianUnder("http-health", "p99", 50, "ms")
+  },
+  {
+    target: "50 open dashboards: at least 0.95 of the speed without one",
+    verdict: compared("dashboards", "open", "none", 0.95)
   }
 ]
 

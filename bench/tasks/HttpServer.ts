@@ -19,7 +19,11 @@ export type Input =
 
 export type Output =
   | { readonly _tag: "Address"; readonly port: number; readonly token: string }
-  | { readonly _tag: "Load"; readonly stepsPerSecond: number }
+  | {
+      readonly _tag: "Load"
+      readonly stepsPerSecond: number
+      readonly cpuMicrosPerStep: number
+    }
   | { readonly _tag: "Settled" }
 
 const shape: Workflows.Shape = { steps: 3, made: "once" }
@@ -55,8 +59,10 @@ export const open = async (params: {
           return { _tag: "Address", port: address.port, token }
         }
         case "Load": {
-          const { stepsPerSecond } = await runtime.run(Throughput.round(shape, input))
-          return { _tag: "Load", stepsPerSecond }
+          const { cpuMicrosPerStep, stepsPerSecond } = await runtime.run(
+            Throughput.round(shape, input)
+          )
+          return { _tag: "Load", stepsPerSecond, cpuMicrosPerStep }
         }
         case "Settle": {
           if (!params.full) await allOver(params.filename, 20)

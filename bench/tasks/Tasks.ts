@@ -2,6 +2,7 @@
 import type { Session } from "../harness/Session.js"
 import type * as Backlog from "./Backlog.js"
 import type * as Commits from "./Commits.js"
+import type * as Dashboards from "./Dashboards.js"
 import type * as Drain from "./Drain.js"
 import type * as Heap from "./Heap.js"
 import type * as HttpClient from "./HttpClient.js"
@@ -18,6 +19,7 @@ import type * as Waiting from "./Waiting.js"
 interface Tasks {
   readonly Backlog: typeof Backlog.open
   readonly Commits: typeof Commits.open
+  readonly Dashboards: typeof Dashboards.open
   readonly Drain: typeof Drain.open
   readonly Heap: typeof Heap.open
   readonly HttpClient: typeof HttpClient.open

@@ -12,14 +12,15 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Attributes from "../internal/Attributes.js"
 import * as Time from "../internal/Time.js"
 import { Access, needs } from "./Access.js"
+import * as Attributes from "./Attributes.js"
 import { Authorization } from "./Authorization.js"
 import * as MediaTypes from "./MediaTypes.js"
 import { PauseView } from "./Pauses.js"
 import type { RunnerState } from "./RunnerState.js"
 import {
+  ActivityView,
   BulkActionSchema,
   BulkAsked,
   BulkNotFound,
@@ -510,7 +511,12 @@ export class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
   .add(
     HttpApiEndpoint.get("events", "/events")
       .setHeaders(LastEventId)
-      .setUrlParams(Schema.Struct({ workflow: Schema.optional(Schema.String) }))
+      .setUrlParams(
+        Schema.Struct({
+          workflow: Schema.optional(Schema.String),
+          digest: Schema.optional(FlagParam)
+        })
+      )
       .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.eventStream }))
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "What happens in this executor, as server-sent events")
@@ -667,6 +673,12 @@ export class MetricsGroup extends HttpApiGroup.make("metrics", { topLevel: true 
       .addSuccess(HttpApiSchema.Text({ contentType: MediaTypes.prometheus }))
       .annotateContext(needs("runs:read"))
       .annotate(OpenApi.Summary, "What this process counts and measures, for Prometheus")
+  )
+  .add(
+    HttpApiEndpoint.get("activity", "/activity")
+      .addSuccess(ActivityView)
+      .annotateContext(needs("runs:read"))
+      .annotate(OpenApi.Summary, "How many steps ended in this process, minute by minute")
   )
   // the last one runs first
   .middleware(Access)

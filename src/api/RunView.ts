@@ -18,6 +18,9 @@ export const ErrorView = Schema.Struct(
 )
 export type ErrorView = typeof ErrorView.Type
 
+/** Values are there, and are not told to this token: see `VALUES_FOR_READERS`. */
+export const Hidden = Schema.optional(Schema.Literal(true))
+
 /** What is too large to be told with others, by its field: how many bytes are stored of it. */
 const leftOut = <Field extends string>(...fields: ReadonlyArray<Field>) =>
   Schema.optional(
@@ -38,6 +41,7 @@ export const StepView = Schema.Struct({
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView),
   leftOut: leftOut("result", "error"),
+  hidden: Hidden,
   executor: Schema.optional(Schema.Int)
 })
 export type StepView = typeof StepView.Type
@@ -73,7 +77,8 @@ export const RunView = Schema.Struct({
   crashes: Schema.optional(Schema.Int),
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView),
-  leftOut: leftOut("payload", "result", "error")
+  leftOut: leftOut("payload", "result", "error"),
+  hidden: Hidden
 })
 export type RunView = typeof RunView.Type
 
@@ -247,6 +252,26 @@ export const StepInFlightView = Schema.Struct({
 })
 export type StepInFlightView = typeof StepInFlightView.Type
 
+/** A minute, and how many steps ended in it, by what they came to. `at` is when it began: ISO 8601. */
+export const MinuteView = Schema.Struct({
+  at: Schema.String,
+  completed: Schema.Int,
+  failed: Schema.Int
+})
+export type MinuteView = typeof MinuteView.Type
+
+/**
+ * The minutes of the last hour in which steps ended in the process that answers, the oldest first.
+ * `since` is when it began to count, where that is less than an hour ago.
+ */
+export const ActivityView = Schema.Struct({
+  minutes: Schema.Array(MinuteView),
+  since: Schema.optional(Schema.String),
+  /** Steps that it executes now, the 20 that began first, without those of runs that are not shown. */
+  inFlight: Schema.Array(StepInFlightView)
+})
+export type ActivityView = typeof ActivityView.Type
+
 /**
  * An executor that works on the store. `runs` is how many runs it holds. `alive` until its lease
  * lapses, at `leaseUntil`, or its process is seen to be gone. `self` is the one that answers.
@@ -265,6 +290,8 @@ export const ExecutorView = Schema.Struct({
   inFlight: Schema.optional(Schema.Array(StepInFlightView)),
   /** Until when a drain that has begun waits for them. Of the executor that answers. */
   drainUntil: Schema.optional(Schema.String),
+  /** Of this package, in the executor that answers. */
+  version: Schema.optional(Schema.String),
   startedAt: Schema.String,
   leaseUntil: Schema.NullOr(Schema.String)
 })
@@ -276,11 +303,13 @@ export type DeclaredSignalView = typeof DeclaredSignalView.Type
 
 /**
  * `payload` is the JSON Schema of the workflow's payload; `{}` where it has none. `signals` are those
- * that it declares; it may take others, where it declares none.
+ * that it declares; it may take others, where it declares none. `queue` is the name of the queue that
+ * its runs wait in, where the code declares one.
  */
 export const WorkflowView = Schema.Struct({
   name: Schema.String,
   payload: Schema.Unknown,
-  signals: Schema.optional(Schema.Array(DeclaredSignalView))
+  signals: Schema.optional(Schema.Array(DeclaredSignalView)),
+  queue: Schema.optional(Schema.String)
 })
 export type WorkflowView = typeof WorkflowView.Type

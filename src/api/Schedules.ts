@@ -1,6 +1,6 @@
 /** What the API says of schedules: how they look, what is asked of them, and how that is refused. */
 import * as Schema from "effect/Schema"
-import { RunStatusSchema } from "./RunView.js"
+import { Hidden, RunStatusSchema } from "./RunView.js"
 
 /** What becomes of a tick while a run of the schedule is under way. */
 export const overlaps = ["skip", "queue", "allow", "cancel"] as const
@@ -88,7 +88,9 @@ export type ScheduledRunView = typeof ScheduledRunView.Type
 export const ScheduleView = Schema.Struct({
   name: Schema.String,
   workflow: Schema.String,
+  /** `null` where it is `hidden`. */
   payload: Schema.Unknown,
+  hidden: Hidden,
   ...definition,
   paused: Schema.Boolean,
   /** `declared` in the code of an executor, or `set` through the API, which is what counts then. */

@@ -27,6 +27,11 @@ export interface EventsRequest {
   readonly runId?: string | undefined
   /** Of runs of this workflow alone; the states of the Runner come all the same. */
   readonly workflow?: string | undefined
+  /**
+   * Where there are more events than anybody reads, only some of them, and a `reset` after each such
+   * time. Not together with `runId`. Default: false, all of them.
+   */
+  readonly digest?: boolean | undefined
   /** Goes on after the event with this `id`. */
   readonly lastEventId?: string | undefined
 }
@@ -159,7 +164,7 @@ const decode = (data: string) =>
 /** The body of an answer; `None`: there is nothing more to tell of the run. */
 const connect = (
   { httpClient, requestTimeout }: StreamOptions,
-  { runId, workflow }: EventsRequest,
+  { digest, runId, workflow }: EventsRequest,
   lastEventId: string | undefined
 ) => {
   const path = runId === undefined ? "/events" : `/runs/${Wire.segment(runId)}/events`
@@ -168,7 +173,13 @@ const connect = (
       accept: contentType,
       ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId })
     },
-    urlParams: runId !== undefined || workflow === undefined ? {} : { workflow }
+    urlParams:
+      runId !== undefined
+        ? {}
+        : {
+            ...(workflow === undefined ? {} : { workflow }),
+            ...(digest === true ? { digest } : {})
+          }
   })
   return httpClient.execute(request).pipe(
     Effect.timeoutFail({

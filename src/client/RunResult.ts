@@ -20,7 +20,9 @@ export const make =
     Effect.gen(function* () {
       const run = yield* RunWatch.awaitEnd(options, workflow.name, runId)
       if (run.workflow !== workflow.name) return yield* notOf(workflow, run)
-      const outcome = run.leftOut === undefined ? run : yield* options.outcome(runId)
+      // where values are hidden from the token, that is how it is refused
+      const isWhole = run.leftOut === undefined && run.hidden !== true
+      const outcome = isWhole ? run : yield* options.outcome(runId)
       const exit = yield* Typed.decodeExit(workflow, runId, exitOf(outcome))
       // the interrupt was the run's, and is not that of whoever waits for it
       if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) {

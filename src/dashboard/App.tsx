@@ -2,10 +2,15 @@
 import type { ComponentChildren } from "preact"
 import { useEffect, useRef } from "preact/hooks"
 import { now } from "./Hooks.js"
+import { EditSchedule } from "./pages/EditSchedule.js"
 import { Executors } from "./pages/Executors.js"
+import { Operations } from "./pages/Operations.js"
 import { Overview } from "./pages/Overview.js"
+import { Queues } from "./pages/Queues.js"
 import { Run } from "./pages/Run.js"
 import { Runs } from "./pages/Runs.js"
+import { Schedule } from "./pages/Schedule.js"
+import { Schedules } from "./pages/Schedules.js"
 import { SignIn } from "./pages/SignIn.js"
 import { Start } from "./pages/Start.js"
 import { Workflows } from "./pages/Workflows.js"
@@ -40,11 +45,17 @@ const links = [
   ["Overview", []],
   ["Runs", ["runs"]],
   ["Workflows", ["workflows"]],
+  ["Queues", ["queues"]],
+  ["Schedules", ["schedules"]],
+  ["Operations", ["bulk"]],
   ["Executors", ["executors"]]
 ] as const
 
-/** Only with the scope `admin` executors are told of. */
-const isOffered = ([name]: (typeof links)[number]) => name !== "Executors" || rights.value.admin
+/** What is told of only with the scope `admin`. */
+const forAdmins: ReadonlyArray<string> = ["Operations", "Executors"]
+
+const isOffered = ([name]: (typeof links)[number]) =>
+  !forAdmins.includes(name) || rights.value.admin
 
 const Header = () => (
   <header>
@@ -127,6 +138,14 @@ const Page = () => {
       return second === undefined ? <Runs /> : <Run key={second} runId={second} />
     case "workflows":
       return <Workflows />
+    case "queues":
+      return <Queues />
+    case "schedules":
+      return second === undefined ? <Schedules /> : <Schedule key={second} name={second} />
+    case "edit-schedule":
+      return <EditSchedule key={place.value.query.toString()} />
+    case "bulk":
+      return <Operations />
     case "start":
       return <Start key={place.value.query.toString()} />
     case "executors":

@@ -160,6 +160,12 @@ export const make = <Payload>(options: Options<Payload>): Declared => {
   }
 }
 
+/** What the queue of a workflow's runs is called; `undefined` where they are in none. */
+export const nameOf = (workflow: Workflow.Any): string | undefined => {
+  const declared = Context.get(workflow.annotations, RunQueue)
+  return declared === undefined ? undefined : (declared.name ?? workflow.name)
+}
+
 /**
  * The queue that a run with this payload is in, where a workflow executes it and waits for it: that
  * one is neither skipped nor replaced. Throws what its `key` throws.

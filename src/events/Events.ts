@@ -15,6 +15,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { RunStore } from "../store/RunStore.js"
 import type { Event, Publish } from "./Event.js"
+import * as Minutes from "./Minutes.js"
 
 export * from "./Event.js"
 
@@ -41,6 +42,8 @@ export class Events extends Context.Tag("effect-workflow-executor/Events")<
   Events,
   {
     readonly publish: Publish
+    /** How many steps ended in each minute of the last hour, until `now`. */
+    readonly minutes: Minutes.Minutes["read"]
     /** The sequence of the newest event; 0 before the first. */
     readonly position: () => number
     /** The id of the event of that sequence. */
@@ -70,6 +73,7 @@ export const make = ({ remembered = 4_096 }: Options = {}): Events["Type"] => {
   const ring: Array<Event> = []
   const listeners = new Set<Listener>()
   const ofRuns = new Map<string, Set<Listener>>()
+  const minutes = Minutes.make()
   let position = 0
 
   const idOf = (sequence: number) => `${epoch}-${sequence}`
@@ -92,6 +96,9 @@ export const make = ({ remembered = 4_096 }: Options = {}): Events["Type"] => {
     position++
     const told: Event = { id: idOf(position), ...event }
     ring[position % remembered] = told
+    if (event.type === "step" && (event.status === "completed" || event.status === "failed")) {
+      minutes.add(event.at, event.status)
+    }
     if (listeners.size > 0) offerTo(listeners, told)
     if (told.type === "executor" || ofRuns.size === 0) return
     const ofRun = ofRuns.get(told.runId)
@@ -133,6 +140,7 @@ export const make = ({ remembered = 4_096 }: Options = {}): Events["Type"] => {
 
   return {
     publish,
+    minutes: minutes.read,
     position: () => position,
     idOf,
     find: (id) => {

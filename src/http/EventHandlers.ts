@@ -14,6 +14,7 @@ import * as Access from "./Access.js"
 import type { ReaderOptions } from "./EventReaders.js"
 import { EventStreams } from "./EventStreams.js"
 import { orNotAvailable } from "./StoreFailures.js"
+import * as Values from "./Values.js"
 
 /** What a proxy is not to keep back until there is more of it. */
 const unbuffered = { "x-accel-buffering": "no" }
@@ -52,7 +53,12 @@ export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
         Effect.gen(function* () {
           const options = yield* readerOptions(headers["last-event-id"])
           return answer(
-            streams.all({ ...options, workflow: urlParams.workflow, shows: yield* shown })
+            streams.all({
+              ...options,
+              workflow: urlParams.workflow,
+              digest: urlParams.digest === true,
+              shows: yield* shown
+            })
           )
         })
       )
@@ -66,7 +72,9 @@ export const layer = HttpApiBuilder.group(Api, "events", (handlers) =>
             lastEventId !== undefined &&
             streams.isLast(path.runId, lastEventId)
           // to an EventSource, anything else means that there is more to come
-          return knowsAll ? HttpServerResponse.empty() : answer(streams.ofRun(run, options))
+          return knowsAll
+            ? HttpServerResponse.empty()
+            : answer(streams.ofRun(run, { ...options, values: yield* Values.shown }))
         })
       )
   })

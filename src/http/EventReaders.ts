@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import * as View from "../api/EventView.js"
 import type { Event, Events, Start } from "../events/Events.js"
 import * as Metrics from "../telemetry/Metrics.js"
+import type { EventDigest } from "./EventDigest.js"
 
 /** A reader who has not read so many events is ended, and comes back for them. */
 const capacity = 1_024
@@ -24,6 +25,8 @@ const keepAliveEvery = Duration.seconds(15)
 export type Item =
   | { readonly _tag: "event"; readonly event: Event }
   | { readonly _tag: "keep-alive"; readonly position: number }
+  /** Events were left out, up to that of this sequence. */
+  | { readonly _tag: "left-out"; readonly position: number }
   /** Look at the run itself: see `Reader.looks`. */
   | { readonly _tag: "look" }
 
@@ -54,6 +57,8 @@ export interface EventReaders {
     filter: {
       readonly runId?: string | undefined
       readonly wants?: ((event: Event) => boolean) | undefined
+      /** Whether only some are told where there are many. Of all runs. */
+      readonly digest?: boolean | undefined
     }
   ) => Effect.Effect<Opened, never, Scope.Scope>
   /** Has those who read of one run look at it. */
@@ -64,7 +69,7 @@ export interface EventReaders {
   readonly end: () => void
 }
 
-export const make = (events: Events["Type"]): EventReaders => {
+export const make = (events: Events["Type"], digest: EventDigest): EventReaders => {
   const readers = new Set<Reader>()
   const ofRuns = new Set<Reader>()
   let ended = false
@@ -82,12 +87,30 @@ export const make = (events: Events["Type"]): EventReaders => {
     Metrics.eventReaders(-1)
   }
 
-  const open: EventReaders["open"] = (options, { runId, wants = () => true }) =>
+  const look = (reader: Reader, wants: (event: Event) => boolean, after: string | undefined) => {
+    const looking = {
+      tell: (event: Event) => {
+        if (!reader.overflown && wants(event)) hear(reader, event)
+      },
+      leftOut: (position: number) => {
+        reader.queue.unsafeOffer({ _tag: "left-out", position })
+      }
+    }
+    return Effect.acquireRelease(
+      Effect.sync(() => digest.add(looking, after)),
+      () => Effect.sync(() => digest.remove(looking))
+    )
+  }
+
+  const open: EventReaders["open"] = (options, filter) =>
     Effect.gen(function* () {
       const queue = yield* Mailbox.make<Item>({ capacity, strategy: "dropping" })
       const reader: Reader = { queue, heard: 0, overflown: false, looks: false }
+      const { runId, wants = () => true } = filter
       const offer = (event: Event) => !wants(event) || hear(reader, event)
-      const start = yield* events.listen({ runId, offer }, options.lastEventId)
+      const start = yield* filter.digest === true
+        ? look(reader, wants, options.lastEventId)
+        : events.listen({ runId, offer }, options.lastEventId)
       yield* Effect.acquireRelease(
         Effect.sync(() => enter(reader, runId !== undefined)),
         () => Effect.sync(() => leave(reader))

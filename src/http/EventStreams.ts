@@ -19,14 +19,22 @@ import { type Event, Events } from "../events/Events.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import { Runs, type RunWithStepsView } from "../runner/Runs.js"
 import { isFinal, RunStore } from "../store/RunStore.js"
+import * as EventDigest from "./EventDigest.js"
 import * as Readers from "./EventReaders.js"
 import * as RunEvents from "./RunEvents.js"
 
 export interface AllOptions<E> extends Readers.ReaderOptions {
   /** Only runs of this workflow; the Runner's states come all the same. */
   readonly workflow: string | undefined
+  /** Whether only some are told where there are many; see `EventDigest`. */
+  readonly digest: boolean
   /** Whether the reader may see it. Where it fails, the stream ends. */
   readonly shows: (event: Event) => Effect.Effect<boolean, E>
+}
+
+export interface RunOptions extends Readers.ReaderOptions {
+  /** Whether the reader is told payloads, results and what errors say. */
+  readonly values: boolean
 }
 
 export class EventStreams extends Context.Tag("effect-workflow-executor/http/EventStreams")<
@@ -35,7 +43,7 @@ export class EventStreams extends Context.Tag("effect-workflow-executor/http/Eve
     /** The Runner's state, then everything that happens in this process. */
     readonly all: <E>(options: AllOptions<E>) => Stream.Stream<string>
     /** A snapshot of the run, then what happens to it, until it is over. */
-    readonly ofRun: (run: RunWithStepsView, options: Readers.ReaderOptions) => Stream.Stream<string>
+    readonly ofRun: (run: RunWithStepsView, options: RunOptions) => Stream.Stream<string>
     /** Whether whoever knows this event of a run that is over knows all of it. */
     readonly isLast: (runId: string, eventId: string) => boolean
     /** Ends all streams, and those to come, once they have told what happened until now. */
@@ -48,7 +56,7 @@ export const make = Effect.gen(function* () {
   const runs = yield* Runs
   const clock = yield* Effect.clock
   const now = () => clock.unsafeCurrentTimeMillis()
-  const readers = Readers.make(events)
+  const readers = Readers.make(events, yield* EventDigest.make(events))
   const { tellState, toldState } = yield* makeStates(events, now)
   const { foreignAt, watchOthers } = yield* makeOthers(events, readers)
 
@@ -74,15 +82,16 @@ export const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => end)
 
   const all = <E>(options: AllOptions<E>) =>
-    Effect.map(readers.open(options, { wants: isWanted(options.workflow) }), (reader) =>
-      streamOfAll(reader, { ...options, events, now, state: toldState() })
+    Effect.map(
+      readers.open(options, { wants: isWanted(options.workflow), digest: options.digest }),
+      (reader) => streamOfAll(reader, { ...options, events, now, state: toldState() })
     )
 
-  const ofRun = (run: RunWithStepsView, options: Readers.ReaderOptions) =>
+  const ofRun = (run: RunWithStepsView, options: RunOptions) =>
     Effect.zipRight(watchOthers, readers.open(options, { runId: run.runId })).pipe(
       Effect.map((reader) => {
-        const { lastEventId } = options
-        return RunEvents.stream(run, { reader, lastEventId, events, runs, now, foreignAt })
+        const { lastEventId, values } = options
+        return RunEvents.stream(run, { reader, lastEventId, values, events, runs, now, foreignAt })
       })
     )
 
@@ -184,6 +193,17 @@ const makeOthers = (events: Events["Type"], readers: Readers.EventReaders) =>
 const isWanted = (workflow: string | undefined) => (event: Event) =>
   workflow === undefined || event.type === "executor" || event.workflow === workflow
 
+/** The same for every reader. */
+const encoded = new WeakMap<Event, string>()
+
+const lineOf = (event: Event): string => {
+  const known = encoded.get(event)
+  if (known !== undefined) return known
+  const line = View.encode(View.viewEvent(event))
+  encoded.set(event, line)
+  return line
+}
+
 const streamOfAll = <E>(
   reader: Readers.Opened,
   options: AllOptions<E> & {
@@ -197,11 +217,11 @@ const streamOfAll = <E>(
   const lines = (item: Readers.Item) => {
     switch (item._tag) {
       case "event":
-        return Effect.map(shows(item.event), (shown) =>
-          shown ? View.encode(View.viewEvent(item.event)) : ""
-        )
+        return Effect.map(shows(item.event), (shown) => (shown ? lineOf(item.event) : ""))
       case "keep-alive":
         return Effect.succeed(View.keepAlive(events.idOf(item.position)))
+      case "left-out":
+        return Effect.sync(() => View.encode(View.viewReset(events.idOf(item.position), now())))
       case "look":
         return Effect.succeed("")
     }

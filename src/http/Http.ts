@@ -21,8 +21,9 @@ import * as Tracer from "effect/Tracer"
 import { Api, DrainNotAvailable, NotAvailable } from "../api/Api.js"
 import type { RunnerState } from "../api/RunnerState.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
-import type { Events } from "../events/Events.js"
+import { Events } from "../events/Events.js"
 import { type ExecutorView, Runs, type RunWithStepsView } from "../runner/Runs.js"
+import { viewInFlight } from "../runner/RunViews.js"
 import { layer as layerShutdown, Shutdown } from "../runner/Shutdown.js"
 import type { RunStoreError } from "../store/RunStore.js"
 import { RunStore, type Trace } from "../store/RunStore.js"
@@ -42,6 +43,7 @@ import * as SchedulesHandlers from "./Schedules.js"
 import * as Server from "./Server.js"
 import * as Stacks from "./Stacks.js"
 import { orNotAvailable } from "./StoreFailures.js"
+import * as Values from "./Values.js"
 
 /** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
 const probe = (
@@ -116,7 +118,10 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
       .handle("list", ({ urlParams }) =>
         runs.list(urlParams).pipe(
           Effect.flatMap((page) =>
-            Effect.map(Access.visible(page.runs), (visible) => ({ ...page, runs: visible }))
+            Access.visible(page.runs).pipe(
+              Effect.flatMap(Values.ofRuns),
+              Effect.map((runs) => ({ ...page, runs }))
+            )
           ),
           orNotAvailable
         )
@@ -137,16 +142,27 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
         )
       )
       .handle("steps", ({ path: { runId }, urlParams: { cursor } }) =>
-        orNotAvailable(runs.steps({ runId, cursor }))
+        runs.steps({ runId, cursor }).pipe(
+          Effect.flatMap((page) =>
+            Effect.map(Values.ofSteps(page.steps), (steps) => ({ ...page, steps }))
+          ),
+          orNotAvailable
+        )
       )
-      .handle("step", ({ path }) => orNotAvailable(runs.step(path)))
-      .handle("payload", ({ path: { runId } }) => orNotAvailable(runs.payload(runId)))
+      .handle("step", ({ path }) => orNotAvailable(Effect.flatMap(runs.step(path), Values.ofStep)))
+      .handle("payload", ({ path: { runId } }) =>
+        Effect.zipRight(Values.required, orNotAvailable(runs.payload(runId)))
+      )
       .handle("outcome", ({ path: { runId } }) =>
-        Effect.flatMap(Stacks.shown, (stacks) => orNotAvailable(runs.outcome(runId, { stacks })))
+        Values.required.pipe(
+          Effect.zipRight(Stacks.shown),
+          Effect.flatMap((stacks) => orNotAvailable(runs.outcome(runId, { stacks })))
+        )
       )
       .handle("get", ({ path }) =>
         Effect.flatMap(Stacks.shown, (stacks) => runs.get(path.runId, { stacks })).pipe(
           Effect.flatMap(withVisibleRelatives),
+          Effect.flatMap(Values.ofRun),
           orNotAvailable
         )
       )
@@ -253,6 +269,8 @@ const isLeaving = (state: RunnerState) => state === "draining" || state === "sto
 /** A store that does not answer must not hold up what tells of it. */
 const countsTimeout = Duration.seconds(2)
 
+const iso = (millis: number) => new Date(millis).toISOString()
+
 const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
   Effect.gen(function* () {
     const isExposed = yield* Exposed
@@ -269,7 +287,9 @@ const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
       Effect.tapErrorCause((cause) => Effect.logWarning("Runs could not be counted", cause)),
       Effect.isSuccess
     )
-    return handlers.handle("metrics", () =>
+    const { minutes } = yield* Events
+    const since = yield* Clock.currentTimeMillis
+    const metrics = handlers.handle("metrics", () =>
       Effect.gen(function* () {
         const isCounted = yield* counted
         const isShown = (name: string) =>
@@ -277,6 +297,17 @@ const MetricsLive = HttpApiBuilder.group(Api, "metrics", (handlers) =>
         return Prometheus.render(
           (yield* Metric.snapshot).filter(({ metricKey }) => isShown(metricKey.name))
         )
+      })
+    )
+    const dispatcher = yield* Dispatcher
+    return metrics.handle("activity", () =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        return {
+          minutes: minutes(now).map((minute) => ({ ...minute, at: iso(minute.at) })),
+          ...(now - since < 3_600_000 ? { since: iso(since) } : {}),
+          inFlight: yield* Access.visible(viewInFlight(yield* dispatcher.inFlight))
+        }
       })
     )
   })
@@ -374,6 +405,11 @@ export interface Decided {
    * came from (`stack`). Default: false.
    */
   readonly stacksForReaders?: boolean | undefined
+  /**
+   * Whether tokens without the scope `admin` are told payloads, results and what errors say. Default:
+   * true.
+   */
+  readonly valuesForReaders?: boolean | undefined
   /** Whether the dashboard is served too, at `/ui/`, to which `/` leads. Default: true. */
   readonly dashboard?: boolean | undefined
 }
@@ -384,13 +420,17 @@ const layerDecided = ({
   dashboard,
   exposed,
   shutdown,
-  stacksForReaders
+  stacksForReaders,
+  valuesForReaders
 }: Decided): Layer.Layer<never> =>
   Layer.mergeAll(
     access ?? Layer.empty,
     stacksForReaders === undefined
       ? Layer.empty
       : Layer.succeed(Stacks.StacksForReaders, stacksForReaders),
+    valuesForReaders === undefined
+      ? Layer.empty
+      : Layer.succeed(Values.ValuesForReaders, valuesForReaders),
     dashboard === undefined ? Layer.empty : Layer.succeed(Dashboard.DashboardServed, dashboard),
     shutdown === undefined ? Layer.empty : layerShutdown(shutdown),
     exposed === undefined ? Layer.empty : Layer.succeed(Exposed, exposed)

@@ -11,6 +11,7 @@ import type { Runs, RunWithStepsView } from "../runner/Runs.js"
 import { isFinal } from "../store/RunStore.js"
 import * as Readers from "./EventReaders.js"
 import { type SeenRun, type StepOutline, ToldRun } from "./ToldRun.js"
+import * as Values from "./Values.js"
 
 /** So often at most a snapshot is read anew, because something happened to the run meanwhile. */
 const tries = 10
@@ -20,6 +21,7 @@ export const stream = (
   options: {
     readonly reader: Readers.Opened
     readonly lastEventId: string | undefined
+    readonly values: boolean
     readonly events: Events["Type"]
     readonly runs: Runs["Type"]
     readonly now: () => number
@@ -27,7 +29,7 @@ export const stream = (
     readonly foreignAt: () => number
   }
 ) => {
-  const { events, lastEventId, now, reader, runs } = options
+  const { events, lastEventId, now, reader, runs, values } = options
   const told = new ToldRun()
   /** How many of the events that were heard are told, or in what was told. */
   let done = 0
@@ -36,7 +38,7 @@ export const stream = (
 
   // who may see the runs around it is not asked here
   const snapshot = (seen: SeenRun) => {
-    const { children: _, parents: __, ...run } = seen.run
+    const { children: _, parents: __, ...run } = values ? seen.run : Values.without(seen.run)
     told.tellSnapshot(seen)
     return View.encode(View.viewSnapshot(here(), now(), run))
   }

@@ -13,13 +13,17 @@ import { prefix } from "../runner/schedules/Ids.js"
 import { scheduleNotFound } from "../runner/schedules/Refusals.js"
 import * as Access from "./Access.js"
 import { orNotAvailable } from "./StoreFailures.js"
+import * as Values from "./Values.js"
 
 /** A schedule is read as its runs are. */
 const readable = ({ name, workflow }: ScheduleView) =>
   Access.allowed("read", { workflow, runId: prefix(name) })
 
-const withVisibleRuns = (schedule: ScheduleView) =>
-  Effect.map(Access.visible(schedule.lastRuns), (lastRuns) => ({ ...schedule, lastRuns }))
+const asVisible = (schedule: ScheduleView) =>
+  Access.visible(schedule.lastRuns).pipe(
+    Effect.map((lastRuns) => ({ ...schedule, lastRuns })),
+    Effect.flatMap(Values.ofSchedule)
+  )
 
 export const layer = HttpApiBuilder.group(Api, "schedules", (handlers) =>
   Effect.gen(function* () {
@@ -36,7 +40,7 @@ export const layer = HttpApiBuilder.group(Api, "schedules", (handlers) =>
         schedules.list(urlParams).pipe(
           Effect.bind("visible", (page) => Effect.filter(page.schedules, readable)),
           Effect.flatMap(({ nextCursor, visible }) =>
-            Effect.map(Effect.forEach(visible, withVisibleRuns), (schedules) => ({
+            Effect.map(Effect.forEach(visible, asVisible), (schedules) => ({
               schedules,
               nextCursor
             }))
@@ -49,7 +53,7 @@ export const layer = HttpApiBuilder.group(Api, "schedules", (handlers) =>
           const schedule = yield* schedules.get(name)
           // to who may not read it, it is as one that is not there
           if (!(yield* readable(schedule))) return yield* scheduleNotFound(name)
-          return yield* withVisibleRuns(schedule)
+          return yield* asVisible(schedule)
         }).pipe(orNotAvailable)
       )
       .handle("put", ({ path: { name }, payload }) =>
@@ -57,17 +61,25 @@ export const layer = HttpApiBuilder.group(Api, "schedules", (handlers) =>
           // of one that starts something else both are decided about
           yield* Effect.catchTag(authorized(name), "ScheduleNotFound", () => Effect.void)
           yield* Access.authorize("start", { workflow: payload.workflow, runId: undefined })
-          return yield* schedules.put(name, payload)
+          return yield* Values.ofSchedule(yield* schedules.put(name, payload))
         }).pipe(orNotAvailable)
       )
       .handle("remove", ({ path: { name } }) =>
         orNotAvailable(Effect.zipRight(authorized(name), schedules.remove(name)))
       )
       .handle("pause", ({ path: { name } }) =>
-        orNotAvailable(Effect.zipRight(authorized(name), schedules.pause(name)))
+        authorized(name).pipe(
+          Effect.zipRight(schedules.pause(name)),
+          Effect.flatMap(Values.ofSchedule),
+          orNotAvailable
+        )
       )
       .handle("resume", ({ path: { name } }) =>
-        orNotAvailable(Effect.zipRight(authorized(name), schedules.resume(name)))
+        authorized(name).pipe(
+          Effect.zipRight(schedules.resume(name)),
+          Effect.flatMap(Values.ofSchedule),
+          orNotAvailable
+        )
       )
       .handle("trigger", ({ path: { name } }) =>
         authorized(name).pipe(

@@ -7,6 +7,7 @@ import type {
   RunWithStepsView,
   SignalView,
   StartedView,
+  StepInFlightView,
   StepView,
   TimerView,
   WaitView
@@ -15,6 +16,7 @@ import * as WaitedFor from "../engine/pass/WaitedFor.js"
 import { nameOfTimer } from "../engine/ReservedNames.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Machine from "../internal/Machine.js"
+import { version } from "../internal/Version.js"
 import type {
   ExecutorInfo,
   Json,
@@ -225,21 +227,26 @@ export const viewAbout = ({
 /** So many of the steps in flight are told. */
 const inFlightShown = 20
 
+/** Those that began first. */
+export const viewInFlight = (
+  inFlight: ReadonlyArray<StepInFlight>
+): ReadonlyArray<StepInFlightView> =>
+  inFlight.slice(0, inFlightShown).map(({ attempt, name, runId, startedAt, workflow }) => ({
+    runId,
+    workflow,
+    name,
+    attempt,
+    startedAt: iso(startedAt)
+  }))
+
 /** What the executor that answers tells of itself besides. */
 export const viewSelf = (
   inFlight: ReadonlyArray<StepInFlight>,
   { drainLeft, now }: { readonly drainLeft: Millis | undefined; readonly now: Millis }
-): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil"> => ({
+): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil" | "version"> => ({
+  version,
   stepsInFlight: inFlight.length,
-  inFlight: inFlight
-    .slice(0, inFlightShown)
-    .map(({ attempt, name, runId, startedAt, workflow }) => ({
-      runId,
-      workflow,
-      name,
-      attempt,
-      startedAt: iso(startedAt)
-    })),
+  inFlight: viewInFlight(inFlight),
   ...(drainLeft === undefined ? {} : { drainUntil: iso(now + drainLeft) })
 })
 

@@ -2,6 +2,7 @@
  * What an operator or a client can do with runs, by the workflow's name and in JSON: what HTTP, the
  * command and the promise façade are made of.
  */
+import type { Workflow } from "@effect/workflow"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -57,6 +58,7 @@ import type {
   WorkflowView
 } from "../api/Runs.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
+import * as RunQueue from "../engine/RunQueue.js"
 import { Signals } from "../engine/Signals.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
 import { viewExecutor, viewSelf } from "./RunViews.js"
@@ -262,6 +264,11 @@ export class Runs extends Context.Tag("effect-workflow-executor/Runs")<
   }
 >() {}
 
+const queueOf = (workflow: Workflow.Any): Pick<WorkflowView, "queue"> => {
+  const queue = RunQueue.nameOf(workflow)
+  return queue === undefined ? {} : { queue }
+}
+
 export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = Effect.gen(
   function* () {
     const store = yield* RunStore
@@ -275,7 +282,8 @@ export const make: Effect.Effect<Runs["Type"], never, RunStore | Dispatcher> = E
           signals: Context.get(workflow.annotations, Signals).map(({ name, successSchema }) => ({
             name,
             value: jsonSchemaOf(successSchema)
-          }))
+          })),
+          ...queueOf(workflow)
         }))
         .sort((a, b) => (a.name < b.name ? -1 : 1))
     )

@@ -47,6 +47,7 @@ describe("Settings", () => {
         PORT: "0",
         AUTH_SECRET: " with blanks ",
         STACKS_FOR_READERS: "true",
+        VALUES_FOR_READERS: "false",
         STOP_TIMEOUT: "2 minutes",
         LEASE_DURATION: "1 second",
         MAX_CONCURRENT_RUNS: "7",
@@ -64,6 +65,7 @@ describe("Settings", () => {
         host: "::",
         port: 0,
         stacksForReaders: true,
+        valuesForReaders: false,
         runner: {
           maxConcurrentRuns: 7,
           maxConcurrentSteps: 8,

@@ -6,6 +6,53 @@ import { does, inBrowser, make, openAt, order } from "./Browser.js"
 /** So that the next process is found at the same address. */
 const portOf = (url: string) => ({ PORT: new URL(url).port })
 
+describe("the overview", () => {
+  inBrowser("counts the steps of the last hour, also those before it was opened", () =>
+    Effect.gen(function* () {
+      const executor = yield* (yield* make).start()
+      const long = yield* executor.run("Long", { id: "1", steps: 4 })
+      yield* executor.completed(long)
+      const page = yield* openAt(yield* executor.url, "")
+      const told = (text: string) => page.getByText(text).waitFor()
+      yield* does(() => told("4 steps, 0 failed, since this executor began at"))
+      const flaky = yield* executor.run("Flaky", { id: "gone" })
+      yield* executor.whenRun(flaky, ({ status }) => status === "failed")
+      yield* does(async () => {
+        await told("5 steps, 1 failed")
+        await page.reload()
+        await told("5 steps, 1 failed")
+      })
+    })
+  )
+})
+
+describe("a workflow", () => {
+  inBrowser("is told with how many runs it has, and how long they took", () =>
+    Effect.gen(function* () {
+      const executor = yield* (yield* make).start()
+      const long = yield* executor.run("Long", { id: "1", steps: 1 })
+      yield* executor.completed(long)
+      yield* executor.run("Sleeper", { id: "1" })
+      const url = yield* executor.url
+      const page = yield* openAt(url, "workflows")
+      yield* does(async () => {
+        const card = page.getByRole("article").filter({ hasText: "Long" })
+        await card.getByText(/The one that completed took \d/).waitFor()
+        await page
+          .getByRole("article")
+          .filter({ hasText: "Flaky" })
+          .getByText("It has no runs")
+          .waitFor()
+        await card.getByRole("link", { name: "1 completed" }).click()
+        await page.getByText("1 run listed").waitFor()
+        assert.strictEqual(page.url(), `${url}/ui/#/runs?workflow=Long&status=completed`)
+        await page.getByRole("link", { name: "Executors" }).click()
+        await page.getByRole("row", { name: /this one.*\d+\.\d+\.\d+/ }).waitFor()
+      })
+    })
+  )
+})
+
 describe("the executor", () => {
   inBrowser("is seen to drain, with what it waits for, after it was asked to from here", () =>
     Effect.gen(function* () {

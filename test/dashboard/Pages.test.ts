@@ -31,6 +31,9 @@ const runsOf = (executor: Executor, openGate: (name: string) => Effect.Effect<vo
     const running = yield* executor.run("Order", order("2"))
     const failed = yield* executor.run("Flaky", { id: "gone" })
     const parent = yield* executor.run("Parent", { id: "p" })
+    yield* executor.run("Invoice", { customer: "A", month: "1" })
+    yield* executor.run("Invoice", { customer: "A", month: "2" })
+    yield* executor.request("POST", "/schedules/yearly/trigger")
     yield* executor.whenRun(waiting, ({ status }) => status === "suspended")
     yield* executor.whenRun(failed, ({ status }) => status === "failed")
     return { waiting, running, failed, parent }
@@ -74,6 +77,28 @@ describe("every page", () => {
           yield* visit("workflows", (page) => page.getByRole("article").first().waitFor())
           yield* visit("start?workflow=Order", (page) => page.getByLabel("orderId").waitFor())
           yield* visit("executors", (page) => page.getByText("(this one)").waitFor())
+          yield* visit("queues", (page) => page.getByText("1 per key").waitFor())
+          yield* visit("queues", (page) =>
+            page.getByRole("button", { name: "Change the limits of invoices" }).click()
+          )
+          yield* does(() => page.keyboard.press("Escape"))
+          yield* executor.request("POST", "/runs/bulk", {
+            action: "resume",
+            filter: { workflow: "Parent" }
+          })
+          yield* visit("bulk", (page) => page.getByText("completed").waitFor())
+          yield* visit("runs?tags=eu&attributes=customer=7", (page) =>
+            page.getByText("0 runs listed").waitFor()
+          )
+          yield* visit("schedules", (page) => page.getByRole("link", { name: "yearly" }).waitFor())
+          yield* visit("schedules/yearly", (page) =>
+            page.getByRole("link", { name: /triggered$/ }).waitFor()
+          )
+          yield* visit("schedules/yearly", (page) =>
+            page.getByRole("button", { name: "Backfill" }).click()
+          )
+          yield* does(() => page.keyboard.press("Escape"))
+          yield* visit("edit-schedule?name=yearly", (page) => page.getByLabel("customer").waitFor())
         }),
       120_000
     )
@@ -87,7 +112,15 @@ describe("every page", () => {
       const url = yield* executor.url
       // of a screen of 1,280 pixels a quarter is left
       const page = yield* openAt(url, "", { viewport: { width: 320, height: 256 } })
-      for (const path of ["", "runs", `runs/${waiting}`, "workflows", "start?workflow=Order"]) {
+      const added = ["queues", "bulk", "schedules", "schedules/yearly", "edit-schedule?name=yearly"]
+      for (const path of [
+        "",
+        "runs",
+        `runs/${waiting}`,
+        "workflows",
+        "start?workflow=Order",
+        ...added
+      ]) {
         yield* does(async () => {
           await page.goto(`${url}/ui/#/${path}`)
           await page.getByRole("heading", { level: 1 }).waitFor()
@@ -130,10 +163,21 @@ describe("every page", () => {
         await page.getByText(/It failed after/).waitFor()
       })
       yield* untouched
-      for (const path of ["", "runs?columns=workflow,error,payload", "workflows"]) {
+      yield* executor.request("PUT", "/schedules/hostile", {
+        workflow: `Hostile ${hostile}`,
+        payload: { id: hostile, text: hostile },
+        cron: "0 3 1 1 *"
+      })
+      yield* executor.request("POST", "/runs/bulk", {
+        action: "resume",
+        filter: { workflow: `Hostile ${hostile}`, tags: [hostile] }
+      })
+      const added = ["queues", "schedules", "schedules/hostile", "bulk", "runs?tags=<img src=x>"]
+      for (const path of ["", "runs?columns=workflow,error,payload", "workflows", ...added]) {
         yield* does(async () => {
           await page.goto(`${url}/ui/#/${path}`)
-          await page.getByText(hostile).locator("visible=true").first().waitFor()
+          const text = path.startsWith("runs?tags") ? "<img src=x>" : hostile
+          await page.getByText(text).locator("visible=true").first().waitFor()
         })
         yield* untouched
       }

@@ -1,6 +1,7 @@
 /** A run, from its form to its end, as it is seen while it goes on. */
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { does, inBrowser, make, openAt } from "./Browser.js"
 
 describe("a run", () => {
@@ -176,6 +177,63 @@ describe("a run", () => {
         for (let time = 0; time < 6; time++) await zoomed.click()
         await page.getByText("64×").waitFor()
         console.info(`six zooms of 1,100 steps: ${Date.now() - before} ms`)
+      })
+    })
+  )
+
+  inBrowser("says in which queue it waits, that this is paused, and how it was started", () =>
+    Effect.gen(function* () {
+      const fixture = yield* make
+      const executor = yield* fixture.start()
+      const url = yield* executor.url
+      yield* executor.run("Invoice", { customer: "A", month: "1" })
+      const { body } = yield* executor.request("POST", "/runs", {
+        workflow: "Invoice",
+        payload: { customer: "A", month: "2" },
+        options: {
+          priority: -5,
+          timeout: "2 hours",
+          tags: ["eu"],
+          attributes: { customer: "A", total: 7 }
+        }
+      })
+      const { runId } = Schema.decodeUnknownSync(Schema.Struct({ runId: Schema.String }))(body)
+      const page = yield* openAt(url, `runs/${runId}`)
+      yield* does(async () => {
+        await page
+          .getByText("It waits for a slot of the queue invoices: 1 run is under way, and 1 waits")
+          .waitFor()
+        const facts = page.getByRole("definition")
+        await facts.getByText("-5", { exact: true }).waitFor()
+        await facts.getByText("2 h", { exact: true }).waitFor()
+      })
+      yield* executor.request("PUT", "/queues/invoices", { paused: true })
+      yield* does(() => page.getByText("Its queue invoices is paused").waitFor())
+      yield* executor.request("PUT", "/queues/invoices", { paused: false })
+      yield* fixture.openGate("pay-A-1")
+      yield* does(async () => {
+        await page.getByText(/^It executes attempt 1 of pay .*its time is over in 1 hour/).waitFor()
+        await page.getByRole("link", { name: "total=7" }).click()
+        await page.getByText("1 run listed").waitFor()
+        assert.strictEqual(page.url(), `${url}/ui/#/runs?attributes=total%3D7`)
+      })
+    })
+  )
+
+  inBrowser("that is to begin later says when, and begins at once when it is asked to", () =>
+    Effect.gen(function* () {
+      const executor = yield* (yield* make).start()
+      const { body } = yield* executor.request("POST", "/runs", {
+        workflow: "Long",
+        payload: { id: "later", steps: 1 },
+        options: { delay: "3 hours" }
+      })
+      const { runId } = Schema.decodeUnknownSync(Schema.Struct({ runId: Schema.String }))(body)
+      const page = yield* openAt(yield* executor.url, `runs/${runId}`)
+      yield* does(async () => {
+        await page.getByText(/^It is to begin in 2 hours, at /).waitFor()
+        await page.getByRole("button", { name: "Resume" }).click()
+        await page.getByText("It completed after").waitFor()
       })
     })
   )

@@ -64,6 +64,41 @@ describe("the list of runs", () => {
     })
   )
 
+  inBrowser("is filtered by tags and attributes, which its address has", () =>
+    Effect.gen(function* () {
+      const executor = yield* (yield* make).start()
+      const start = (id: string, options: object) =>
+        executor.request("POST", "/runs", { workflow: "Sleeper", payload: { id }, options })
+      yield* start("1", { tags: ["eu", "a,b%2C"], attributes: { customer: 7 } })
+      yield* start("2", { tags: ["eu"], attributes: { customer: "7" } })
+      yield* start("3", {})
+      const url = yield* executor.url
+      const page = yield* openAt(url, "runs")
+      const only = (total: string) => page.getByText(`${total} listed`).waitFor()
+      const ask = async (label: string, text: string) => {
+        await page.getByLabel(label, { exact: true }).fill(text)
+        await page.keyboard.press("Enter")
+      }
+      yield* does(async () => {
+        await only("3 runs")
+        await ask("Tag", "eu")
+        await only("2 runs")
+        assert.strictEqual(page.url(), `${url}/ui/#/runs?tags=eu`)
+        await ask("Attribute", 'customer="7"')
+        await only("1 run")
+        await page.getByRole("button", { name: 'Do not ask for customer="7"' }).click()
+        await only("2 runs")
+        await ask("Attribute", "customer=7")
+        await only("1 run")
+        await ask("Tag", "a,b%2C")
+        await page.getByRole("button", { name: "Do not ask for a,b%2C" }).waitFor()
+        await page.reload()
+        await page.getByRole("button", { name: "Do not ask for a,b%2C" }).waitFor()
+        await only("1 run")
+      })
+    })
+  )
+
   inBrowser("is gone through, and opened, by keyboard", () =>
     Effect.gen(function* () {
       const executor = yield* (yield* make).start()

@@ -87,4 +87,31 @@ describe("signing in", () => {
       yield* does(() => page.getByText("Only a token with the scope admin").waitFor())
     })
   )
+
+  inBrowser("with a token that is not told values says so in their places", () =>
+    Effect.gen(function* () {
+      const executor = yield* (yield* make).start({ VALUES_FOR_READERS: "false" })
+      const runId = yield* executor.run("Flaky", { id: "very private" })
+      yield* executor.whenRun(runId, ({ status }) => status === "failed")
+      const url = yield* executor.url
+      const page = yield* open(url, { token: yield* tokenWith(["runs:read", "runs:write"]) })
+      yield* does(async () => {
+        await page.getByRole("heading", { name: "Overview" }).waitFor()
+        await page.goto(`${url}/ui/#/runs/${runId}`)
+        await page.getByText(/It failed after .*: hidden from this token/).waitFor()
+        await page.getByText("are hidden from this token").waitFor()
+        await page.getByRole("button", { name: /^call/ }).click()
+        await page.getByText("What it came to is hidden from this token").waitFor()
+        await page.goto(`${url}/ui/#/runs?columns=payload,error`)
+        await page.getByRole("cell", { name: "hidden", exact: true }).waitFor()
+        await page.goto(`${url}/ui/#/start?workflow=Flaky&like=${runId}`)
+        await page.getByText("only a token with the scope admin is told values").waitFor()
+        await page.goto(`${url}/ui/#/schedules/yearly`)
+        await page.getByText("It is hidden from this token").waitFor()
+        await page.getByRole("link", { name: "Change" }).click()
+        await page.getByText("hidden from this token: write all of it").waitFor()
+        assert.notInclude(await page.content(), "January")
+      })
+    })
+  )
 })

@@ -58,6 +58,36 @@ describe("why a run is not going on", () => {
     assert.include(why(run({ status: "pending", crashes: 2 }), now), "2 executors in a row died")
   })
 
+  it("names the queue, how full it is, and that it is paused", () => {
+    const queued = run({
+      status: "pending",
+      waitsFor: { total: 1, first: [{ type: "queue" }] }
+    })
+    assert.strictEqual(why(queued, now), "It waits for its turn in its queue")
+    assert.strictEqual(why(queued, now, { name: "mail" }), "It waits for a slot of the queue mail")
+    const queue = { name: "mail", declared: {}, paused: false, running: 1, waiting: 1_200 }
+    assert.strictEqual(
+      why(queued, now, queue),
+      "It waits for a slot of the queue mail: 1 run is under way, and 1,200 wait"
+    )
+    assert.strictEqual(
+      why(queued, now, { ...queue, paused: true }),
+      "Its queue mail is paused: nothing of it begins until that is resumed"
+    )
+  })
+
+  it("says when it begins, and until when it may take", () => {
+    const later = run({
+      status: "pending",
+      waitsFor: { total: 1, first: [{ type: "start", until: iso(3_600) }] }
+    })
+    assert.match(why(later, now), /^It is to begin in 1 hour, at \d/)
+    const step = { name: "charge", attempt: 1, status: "running", startedAt: iso(-4) } as const
+    const timed = run({ status: "running", steps: [step], timeout: 900_000, deadline: iso(300) })
+    assert.match(why(timed, now), /since 4 s; its time is over in 5 minutes, at \d/)
+    assert.match(why({ ...timed, deadline: iso(-1) }, now), /; its time is over$/)
+  })
+
   it("says what is to be mended", () => {
     const error = { _tag: "Defect", message: "the payload does not decode" }
     const waitsFor = { total: 1, first: [{ type: "mend" as const }] }
@@ -107,6 +137,11 @@ describe("what is not possible", () => {
     assert.include(reason("delete", "running") ?? "", "only what is over is deleted")
     assert.strictEqual(reason("interrupt", "failed"), "It is over: failed")
     assert.isUndefined(reason("terminate", "pending"))
+  })
+
+  it("knows that one that is to begin later can begin at once", () => {
+    const waitsFor = { total: 1, first: [{ type: "start" as const, until: iso(60) }] }
+    assert.isUndefined(notPossible("resume", { status: "pending", error: undefined, waitsFor }))
   })
 
   it("knows that a terminated run is not retried", () => {

@@ -1,11 +1,12 @@
 /**
- * Makes the pictures in `docs/dashboard`, of the bundled example: `npm run pictures`. Needs what was
- * built, and a Chromium.
+ * Makes the pictures in `docs/dashboard`, of the bundled example and a queue: `npm run pictures`. Needs
+ * what was built, and a Chromium.
  */
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type { Page } from "playwright-core"
 import * as Process from "../support/Executor.js"
 import * as Chromium from "./Chromium.js"
@@ -37,6 +38,48 @@ const orders = (executor: Process.Executor) =>
     return { approved, refused, waiting, start }
   })
 
+/** A queue that is full, two schedules, and an operation that is over. */
+const around = (executor: Process.Executor) =>
+  Effect.gen(function* () {
+    const invoice = (customer: string, n: number) =>
+      executor.request("POST", "/runs", {
+        workflow: "Invoice",
+        payload: { customer, month: `2026-${String(n + 1).padStart(2, "0")}` },
+        options: { priority: n, timeout: "1 day", tags: ["eu"], attributes: { customer } }
+      })
+    const all = ["Ada", "Bob"].flatMap((customer) =>
+      Array.from({ length: 7 }, (_, n) => ({ customer, n }))
+    )
+    yield* Effect.forEach(all, ({ customer, n }) => invoice(customer, n), { discard: true })
+    yield* executor.request("PUT", "/queues/Invoice", {
+      limits: { concurrency: 10, concurrencyPerKey: 3 }
+    })
+    yield* executor.request("PUT", "/schedules/nightly", {
+      workflow: "Invoice",
+      payload: { customer: "Cleo", month: "2026-11" },
+      cron: "0 3 * * *",
+      timeZone: "Europe/Berlin",
+      catchUp: "1 day"
+    })
+    yield* executor.request("PUT", "/schedules/restock", {
+      workflow: "Order",
+      payload: { orderId: "restock" },
+      every: "6 hours",
+      paused: true
+    })
+    yield* executor.request("POST", "/schedules/nightly/trigger")
+    yield* executor.request("POST", "/runs/bulk", {
+      action: "retry",
+      filter: { workflow: "Order", status: ["failed"] }
+    })
+    const { body } = yield* executor.request("GET", "/runs?tags=eu&status=pending&limit=1")
+    return Schema.decodeUnknownSync(Waiting)(body).runs[0].runId
+  })
+
+const Waiting = Schema.Struct({
+  runs: Schema.Tuple(Schema.Struct({ runId: Schema.String }))
+})
+
 const none = Effect.dieMessage("an order was not started")
 
 const picture = (page: Page, name: string) =>
@@ -47,7 +90,7 @@ const picture = (page: Page, name: string) =>
 const main = Effect.gen(function* () {
   const folder = yield* Process.makeFolder
   const executor = yield* Process.startReady({
-    module: fileURLToPath(new URL("../../examples/order.ts", import.meta.url)),
+    module: fileURLToPath(new URL("fixtures/shop.ts", import.meta.url)),
     env: { DATABASE_FILE: join(folder, "executor.db") }
   })
   const url = yield* executor.url
@@ -79,11 +122,24 @@ const main = Effect.gen(function* () {
   yield* picture(page, "run")
   yield* at(page, "start?workflow=Order", (page) => page.getByLabel("orderId").fill("A-1046"))
   yield* picture(page, "start")
-  yield* at(page, "workflows", (page) => page.getByText("Schema of the payload").click())
+  yield* at(page, "workflows", (page) => page.getByText("Schema of the payload").last().click())
   yield* picture(page, "workflows")
   yield* at(page, "executors", (page) => page.getByText("(this one)").waitFor())
   yield* picture(page, "executors")
+  const queued = yield* around(executor)
+  yield* at(page, "queues", (page) => page.getByText("3 per key").waitFor())
+  yield* picture(page, "queues")
+  yield* at(page, `runs/${queued}`, (page) =>
+    page.getByText("It waits for a slot of the queue").waitFor()
+  )
+  yield* picture(page, "queued")
+  yield* at(page, "schedules", (page) => page.getByText("paused").waitFor())
+  yield* picture(page, "schedules")
+  yield* at(page, "schedules/nightly", (page) => page.getByText(", triggered").waitFor())
+  yield* picture(page, "schedule")
   const dark = yield* open("dark")
+  yield* at(dark, "bulk", (page) => page.getByText("completed").waitFor())
+  yield* picture(dark, "operations")
   yield* at(dark, `runs/${refused}`, async (page) => {
     await page.getByRole("button", { name: /^charge/ }).click()
     await page.getByRole("region", { name: "Step charge" }).waitFor()

@@ -3,8 +3,8 @@ import { FetchHttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import * as Attributes from "../../src/api/Attributes.js"
 import * as Client from "../../src/client/Client.js"
-import * as Attributes from "../../src/internal/Attributes.js"
 import { Order, serve } from "./Harness.js"
 
 const order = (id: string, options: unknown) => ({ workflow: "Order", payload: { id }, options })

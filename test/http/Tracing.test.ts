@@ -102,7 +102,8 @@ describe("the definition", () => {
       "/runs/bulk",
       "/bulk",
       "/bulk/{id}",
-      "/metrics"
+      "/metrics",
+      "/activity"
     ])
     assert.deepStrictEqual(Object.keys(paths["/runs"]?.post?.responses ?? {}), [
       "200",

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Access from "../../src/http/Access.js"
+import { version } from "../../src/internal/Version.js"
 import * as RunViews from "../../src/runner/RunViews.js"
 import { type FinalStatus, RunStoreError } from "../../src/store/RunStore.js"
 import { serve } from "./Harness.js"
@@ -198,6 +199,7 @@ describe("GET /executors", () => {
         alive: true,
         self: true,
         runs: 1,
+        version,
         stepsInFlight: 0,
         inFlight: []
       })

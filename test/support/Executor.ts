@@ -261,7 +261,11 @@ export class Executor {
           headers: { authorization, "content-type": "application/json" },
           ...(body === undefined ? {} : { body: JSON.stringify(body) })
         })
-        return { status: response.status, body: (await response.json()) as unknown }
+        const text = await response.text()
+        return {
+          status: response.status,
+          body: text === "" ? undefined : (JSON.parse(text) as unknown)
+        }
       })
     })
   }

@@ -1,8 +1,8 @@
 /** Which runs are meant: options that lists and operations on many runs have in common. */
 import * as Options from "@effect/cli/Options"
 import * as Option from "effect/Option"
+import * as Attributes from "../../api/Attributes.js"
 import type { BulkFilter } from "../../api/Bulk.js"
-import * as Attributes from "../../internal/Attributes.js"
 import { type RunStatus, runStatuses } from "../../store/RunStore.js"
 import { moment, optionalText } from "./Common.js"
 

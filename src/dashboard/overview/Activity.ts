@@ -1,14 +1,15 @@
-/** What has happened since the page was opened: steps by the seconds in which they ended, and those in flight. */
+/** What has happened just now, as events tell it: steps by the seconds in which they ended, and those in flight. */
 import { signal } from "@preact/signals"
 import type { EventView } from "../../api/EventView.js"
+import type { StepInFlightView } from "../../api/RunView.js"
 import { millisOf } from "../parts/Words.js"
-import { onEvent, refreshes } from "../server/Live.js"
+import { onEvent } from "../server/Live.js"
 
 /** Milliseconds. */
 export const bucketWidth = 5_000
 
-/** Ten minutes. */
-export const buckets = 120
+/** A minute. */
+const buckets = 12
 
 export interface Bucket {
   /** Of `bucketWidth` since 1970. */
@@ -35,7 +36,7 @@ const mostInFlight = 1_000
 
 type StepEvent = Extract<EventView, { readonly type: "step" }>
 
-/** With one more that ended at this time; what is older than ten minutes is forgotten. */
+/** With one more that ended at this time; what is older than a minute is forgotten. */
 export const added = (
   all: ReadonlyArray<Bucket>,
   at: number,
@@ -51,7 +52,8 @@ export const added = (
   ]
 }
 
-const keyOf = ({ attempt, name, runId }: StepEvent) => `${runId}/${attempt}/${name}`
+const keyOf = ({ attempt, name, runId }: Pick<StepEvent, "attempt" | "name" | "runId">) =>
+  `${runId}/${attempt}/${name}`
 
 const stepTold = (event: StepEvent) => {
   const { attempt, name, runId, status, workflow } = event
@@ -75,13 +77,16 @@ const runLeft = (runId: string) => {
   if (steps.length < inFlight.peek().size) inFlight.value = new Map(steps)
 }
 
+/** What the executor itself says that it executes now. */
+export const said = (steps: ReadonlyArray<StepInFlightView>): void => {
+  inFlight.value = new Map(
+    steps.map((step) => [keyOf(step), { ...step, startedAt: millisOf(step.startedAt) }])
+  )
+}
+
 export const start = (): void => {
   onEvent((event) => {
     if (event.type === "step") stepTold(event)
     if (event.type === "run" && event.status !== "running") runLeft(event.runId)
-  })
-  // what ended while nobody listened was not told
-  refreshes.subscribe(() => {
-    inFlight.value = new Map()
   })
 }

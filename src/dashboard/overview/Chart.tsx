@@ -1,60 +1,95 @@
-/** Steps per second over the last ten minutes, as bars; what failed on top. */
-import { now } from "../Hooks.js"
-import { count, counted } from "../parts/Words.js"
-import { activity, buckets, bucketWidth } from "./Activity.js"
+/** Steps by the minute over the last hour, as bars; what failed on top. */
+import { useEffect } from "preact/hooks"
+import type { ActivityView, MinuteView } from "../../api/RunView.js"
+import { now, useAsked, useEvery } from "../Hooks.js"
+import { Problem } from "../parts/Problem.js"
+import { clock, count, counted, millisOf } from "../parts/Words.js"
+import { activity as asked } from "../server/Server.js"
+import { activity, bucketWidth, said } from "./Activity.js"
 
 const height = 80
-const barWidth = 5
+const barWidth = 10
+const minute = 60_000
+
+/** An hour, and the minute that has begun. */
+const minutes = 61
+
+/** Of the last five seconds that are over, as events told them. */
+const perSecond = (at: number) => {
+  const index = Math.floor(at / bucketWidth) - 1
+  const recent = activity.value.find((bucket) => bucket.index === index)
+  return ((recent?.completed ?? 0) + (recent?.failed ?? 0)) / (bucketWidth / 1_000)
+}
 
 export const Chart = () => {
-  const last = Math.floor(now.value / bucketWidth)
-  const byIndex = new Map(activity.value.map((bucket) => [bucket.index, bucket]))
-  const highest = Math.max(1, ...activity.value.map(({ completed, failed }) => completed + failed))
-  const all = activity.value.reduce((sum, { completed, failed }) => sum + completed + failed, 0)
-  const failures = activity.value.reduce((sum, { failed }) => sum + failed, 0)
-  const recent = byIndex.get(last - 1)
-  const perSecond = ((recent?.completed ?? 0) + (recent?.failed ?? 0)) / (bucketWidth / 1_000)
+  const { again, problem, value } = useAsked("activity", () => asked)
+  useEvery(5, again)
+  useEffect(() => value && said(value.inFlight), [value])
   return (
     <figure class="chart">
-      <figcaption>
-        <strong>{perSecond.toFixed(1)}</strong> steps per second just now; {counted(all, "step")},{" "}
-        {count(failures)} failed, in the last 10 minutes that this page has seen
-      </figcaption>
-      <svg
-        viewBox={`0 0 ${buckets * barWidth} ${height}`}
-        preserveAspectRatio="none"
-        role="img"
-        aria-label={`At most ${(highest / (bucketWidth / 1_000)).toFixed(1)} steps per second`}
-      >
-        {Array.from({ length: buckets }, (_, place) => {
-          const bucket = byIndex.get(last - buckets + 1 + place)
-          if (bucket === undefined) return null
-          const whole = ((bucket.completed + bucket.failed) / highest) * height
-          const failed = (bucket.failed / highest) * height
-          return (
-            <g key={bucket.index}>
-              <rect
-                class="bar-completed"
-                x={place * barWidth}
-                y={height - whole}
-                width={barWidth - 1}
-                height={whole - failed}
-              />
-              <rect
-                class="bar-failed"
-                x={place * barWidth}
-                y={height - failed}
-                width={barWidth - 1}
-                height={failed}
-              />
-            </g>
-          )
-        })}
-      </svg>
-      <p class="axis muted" aria-hidden="true">
-        <span>10 minutes ago</span>
-        <span>now</span>
-      </p>
+      {problem === undefined ? null : <Problem problem={problem} again={again} />}
+      {value === undefined ? null : <Hour told={value} />}
     </figure>
   )
 }
+
+const sum = (all: ReadonlyArray<MinuteView>, of: (one: MinuteView) => number) =>
+  all.reduce((total, one) => total + of(one), 0)
+
+const wholeOf = ({ completed, failed }: MinuteView) => completed + failed
+
+const Hour = ({ told: { minutes: told, since } }: { readonly told: ActivityView }) => {
+  const last = Math.floor(now.value / minute)
+  const highest = Math.max(1, ...told.map(wholeOf))
+  return (
+    <>
+      <figcaption>
+        <strong>{perSecond(now.value).toFixed(1)}</strong> steps per second just now;{" "}
+        {counted(sum(told, wholeOf), "step")}, {count(sum(told, ({ failed }) => failed))} failed,{" "}
+        {since === undefined
+          ? "in the last hour"
+          : `since this executor began at ${clock(millisOf(since), now.value)}`}
+      </figcaption>
+      <svg
+        viewBox={`0 0 ${minutes * barWidth} ${height}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={`At most ${counted(highest, "step")} in a minute`}
+      >
+        {told.map((one) => (
+          <Bar
+            key={one.at}
+            x={(Math.floor(millisOf(one.at) / minute) - last + minutes - 1) * barWidth}
+            whole={(wholeOf(one) / highest) * height}
+            failed={(one.failed / highest) * height}
+          />
+        ))}
+      </svg>
+      <p class="axis muted" aria-hidden="true">
+        <span>an hour ago</span>
+        <span>now</span>
+      </p>
+    </>
+  )
+}
+
+const Bar = ({
+  failed,
+  whole,
+  x
+}: {
+  readonly x: number
+  readonly whole: number
+  readonly failed: number
+}) => (
+  <g>
+    <rect
+      class="bar-completed"
+      x={x}
+      y={height - whole}
+      width={barWidth - 2}
+      height={whole - failed}
+    />
+    <rect class="bar-failed" x={x} y={height - failed} width={barWidth - 2} height={failed} />
+  </g>
+)

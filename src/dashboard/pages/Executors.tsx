@@ -41,6 +41,7 @@ const Table = () => {
             <tr>
               <th scope="col">Executor</th>
               <th scope="col">State</th>
+              <th scope="col">Version</th>
               <th scope="col">Host</th>
               <th scope="col">Process</th>
               <th scope="col">Since</th>
@@ -72,6 +73,7 @@ const Row = (executor: ExecutorView) => (
       {executor.self ? <span class="muted"> (this one)</span> : null}
     </th>
     <td>{executor.alive ? executor.state : "not alive"}</td>
+    <td>{executor.version ?? <span class="muted">not told</span>}</td>
     <td class="text">{executor.host}</td>
     <td>{executor.pid}</td>
     <td>

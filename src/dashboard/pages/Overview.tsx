@@ -35,7 +35,7 @@ export const Overview = () => {
 
 const Counts = () => {
   const { again, problem, value } = useAsked("counts", () => counts)
-  const countAgain = useThrottled(again, 1_000)
+  const countAgain = useThrottled(again, 2_000)
   useEvents((event) => event.type === "run" && countAgain())
   useEvery(10, again)
   return (
@@ -112,7 +112,7 @@ const InFlight = () => {
     <section>
       <h2>In flight</h2>
       {steps.length === 0 ? (
-        <p class="muted">No step that began since this page was opened.</p>
+        <p class="muted">No step.</p>
       ) : (
         <ul class="list">
           {steps.slice(0, shown).map(({ attempt, name, runId, startedAt, workflow }) => (

@@ -1,8 +1,9 @@
 /** One run: why it is not going on, how it went, what it was given and what it came to. */
 import { useState } from "preact/hooks"
 import type { RunWithStepsView } from "../../api/RunView.js"
-import { now, useAsked, useTitle } from "../Hooks.js"
+import { now, useAsked, useEvery, useTitle } from "../Hooks.js"
 import { Copy } from "../parts/Copy.js"
+import { Fact } from "../parts/Fact.js"
 import { Json } from "../parts/Json.js"
 import { Problem } from "../parts/Problem.js"
 import { Scroller } from "../parts/Scroller.js"
@@ -12,10 +13,12 @@ import { duration, millisOf, shortId, size } from "../parts/Words.js"
 import { go, to } from "../Router.js"
 import { ActionBar } from "../run/ActionBar.js"
 import { useRun } from "../run/LiveRun.js"
+import { OptionFacts } from "../run/OptionFacts.js"
 import { Relatives } from "../run/Relatives.js"
 import { StepDetails } from "../run/StepDetails.js"
-import { why } from "../run/Why.js"
-import { list, outcome, payload, type Question } from "../server/Server.js"
+import { type Queue, why } from "../run/Why.js"
+import { queues } from "../server/Queues.js"
+import { list, outcome, payload, type Question, workflows } from "../server/Server.js"
 import { type Row, rowsOf } from "../timeline/Rows.js"
 import { Timeline } from "../timeline/Timeline.js"
 
@@ -28,9 +31,7 @@ export const Run = ({ runId }: { readonly runId: string }) => {
       {problem === undefined ? null : <Problem problem={problem} again={again} />}
       {run === undefined ? null : (
         <>
-          <p class={`why is-${run.status} text`} role="status">
-            {why(run, now.value)}
-          </p>
+          <Why run={run} />
           <ActionBar run={run} again={again} />
           <Steps run={run} />
           <Values run={run} />
@@ -41,35 +42,63 @@ export const Run = ({ runId }: { readonly runId: string }) => {
   )
 }
 
+/** Which queue it waits in is not in the run: what its workflow declares says it. */
+const Why = ({ run }: { readonly run: RunWithStepsView }) => {
+  const isQueued = run.waitsFor?.first.some(({ type }) => type === "queue") === true
+  return isQueued ? <Queued run={run} /> : <Sentence run={run} queue={undefined} />
+}
+
+const Queued = ({ run }: { readonly run: RunWithStepsView }) => {
+  const registered = useAsked("workflows", () => workflows)
+  const known = useAsked("queues", () => queues)
+  useEvery(3, known.again)
+  const name = registered.value?.find((one) => one.name === run.workflow)?.queue
+  const queue = known.value?.find((one) => one.name === name)
+  return <Sentence run={run} queue={queue ?? (name === undefined ? undefined : { name })} />
+}
+
+const Sentence = ({
+  queue,
+  run
+}: {
+  readonly run: RunWithStepsView
+  readonly queue: Queue | undefined
+}) => (
+  <p class={`why is-${run.status} text`} role="status">
+    {why(run, now.value, queue)}
+    {queue === undefined ? null : (
+      <>
+        {" "}
+        <a href={to(["queues"])}>Queues</a>
+      </>
+    )}
+  </p>
+)
+
 const Heading = ({ run }: { readonly run: RunWithStepsView }) => (
   <>
     <h1>
       <span class="text">{run.workflow}</span> <Status status={run.status} />
     </h1>
     <dl class="facts">
-      <dt>Run</dt>
-      <dd>
+      <Fact name="Run">
         <code class="text">{run.runId}</code> <Copy text={run.runId} what="the run's id" />
-      </dd>
-      <dt>Created</dt>
-      <dd>
+      </Fact>
+      <Fact name="Created">
         <When at={run.createdAt} />
-      </dd>
+      </Fact>
       {run.completedAt === undefined ? null : (
-        <>
-          <dt>Over</dt>
-          <dd>
-            <When at={run.completedAt} />
-          </dd>
-        </>
+        <Fact name="Over">
+          <When at={run.completedAt} />
+        </Fact>
       )}
-      <dt>{run.completedAt === undefined ? "Takes so far" : "Took"}</dt>
-      <dd>
+      <Fact name={run.completedAt === undefined ? "Takes so far" : "Took"}>
         {duration(
           (run.completedAt === undefined ? now.value : millisOf(run.completedAt)) -
             millisOf(run.createdAt)
         )}
-      </dd>
+      </Fact>
+      <OptionFacts run={run} />
     </dl>
   </>
 )
@@ -110,7 +139,17 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
   )
 }
 
-const Values = ({ run }: { readonly run: RunWithStepsView }) => (
+const Values = ({ run }: { readonly run: RunWithStepsView }) =>
+  run.hidden === true ? (
+    <p class="muted">
+      Its payload, its result and what errors say are hidden from this token: they are told to
+      tokens with the scope <code>admin</code>.
+    </p>
+  ) : (
+    <ValuesShown run={run} />
+  )
+
+const ValuesShown = ({ run }: { readonly run: RunWithStepsView }) => (
   <div class="columns">
     <Value
       title="Payload"

@@ -6,6 +6,7 @@ import { Problem } from "../parts/Problem.js"
 import { to } from "../Router.js"
 import { workflows } from "../server/Server.js"
 import { rights } from "../server/Session.js"
+import { Facts } from "../workflows/Facts.js"
 
 export const Workflows = () => {
   const { again, problem, value } = useAsked("workflows", () => workflows)
@@ -24,9 +25,10 @@ export const Workflows = () => {
   )
 }
 
-const Workflow = ({ name, payload, signals = [] }: WorkflowView) => (
+const Workflow = ({ name, payload, queue, signals = [] }: WorkflowView) => (
   <article class="card">
     <h2 class="text">{name}</h2>
+    <Facts workflow={name} />
     <p class="buttons">
       {rights.value.write ? (
         <a class="button primary" href={to(["start"], { workflow: name })}>
@@ -36,10 +38,15 @@ const Workflow = ({ name, payload, signals = [] }: WorkflowView) => (
       <a class="button" href={to(["runs"], { workflow: name })}>
         Its runs
       </a>
-      <a class="button" href={to(["runs"], { workflow: name, status: ["failed"] })}>
-        Its failed runs
-      </a>
     </p>
+    {queue === undefined ? null : (
+      <p>
+        Queue:{" "}
+        <a class="text" href={to(["queues"])}>
+          {queue}
+        </a>
+      </p>
+    )}
     {signals.length === 0 ? null : (
       <p>
         Signals:{" "}

@@ -1,5 +1,5 @@
 /** What can be done with a run, and where not, why not. */
-import type { RunView } from "../../api/RunView.js"
+import type { RunView, RunWithStepsView } from "../../api/RunView.js"
 import { isFinal, type RunStatus } from "../../api/Status.js"
 
 export type Action = "resume" | "retry" | "interrupt" | "terminate" | "delete"
@@ -32,7 +32,7 @@ export const participles: Readonly<Record<Action, string>> = {
 
 /** What the action does, for those who are asked whether they mean it. */
 export const consequences: Readonly<Record<Action, string>> = {
-  resume: "It looks again at what it waits for.",
+  resume: "It looks again at what it waits for; one that is to begin later begins.",
   retry:
     "It goes on from the step that failed. What completed is not executed again; its failed children are retried with it.",
   interrupt:
@@ -64,8 +64,17 @@ export const notIn = (action: Action, status: RunStatus): string | undefined => 
 
 export const notPossible = (
   action: Action,
-  { error, status }: Pick<RunView, "status" | "error">
+  {
+    error,
+    status,
+    waitsFor
+  }: Pick<RunView, "status" | "error"> & Partial<Pick<RunWithStepsView, "waitsFor">>
 ): string | undefined =>
-  action === "retry" && status === "interrupted" && error?.message.startsWith("terminated") === true
-    ? "It was terminated: nobody knows how far it was"
-    : notIn(action, status)
+  // one that is to begin later begins at once
+  action === "resume" && waitsFor?.first.some(({ type }) => type === "start") === true
+    ? undefined
+    : action === "retry" &&
+        status === "interrupted" &&
+        error?.message.startsWith("terminated") === true
+      ? "It was terminated: nobody knows how far it was"
+      : notIn(action, status)

@@ -67,7 +67,9 @@ export const StepDetails = ({
 const Outcome = ({ runId, step }: { readonly runId: string; readonly step: StepView }) => {
   const { attempt, name } = step
   const isTold = step.result !== undefined || step.error !== undefined
-  return step.status === "running" ? null : isTold && step.leftOut === undefined ? (
+  return step.status === "running" ? null : step.hidden === true ? (
+    <p class="muted">What it came to is hidden from this token.</p>
+  ) : isTold && step.leftOut === undefined ? (
     <Told step={step} />
   ) : (
     <Whole runId={runId} name={name} attempt={attempt} />

@@ -1,4 +1,5 @@
 /** In one sentence, why a run is not going on; or what it does, or what it came to. */
+import type { QueueView } from "../../api/Queues.js"
 import type { RunWithStepsView, WaitView } from "../../api/RunView.js"
 import { clock, count, counted, duration, fromNow, millisOf, shortId } from "../parts/Words.js"
 
@@ -24,7 +25,23 @@ const timer = ({ name, until }: Timer, now: number): string => {
 
 const since = (at: string, now: number) => `since ${duration(now - millisOf(at))}`
 
-const wait = (one: WaitView, now: number): string => {
+/** What is known of the queue that it is in. */
+export type Queue = Pick<QueueView, "name"> & Partial<QueueView>
+
+const turn = (queue: Queue | undefined): string => {
+  if (queue === undefined) return "it waits for its turn in its queue"
+  const { name, paused, running, waiting } = queue
+  if (paused === true) {
+    return `its queue ${name} is paused: nothing of it begins until that is resumed`
+  }
+  const others =
+    running === undefined || waiting === undefined
+      ? ""
+      : `: ${counted(running, "run is", "runs are")} under way, and ${counted(waiting, "waits", "wait")}`
+  return `it waits for a slot of the queue ${name}${others}`
+}
+
+const wait = (one: WaitView, now: number, queue: Queue | undefined): string => {
   switch (one.type) {
     case "signal":
       return `it waits for the signal ${one.name} ${since(one.since, now)}`
@@ -35,9 +52,9 @@ const wait = (one: WaitView, now: number): string => {
     case "start":
       return `it is to begin ${due(one.until, now)}`
     case "queue":
-      return "it waits for its turn in its queue"
+      return turn(queue)
     case "pause":
-      return `its workflow ${one.workflow} is paused`
+      return `its workflow ${one.workflow} is paused, until that is resumed`
     case "executor":
       return `it waits for an executor that has registered the workflow ${one.workflow}: this one has not`
     case "room":
@@ -48,12 +65,16 @@ const wait = (one: WaitView, now: number): string => {
 }
 
 /** What it waits for, signals and children first: a timer beside them is what ends that. */
-const waits = (first: ReadonlyArray<WaitView>, total: number, now: number): string => {
+const waits = (
+  { first, total }: NonNullable<RunWithStepsView["waitsFor"]>,
+  now: number,
+  queue: Queue | undefined
+): string => {
   const others = first.filter((one) => !isTimer(one))
   const timers = first
     .filter(isTimer)
     .sort((a, b) => ((a.until ?? "~") < (b.until ?? "~") ? -1 : 1))
-  const told = [...others, ...timers].slice(0, 3).map((one) => wait(one, now))
+  const told = [...others, ...timers].slice(0, 3).map((one) => wait(one, now, queue))
   const more = total - told.length
   return `${told.join("; ")}${more > 0 ? `; and for ${count(more)} more` : ""}`
 }
@@ -66,13 +87,13 @@ const running = (run: RunWithStepsView, now: number): string => {
   return `It executes attempt ${first.attempt} of ${first.name} ${since(first.startedAt, now)}${others}`
 }
 
-const unfinished = (run: RunWithStepsView, now: number): string => {
+const unfinished = (run: RunWithStepsView, now: number, queue: Queue | undefined): string => {
   if (run.status === "suspended" && run.error !== undefined) {
     return `It stopped, and waits to be mended and resumed: ${run.error.message}`
   }
   const told = run.waitsFor
   if (told !== undefined && told.total > 0) {
-    const text = waits(told.first, told.total, now)
+    const text = waits(told, now, queue)
     return text.charAt(0).toUpperCase() + text.slice(1)
   }
   return run.status === "running"
@@ -93,8 +114,16 @@ const failed = (run: RunWithStepsView): string => {
   return `It failed${lasted(run)}${step}: ${run.error?.message ?? "why is not told"}`
 }
 
+/** When it is ended, whatever it is at then. */
+const ends = ({ deadline }: RunWithStepsView, now: number) =>
+  deadline === undefined
+    ? ""
+    : millisOf(deadline) <= now
+      ? "; its time is over"
+      : `; its time is over ${due(deadline, now)}`
+
 /** @param now milliseconds */
-export const why = (run: RunWithStepsView, now: number): string => {
+export const why = (run: RunWithStepsView, now: number, queue?: Queue): string => {
   switch (run.status) {
     case "completed":
       return `It completed${lasted(run)}`
@@ -103,7 +132,7 @@ export const why = (run: RunWithStepsView, now: number): string => {
     case "interrupted":
       return `It was ended${lasted(run)}: ${run.error?.message ?? "interrupted"}`
     default:
-      return `${unfinished(run, now)}${crashes(run)}`
+      return `${unfinished(run, now, queue)}${crashes(run)}${ends(run, now)}`
   }
 }
 

@@ -1,6 +1,14 @@
 /** What the list of runs tells of each; `run` and `status` always. */
 
-export type Column = "workflow" | "created" | "started" | "over" | "took" | "error" | "payload"
+export type Column =
+  | "workflow"
+  | "created"
+  | "started"
+  | "over"
+  | "took"
+  | "error"
+  | "payload"
+  | "labels"
 
 export const columns: ReadonlyArray<{ readonly name: Column; readonly label: string }> = [
   { name: "workflow", label: "Workflow" },
@@ -8,6 +16,7 @@ export const columns: ReadonlyArray<{ readonly name: Column; readonly label: str
   { name: "started", label: "Started" },
   { name: "over", label: "Over" },
   { name: "took", label: "Took" },
+  { name: "labels", label: "Tags and attributes" },
   { name: "payload", label: "Payload" },
   { name: "error", label: "Error" }
 ]

@@ -28,8 +28,11 @@ export const FilterBar = (props: Props) => (
       <Flag {...props} name="roots" label="Without children" />
       <Flag {...props} name="mend" label="To be mended" />
       <Columns {...props} />
+      <AddLabel {...props} name="tags" label="Tag" placeholder="eu" />
+      <AddLabel {...props} name="attributes" label="Attribute" placeholder="customer=7" />
       <Jump />
     </div>
+    <Labels {...props} />
     {props.filters.parent === undefined ? null : (
       <p>
         Children of{" "}
@@ -151,6 +154,67 @@ const Flag = ({
     {label}
   </label>
 )
+
+/** One more that a run has to have. */
+const AddLabel = ({
+  filters,
+  label,
+  name,
+  onFilters,
+  placeholder
+}: Props & {
+  readonly name: "tags" | "attributes"
+  readonly label: string
+  readonly placeholder: string
+}) => {
+  const [text, setText] = useState("")
+  const add = (event: Event) => {
+    event.preventDefault()
+    const given = text.trim()
+    if (given === "" || filters[name].includes(given)) return
+    setText("")
+    onFilters({ ...filters, [name]: [...filters[name], given] })
+  }
+  return (
+    <form class="field is-short" onSubmit={add}>
+      <label for={`filter-${name}`}>{label}</label>
+      <input
+        id={`filter-${name}`}
+        placeholder={placeholder}
+        value={text}
+        autocomplete="off"
+        spellcheck={false}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
+    </form>
+  )
+}
+
+/** Those that a run has to have, each to be taken away again. */
+const Labels = ({ filters, onFilters }: Props) => {
+  if (filters.tags.length + filters.attributes.length === 0) return null
+  const without = (name: "tags" | "attributes", text: string) =>
+    onFilters({ ...filters, [name]: filters[name].filter((other) => other !== text) })
+  return (
+    <ul class="labels" aria-label="Tags and attributes that are asked for">
+      {(["tags", "attributes"] as const).flatMap((name) =>
+        filters[name].map((text) => (
+          <li key={`${name} ${text}`} class="label">
+            <span class="text">{text}</span>
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`Do not ask for ${text}`}
+              onClick={() => without(name, text)}
+            >
+              ✕
+            </button>
+          </li>
+        ))
+      )}
+    </ul>
+  )
+}
 
 const Columns = ({ onColumns, shown }: Props) => (
   <details class="menu">

@@ -1,4 +1,6 @@
 /** Which runs are listed, as the address says it. */
+
+import * as Attributes from "../../api/Attributes.js"
 import type { ListRequest } from "../../api/Requests.js"
 import { type RunStatus, runStatuses } from "../../api/Status.js"
 import type { Query } from "../Query.js"
@@ -13,6 +15,9 @@ export interface Filters {
   readonly parent: string | undefined
   readonly roots: boolean
   readonly mend: boolean
+  readonly tags: ReadonlyArray<string>
+  /** As `name=value`; see `Attributes`. */
+  readonly attributes: ReadonlyArray<string>
 }
 
 const isStatus = (text: string): text is RunStatus => runStatuses.some((status) => status === text)
@@ -22,6 +27,15 @@ const textOf = (query: URLSearchParams, name: string) => {
   return text === null || text === "" ? undefined : text
 }
 
+/** In an address there are commas between them. */
+const escaped = (text: string) => text.replaceAll("%", "%25").replaceAll(",", "%2C")
+
+const listOf = (query: URLSearchParams, name: string): ReadonlyArray<string> =>
+  (query.get(name) ?? "")
+    .split(",")
+    .filter((text) => text !== "")
+    .map((text) => text.replaceAll("%2C", ",").replaceAll("%25", "%"))
+
 export const read = (query: URLSearchParams): Filters => ({
   workflow: textOf(query, "workflow"),
   key: textOf(query, "key"),
@@ -30,13 +44,17 @@ export const read = (query: URLSearchParams): Filters => ({
   before: textOf(query, "before"),
   parent: textOf(query, "parent"),
   roots: query.get("roots") === "true",
-  mend: query.get("mend") === "true"
+  mend: query.get("mend") === "true",
+  tags: listOf(query, "tags"),
+  attributes: listOf(query, "attributes")
 })
 
 export const write = (filters: Filters): Query => ({
   ...filters,
   roots: filters.roots ? "true" : undefined,
-  mend: filters.mend ? "true" : undefined
+  mend: filters.mend ? "true" : undefined,
+  tags: filters.tags.map(escaped),
+  attributes: filters.attributes.map(escaped)
 })
 
 const timeOf = (text: string | undefined) => {
@@ -53,7 +71,12 @@ export const requestOf = (filters: Filters): ListRequest => ({
   createdBefore: timeOf(filters.before),
   parent: filters.parent,
   roots: filters.roots ? true : undefined,
-  mend: filters.mend ? true : undefined
+  mend: filters.mend ? true : undefined,
+  tags: filters.tags.length === 0 ? undefined : filters.tags,
+  attributes:
+    filters.attributes.length === 0
+      ? undefined
+      : Object.fromEntries(filters.attributes.map(Attributes.parse))
 })
 
 /** As an input for a local time has it; `YYYY-MM-DDTHH:mm:ss`. */

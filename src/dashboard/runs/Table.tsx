@@ -1,5 +1,6 @@
 /** The runs of a list, of which only those are made that are seen. */
 import { useEffect, useRef } from "preact/hooks"
+import * as Attributes from "../../api/Attributes.js"
 import type { RunView } from "../../api/RunView.js"
 import { now } from "../Hooks.js"
 import { Scroller } from "../parts/Scroller.js"
@@ -167,6 +168,9 @@ const Text = ({ text }: { readonly text: string }) => (
   </span>
 )
 
+const labelsOf = ({ attributes = {}, tags = [] }: RunView) =>
+  [...tags, ...Object.entries(attributes).map(Attributes.text)].join(", ")
+
 const Cell = ({ column, run }: { readonly run: RunView; readonly column: Column }) => {
   switch (column) {
     case "workflow":
@@ -181,8 +185,14 @@ const Cell = ({ column, run }: { readonly run: RunView; readonly column: Column 
       return <Took run={run} />
     case "error":
       return run.error === undefined ? null : <Text text={run.error.message} />
+    case "labels":
+      return <Text text={labelsOf(run)} />
     case "payload":
-      return run.payload === undefined ? null : <Text text={JSON.stringify(run.payload)} />
+      return run.hidden === true ? (
+        <span class="muted">hidden</span>
+      ) : run.payload === undefined ? null : (
+        <Text text={JSON.stringify(run.payload)} />
+      )
   }
 }
 

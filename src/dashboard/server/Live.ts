@@ -107,7 +107,7 @@ const listen = Effect.suspend(() =>
   streams(
     opened,
     again
-  )({ lastEventId }).pipe(
+  )({ lastEventId, digest: true }).pipe(
     Stream.runForEach((event) => Effect.sync(() => told(event))),
     Effect.catchAll(failed)
   )

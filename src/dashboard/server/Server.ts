@@ -80,6 +80,11 @@ const endpoints = Effect.runSync(
       group: "metrics",
       endpoint: "metrics",
       httpClient: authorized
+    }),
+    activity: HttpApiClient.endpoint(Api, {
+      group: "metrics",
+      endpoint: "activity",
+      httpClient: authorized
     })
   })
 )
@@ -98,6 +103,11 @@ export const drain = Effect.map(callOnce(endpoints.drain({})), ({ state }) => st
 
 /** The process's metrics, in the text format of Prometheus. */
 export const metrics = call(endpoints.metrics({}))
+
+/** How many steps ended in each minute of the last hour. */
+export const activity = call(endpoints.activity({}))
+
+export const countBy = (request: ListRequest) => call(runs.counts({ urlParams: said(request) }))
 
 export const list = (request: ListRequest) => call(runs.list({ urlParams: said(request) }))
 
