@@ -145,3 +145,23 @@ describe("connections that the server ends", () => {
     })
   )
 })
+
+describe("a database that is there, and takes no writes", () => {
+  it.scopedLive("is not available: it is a replica, or set so", () =>
+    Effect.gen(function* () {
+      const database = yield* Postgres.ownDatabase
+      const store = yield* Postgres.open({ url: database.url, schema: "workflows" })
+      yield* store.available
+      yield* database.readOnly(true)
+      // not what a connection says that has just been ended
+      const refused = Effect.filterOrFail(Effect.flip(store.available), ({ message }) =>
+        message.includes("read only")
+      )
+      expect(yield* Effect.eventually(refused)).toMatchObject({ reason: "unavailable" })
+      yield* database.readOnly(false)
+      yield* Effect.eventually(store.available)
+      yield* database.close
+      expect(yield* Effect.flip(store.available)).toMatchObject({ reason: "unavailable" })
+    })
+  )
+})

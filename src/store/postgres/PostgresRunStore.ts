@@ -137,6 +137,9 @@ export const make = (
       ...writes(writer, listener, queues),
       ...reads(read),
       ...readingAfter(writer, read, queues),
+      available: Effect.flatMap(read(Executors.isReadOnly), (isReadOnly) =>
+        isReadOnly ? Effect.fail(Failure.readOnly) : Effect.void
+      ),
       changes: PubSub.subscribe(changes)
     })
   })

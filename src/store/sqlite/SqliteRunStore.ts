@@ -140,9 +140,15 @@ const makeNamed = (
       ...writes(writer, file, queues),
       ...reads(guarded, database),
       ...readingAfter(writer, readWith(guarded, database), queues),
+      available: Effect.zipRight(
+        file.check,
+        Effect.asVoid(readWith(guarded, database)((sql) => sql.rows(selectAny)))
+      ),
       changes: PubSub.subscribe(changes)
     })
   })
+
+const selectAny = "SELECT id FROM workflow_executors LIMIT 1"
 
 /** Reads that meet the recovery of the WAL by another process wait for it. */
 const whileOthersOpenIt = <A>(read: Effect.Effect<A, RunStoreError>) =>
