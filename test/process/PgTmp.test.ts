@@ -288,7 +288,9 @@ describe("a server of PostgreSQL that ends", () => {
         expect((yield* executor.request("GET", "/health")).status).toBe(200)
         proxy.restore()
         yield* whenReady(executor, 200)
-        const st = yield* executor.stop(); console.info(executor.stdout, executor.stderr); expect(st.code).toBe(0)
+        const st = yield* executor.stop()
+        console.info(executor.stdout, executor.stderr)
+        expect(st.code).toBe(0)
       }),
     90_000
   )
