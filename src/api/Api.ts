@@ -82,7 +82,7 @@ export const RunnerStateSchema = Schema.Literal(
   "stopped"
 ) satisfies Schema.Schema<RunnerState>
 
-/** The executor is not in a state in which the probe answers 200. */
+/** The executor is not in a state in which the probe answers 200, or its database does not answer. */
 export class NotAvailable extends Schema.TaggedError<NotAvailable>()(
   "NotAvailable",
   { state: RunnerStateSchema, message: Schema.String },
@@ -272,7 +272,7 @@ export class ProbesGroup extends HttpApiGroup.make("probes", { topLevel: true })
     HttpApiEndpoint.get("ready", "/ready")
       .addSuccess(State)
       .addError(NotAvailable)
-      .annotate(OpenApi.Summary, "200 only while the executor is running")
+      .annotate(OpenApi.Summary, "200 only while the executor is running and its database answers")
   ) {}
 
 export class RunsGroup extends HttpApiGroup.make("runs")

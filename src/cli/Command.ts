@@ -9,7 +9,7 @@ import { version } from "../internal/Version.js"
 import * as Printed from "./Printed.js"
 import { bulkCommand } from "./syntax/Bulk.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
-import { doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
+import { copyCommand, doctorCommand, migrateCommand, pruneCommand } from "./syntax/File.js"
 import { queuesCommand } from "./syntax/Queues.js"
 import { runsCommand } from "./syntax/Runs.js"
 import { schedulesCommand } from "./syntax/Schedules.js"
@@ -30,6 +30,7 @@ const command = Cli.make("workflow-executor").pipe(
     drainCommand,
     tokenCommand,
     migrateCommand,
+    copyCommand,
     pruneCommand,
     doctorCommand
   ])

@@ -39,13 +39,14 @@ import * as Dashboard from "./Dashboard.js"
 import * as Docs from "./Docs.js"
 import * as EventHandlers from "./EventHandlers.js"
 import * as EventStreams from "./EventStreams.js"
+import * as Readiness from "./Readiness.js"
 import * as SchedulesHandlers from "./Schedules.js"
 import * as Server from "./Server.js"
 import * as Stacks from "./Stacks.js"
 import { orNotAvailable } from "./StoreFailures.js"
 import * as Values from "./Values.js"
 
-/** Answers with the Runner's state: 200 in these, else 503. Never asks the store. */
+/** Answers with the Runner's state: 200 in these, else 503. */
 const probe = (
   ...available: ReadonlyArray<RunnerState>
 ): Effect.Effect<{ readonly state: RunnerState }, NotAvailable, Dispatcher> =>
@@ -57,9 +58,18 @@ const probe = (
   })
 
 const ProbesLive = HttpApiBuilder.group(Api, "probes", (handlers) =>
-  handlers
-    .handle("health", () => probe("running", "draining"))
-    .handle("ready", () => probe("running"))
+  Effect.map(Readiness.make, (database) =>
+    handlers
+      // never asks the store: nothing is mended by a restart where it is the database that is away
+      .handle("health", () => probe("running", "draining"))
+      .handle("ready", () =>
+        Effect.tap(probe("running"), ({ state }) =>
+          Effect.flatMap(database, (found) =>
+            found._tag === "Ready" ? Effect.void : new NotAvailable({ state, message: found.why })
+          )
+        )
+      )
+  )
 )
 
 /** Where the caller is in its trace: the request's own span, else what its headers say. */

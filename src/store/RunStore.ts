@@ -16,6 +16,7 @@ import type * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import type { BulkStore } from "./Bulk.js"
 import type { Executors } from "./Executors.js"
+import type { RunStoreError } from "./Failures.js"
 import type { Journal } from "./Journal.js"
 import type { PauseStore } from "./Pauses.js"
 import type { Queries } from "./Queries.js"
@@ -40,6 +41,11 @@ export * from "./Schedules.js"
 
 /** All of it. */
 export interface Store extends Journal, Queries, Executors, ScheduleStore, BulkStore, PauseStore {
+  /**
+   * Looks whether the database is there, and is one that can be written to. Reads a row at most, and
+   * takes as long as the database does.
+   */
+  readonly available: Effect.Effect<void, RunStoreError>
   /** A subscription to what commits change, from now on. */
   readonly changes: Effect.Effect<Queue.Dequeue<Change>, never, Scope.Scope>
 }

@@ -45,6 +45,68 @@ describe("probes", () => {
       yield* close
     })
   )
+
+  it.scopedLive("ready says no in bounded time where the database hangs, and health yes", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const { get, logs } = yield* serve({
+        store: () => ({
+          available: Effect.suspend(() => {
+            looks++
+            return Effect.never
+          })
+        })
+      })
+      const began = performance.now()
+      const answers = yield* Effect.forEach(
+        Array.from({ length: 20 }),
+        () => get("/ready", { token: null }),
+        { concurrency: "unbounded" }
+      )
+      assert.isBelow(performance.now() - began, 3_000)
+      for (const { body, status } of answers) {
+        assert.strictEqual(status, 503)
+        assert.deepStrictEqual(body, {
+          _tag: "NotAvailable",
+          state: "running",
+          message: "The database has not answered for 1000 milliseconds"
+        })
+      }
+      // who comes later waits for no second of its own
+      assert.strictEqual((yield* get("/ready", { token: null })).status, 503)
+      assert.strictEqual(looks, 1)
+      assert.strictEqual((yield* get("/health", { token: null })).status, 200)
+      assert.strictEqual(logs.filter((line) => line.includes("not ready")).length, 1)
+    })
+  )
+
+  it.scopedLive("ready says what became of the database a second later at most", () =>
+    Effect.gen(function* () {
+      let looks = 0
+      const failure = new RunStoreError({ reason: "unavailable", message: "secret of the store" })
+      let failed = true
+      const { get, logs } = yield* serve({
+        store: () => ({
+          available: Effect.suspend(() => {
+            looks++
+            return failed ? Effect.fail(failure) : Effect.void
+          })
+        })
+      })
+      const ready = get("/ready", { token: null })
+      const refused = yield* ready
+      assert.strictEqual(refused.status, 503)
+      assert.strictEqual(refused.body.message, "The database is not available")
+      assert.notInclude(refused.text, "secret")
+      failed = false
+      const began = performance.now()
+      while ((yield* ready).status !== 200) yield* Effect.void
+      assert.isBelow(performance.now() - began, 3_000)
+      // a flood of them costs a look a second
+      assert.isAtMost(looks, 4)
+      assert.strictEqual(logs.filter((line) => line.includes("ready again")).length, 1)
+    })
+  )
 })
 
 describe("workflows", () => {

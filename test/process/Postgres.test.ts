@@ -7,6 +7,8 @@ import * as Redacted from "effect/Redacted"
 import { command } from "../cli/support.js"
 import * as Process from "../support/Executor.js"
 import * as Postgres from "../support/Postgres.js"
+import { startAnother } from "../support/PostgresServer.js"
+import * as Proxy from "../support/Proxy.js"
 import { times } from "./Fixture.js"
 
 const executors = (url: string, schema: string) =>
@@ -179,6 +181,113 @@ describe("executors on PostgreSQL", () => {
         )
         // what is told from elsewhere is heard again
         yield* executor.completed(yield* executor.run("Work", payload))
+        expect((yield* executor.stop()).code).toBe(0)
+      }),
+    90_000
+  )
+})
+
+/** Asks until it is so. */
+const whenReady = (executor: Process.Executor, status: number): Effect.Effect<number> => {
+  const began = performance.now()
+  const ask: Effect.Effect<number> = Effect.flatMap(executor.request("GET", "/ready"), (answer) =>
+    answer.status === status
+      ? Effect.sync(() => performance.now() - began)
+      : Effect.delay(
+          Effect.suspend(() => ask),
+          "20 millis"
+        )
+  )
+  return ask
+}
+
+/** A server of the test's own, which it ends. */
+const ownServer = Effect.acquireRelease(Effect.promise(startAnother), ({ stop }) =>
+  Effect.promise(stop)
+)
+
+describe("a server of PostgreSQL that ends", () => {
+  it.scopedLive(
+    "is told by readiness, refuses what is new, and has all that was in flight when it is back",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* ownServer
+        const fixture = yield* executors(server.url, "workflows")
+        const executor = yield* fixture.start(longLease)
+        expect((yield* executor.request("GET", "/ready")).status).toBe(200)
+        const runId = yield* executor.run("Held", { id: "a" })
+        yield* fixture.began(runId, "held")
+        yield* Effect.promise(server.crash)
+        yield* whenReady(executor, 503)
+        expect((yield* executor.request("GET", "/health")).status).toBe(200)
+        const payload = { id: "b", steps: 1, millis: 1 }
+        const begin = executor.request("POST", "/runs", { workflow: "Work", payload })
+        expect((yield* begin).status).toBe(503)
+        yield* fixture.open("a")
+        yield* fixture.executed((executions) => times(executions, "ended", runId, "held") === 1)
+        yield* executor.log("store write failed; trying again")
+        yield* Effect.promise(server.up)
+        yield* whenReady(executor, 200)
+        const run = yield* executor.completed(runId)
+        const executions = yield* fixture.executions
+        expect(times(executions, "began", runId, "held")).toBe(1)
+        expect(run.steps.find(({ name }) => name === "held")?.result).toBe(
+          executions.find(({ event }) => event === "ended")?.execution
+        )
+        yield* executor.completed(yield* executor.run("Work", payload))
+        expect((yield* executor.stop()).code).toBe(0)
+      }),
+    90_000
+  )
+
+  it.scopedLive(
+    "again and again, in the middle of steps: each is executed once, and nothing is undone",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* ownServer
+        const fixture = yield* executors(server.url, "workflows")
+        const executor = yield* fixture.start(longLease)
+        const runIds = yield* Effect.forEach(
+          Array.from({ length: 20 }, (_, n) => `run-${n}`),
+          (id) => executor.run("Work", { id, steps: 10, millis: 100 }),
+          { concurrency: 20 }
+        )
+        for (const steps of [20, 70, 120]) {
+          yield* fixture.executed(
+            (executions) => executions.filter(({ event }) => event === "ended").length >= steps
+          )
+          yield* Effect.promise(server.crash)
+          yield* Effect.promise(server.up)
+        }
+        yield* Effect.forEach(runIds, (runId) => executor.completed(runId), { concurrency: 10 })
+        const executions = yield* fixture.executions
+        for (const runId of runIds) {
+          for (let n = 1; n <= 10; n++) {
+            expect(times(executions, "began", runId, `step-${n}`)).toBe(1)
+          }
+        }
+        expect(executions.some(({ event }) => event === "compensated")).toBe(false)
+        expect((yield* executor.stop()).code).toBe(0)
+      }),
+    90_000
+  )
+
+  it.scopedLive(
+    "or is behind a network that swallows everything: readiness answers all the same",
+    () =>
+      Effect.gen(function* () {
+        const { schema, url } = yield* Postgres.database
+        const proxy = yield* Proxy.make(Redacted.value(url))
+        const fixture = yield* executors(proxy.url, schema)
+        const executor = yield* fixture.start(longLease)
+        expect((yield* executor.request("GET", "/ready")).status).toBe(200)
+        proxy.swallow()
+        const millis = yield* whenReady(executor, 503)
+        // what was remembered, the look itself, and this machine
+        expect(millis).toBeLessThan(5_000)
+        expect((yield* executor.request("GET", "/health")).status).toBe(200)
+        proxy.restore()
+        yield* whenReady(executor, 200)
         expect((yield* executor.stop()).code).toBe(0)
       }),
     90_000

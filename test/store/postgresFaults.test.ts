@@ -2,10 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import { aRun, aStep } from "../../src/testing/Acts.js"
 import * as Postgres from "../support/Postgres.js"
 import * as Proxy from "../support/Proxy.js"
@@ -142,6 +144,49 @@ describe("connections that the server ends", () => {
       ).toBe(true)
       while (!(yield* changes.take).foreign) yield* Effect.void
       expect((yield* one.wokenRuns(executor)).map(({ held }) => held.runId)).toEqual(["a"])
+    })
+  )
+})
+
+describe("a caller that goes away while it waits for a connection", () => {
+  it.scopedLive("takes none with it, and the store closes at once", () =>
+    Effect.gen(function* () {
+      const { schema, url } = yield* Postgres.database
+      const scope = yield* Scope.make()
+      const store = yield* Postgres.open({ url, schema, maxConnections: 2 }).pipe(
+        Scope.extend(scope)
+      )
+      for (let n = 0; n < 20; n++) {
+        const reads = yield* Effect.forEach(Array.from({ length: 5 }), () =>
+          Effect.fork(store.counts)
+        )
+        yield* Effect.yieldNow()
+        yield* Effect.forEach(reads, Fiber.interruptFork)
+      }
+      yield* store.available
+      const began = performance.now()
+      yield* Scope.close(scope, Exit.void)
+      expect(performance.now() - began).toBeLessThan(4_000)
+    })
+  )
+})
+
+describe("a database that is there, and takes no writes", () => {
+  it.scopedLive("is not available: it is a replica, or set so", () =>
+    Effect.gen(function* () {
+      const database = yield* Postgres.ownDatabase
+      const store = yield* Postgres.open({ url: database.url, schema: "workflows" })
+      yield* store.available
+      yield* database.readOnly(true)
+      // not what a connection says that has just been ended
+      const refused = Effect.filterOrFail(Effect.flip(store.available), ({ message }) =>
+        message.includes("read only")
+      )
+      expect(yield* Effect.eventually(refused)).toMatchObject({ reason: "unavailable" })
+      yield* database.readOnly(false)
+      yield* Effect.eventually(store.available)
+      yield* database.close
+      expect(yield* Effect.flip(store.available)).toMatchObject({ reason: "unavailable" })
     })
   )
 })

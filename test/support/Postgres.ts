@@ -84,6 +84,12 @@ export const ownDatabase = Effect.gen(function* () {
   return {
     url: Redacted.make(own.href),
     end,
+    /** Whether it is read only, to those who connect from now on, which all have to. */
+    readOnly: (is: boolean) =>
+      Effect.zipRight(
+        execute(`ALTER DATABASE ${name} SET default_transaction_read_only = ${is ? "on" : "off"}`),
+        end
+      ),
     close: Effect.zipRight(execute(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS false`), end),
     open: execute(`ALTER DATABASE ${name} WITH ALLOW_CONNECTIONS true`)
   }

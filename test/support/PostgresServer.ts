@@ -90,7 +90,15 @@ const settings = [
   "log_min_messages=fatal"
 ]
 
-const startOwn = async (bin: string): Promise<Server> => {
+/** One that can be ended and come up again, with what it has recorded. */
+export interface OwnServer extends Server {
+  /** As a failure of it or of its machine does: those who are connected are cut off. */
+  readonly crash: () => Promise<void>
+  /** Comes up again, on the same port. */
+  readonly up: () => Promise<void>
+}
+
+const startOwn = async (bin: string): Promise<OwnServer> => {
   const owner = user()
   const folder = mkdtempSync(join(tmpdir(), "postgres-"))
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
@@ -105,23 +113,34 @@ const startOwn = async (bin: string): Promise<Server> => {
   made.stdout?.resume()
   if ((await ended(made)) !== 0) throw new Error(`initdb failed: ${said}`)
   const port = await freePort()
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const listening = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder]
   const set = settings.flatMap((setting) => ["-c", setting])
-  const server = spawn(join(bin, "postgres"), [...listening, ...set], options)
-  said = ""
-  server.stderr?.on("data", (chunk) => {
-    said = `${said}${String(chunk)}`.slice(-4_000)
-  })
-  server.stdout?.resume()
-  const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-  await answers(url, () => (server.exitCode === null ? undefined : said))
+  let server: ChildProcess | undefined
+  const up = async () => {
+    const started = spawn(join(bin, "postgres"), [...listening, ...set], options)
+    server = started
+    said = ""
+    started.stderr?.on("data", (chunk) => {
+      said = `${said}${String(chunk)}`.slice(-4_000)
+    })
+    started.stdout?.resume()
+    await answers(url, () => (started.exitCode === null ? undefined : said))
+  }
+  const crash = async () => {
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+    const end = ended(server)
+    // at once: who is still connected is disconnected
+    server.kill("SIGQUIT")
+    await end
+  }
+  await up()
   return {
     url,
+    crash,
+    up,
     stop: async () => {
-      const end = ended(server)
-      // at once: who is still connected is disconnected
-      server.kill("SIGQUIT")
-      await end
+      await crash()
       rmSync(folder, { recursive: true, force: true })
     }
   }
@@ -138,14 +157,19 @@ const tidy = async (url: string): Promise<void> => {
   await client.end()
 }
 
+const installedHere = (): string => {
+  const bin = installed()
+  if (bin !== undefined) return bin
+  throw new Error(
+    "There is no PostgreSQL: put initdb and postgres on PATH, or set TEST_POSTGRES_URL"
+  )
+}
+
 export const start = async (): Promise<Server> => {
   const given = process.env.TEST_POSTGRES_URL
   if (given !== undefined && given !== "") return { url: given, stop: () => tidy(given) }
-  const bin = installed()
-  if (bin === undefined) {
-    throw new Error(
-      "There is no PostgreSQL: put initdb and postgres on PATH, or set TEST_POSTGRES_URL"
-    )
-  }
-  return startOwn(bin)
+  return startOwn(installedHere())
 }
+
+/** Whatever is given: for tests that end it. */
+export const startAnother = async (): Promise<OwnServer> => startOwn(installedHere())

@@ -1,4 +1,4 @@
-/** The commands of a database: `migrate`, `prune` and `doctor`. */
+/** The commands of a database: `migrate`, `copy`, `prune` and `doctor`. */
 import * as Cli from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import { calling, databaseUrl, integer, json, optionalText, parseDuration } from "./Common.js"
@@ -15,6 +15,28 @@ export const migrateCommand = Cli.make("migrate", file, (options) =>
     ({ migrate }) => migrate(options)
   )
 ).pipe(Cli.withDescription("Brings a database's schema to this version, as a start does too."))
+
+export const copyCommand = Cli.make(
+  "copy",
+  {
+    json,
+    from: optionalText("from", "SQLite file, or postgres://... (DATABASE_URL)"),
+    to: optionalText("to", "postgres://..., or SQLite file (DATABASE_URL)"),
+    schema: optionalText("schema", "PostgreSQL's schema (DATABASE_SCHEMA; workflow_executor)"),
+    cancel: Options.boolean("cancel").pipe(
+      Options.withDescription("Give up a copy that is under way: the source may be used again")
+    )
+  },
+  (options) =>
+    calling(
+      () => import("../Copy.js"),
+      ({ copy }) => copy(options)
+    )
+).pipe(
+  Cli.withDescription(
+    "Copies all that a file has into PostgreSQL, or back, once every executor is stopped. What is copied from is out of use then. Goes on where it was ended."
+  )
+)
 
 export const pruneCommand = Cli.make(
   "prune",

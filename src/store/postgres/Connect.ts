@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
+import { within } from "../../internal/Within.js"
 import type { RunStoreError } from "../RunStore.js"
 import * as Failure from "./Failure.js"
 
@@ -57,13 +58,8 @@ const acquirePool = ({
       },
       catch: (cause) => new SqlError({ cause, message: "The connection's URL is none" })
     }),
-    (pool) =>
-      Effect.ignore(
-        Effect.timeout(
-          Effect.promise(() => pool.end()),
-          "5 seconds"
-        )
-      )
+    // as long as a query is under way it has no end
+    (pool) => within("5 seconds")(Effect.promise(() => pool.end()))
   )
 
 export const layer = (options: Options): Layer.Layer<PgClient.PgClient, RunStoreError> =>

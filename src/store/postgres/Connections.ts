@@ -5,7 +5,10 @@ import type { SqlError } from "@effect/sql/SqlError"
 import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
+import * as Scope from "effect/Scope"
 import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
 import { isConnectionLost } from "./Failure.js"
 import type { Schema } from "./Schema.js"
@@ -22,16 +25,38 @@ export interface Connections {
 export const make = (client: PgClient.PgClient, schema: Schema): Connections => ({
   schema,
   reserved: (use) =>
-    Effect.scoped(
-      Effect.flatMap(client.reserve, (connection) =>
-        Effect.tapErrorCause(use(fromConnection(connection, schema)), (cause) =>
-          Effect.sync(() => {
-            if (isOfNoUse(cause)) discard(connection, cause)
-          })
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Scope.make(), (scope) =>
+        Effect.flatMap(restoring(restore, client, scope), (connection) =>
+          restore(use(fromConnection(connection, schema))).pipe(
+            Effect.tapErrorCause((cause) =>
+              Effect.sync(() => {
+                if (isOfNoUse(cause)) discard(connection, cause)
+              })
+            ),
+            Effect.onExit((exit) => Scope.close(scope, exit))
+          )
         )
       )
     )
 })
+
+/**
+ * The client gives a connection that comes after its caller was interrupted to nobody, for ever: so it
+ * is waited for by somebody who is not, and given back. Its caller need not wait for that.
+ */
+const restoring = (
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  client: PgClient.PgClient,
+  scope: Scope.CloseableScope
+): Effect.Effect<Connection, SqlError> =>
+  Effect.flatMap(Effect.forkDaemon(Scope.extend(client.reserve, scope)), (reserving) =>
+    restore(Fiber.join(reserving)).pipe(
+      Effect.onInterrupt(() =>
+        Effect.forkDaemon(Effect.zipRight(Fiber.await(reserving), Scope.close(scope, Exit.void)))
+      )
+    )
+  )
 
 const isOfNoUse = (cause: Cause.Cause<unknown>): boolean => {
   const failed = Cause.squash(cause)

@@ -86,3 +86,14 @@ export const all = (sql: Sql) =>
         leaseUntil: lease_until
       }))
   )
+
+/** Of a replica, and of a database that somebody has set so. */
+const selectReadOnly = `
+  SELECT current_setting('transaction_read_only') AS read_only,
+    (SELECT id FROM workflow_executors LIMIT 1) AS any_executor`
+
+export const isReadOnly = (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly read_only: string }>(selectReadOnly),
+    ([row]) => row?.read_only === "on"
+  )

@@ -87,3 +87,8 @@ export const notWritten = new RunStoreError({
   reason: "unavailable",
   message: "The run store could not write: the connection was lost before it was committed"
 })
+
+export const readOnly = new RunStoreError({
+  reason: "unavailable",
+  message: "The run store cannot write: the database is a replica, or set to be read only"
+})

@@ -17,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import * as EffectSchema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
+import { within } from "../../internal/Within.js"
 import type { Change } from "../RunStore.js"
 import type { Told } from "./Commit.js"
 import * as Liveness from "./Liveness.js"
@@ -206,13 +207,7 @@ const connect = (config: PgClient.PgClientConfig) =>
       await client.connect()
       return { client, ended: Effect.tryPromise(() => lost) }
     }),
-    ({ client }) =>
-      Effect.ignore(
-        Effect.timeout(
-          Effect.promise(() => client.end()),
-          "1 second"
-        )
-      )
+    ({ client }) => within("1 second")(Effect.promise(() => client.end()))
   )
 
 /** As the client that the app brings is connected. */

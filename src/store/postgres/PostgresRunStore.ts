@@ -24,7 +24,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
@@ -32,6 +32,8 @@ import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import * as Bulk from "../Bulk.js"
 import { closed } from "../Closed.js"
+import * as Marks from "../copy/Marks.js"
+import type { Side } from "../copy/Side.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import * as Pauses from "../Pauses.js"
@@ -54,6 +56,7 @@ import type { Creation } from "./Commit.js"
 import * as Connect from "./Connect.js"
 import type { Connections } from "./Connections.js"
 import * as AllConnections from "./Connections.js"
+import * as CopySide from "./CopySide.js"
 import * as Crashes from "./Crashes.js"
 import { bytesOf, createAll, createPending, createWithOptions } from "./Creation.js"
 import * as Executors from "./Executors.js"
@@ -108,7 +111,9 @@ export const make = (
     const client = yield* PgClient.PgClient
     const connections = AllConnections.make(client, schema)
     yield* Failure.orRunStoreError("open it")(
-      connections.reserved((sql) => migrate(sql, schema, migrations))
+      connections.reserved((sql) =>
+        Effect.zipRight(assertInUse(sql), migrate(sql, schema, migrations))
+      )
     )
     const changes = yield* Effect.acquireRelease(PubSub.unbounded<Change>(), PubSub.shutdown)
     const publish = (change: Change) => void changes.unsafeOffer(change)
@@ -135,9 +140,22 @@ export const make = (
       ...writes(writer, listener, queues),
       ...reads(read),
       ...readingAfter(writer, read, queues),
+      available: Effect.flatMap(read(Executors.isReadOnly), (isReadOnly) =>
+        isReadOnly ? Effect.fail(Failure.readOnly) : Effect.void
+      ),
       changes: PubSub.subscribe(changes)
     })
   })
+
+/** Not one that was copied elsewhere, nor one into which a copy is under way. */
+const assertInUse = (sql: Sql) =>
+  Effect.flatMap(
+    Effect.flatMap(CopySide.hasMarks(portable(sql)), (has) =>
+      has ? Marks.all(portable(sql)) : Effect.succeed([])
+    ),
+    (marks) =>
+      Option.match(Marks.refusal(marks), { onNone: () => Effect.void, onSome: Effect.fail })
+  )
 
 /** Released after the writer, whose last writes are still to be read. */
 const closedFlag = Effect.map(
@@ -389,3 +407,12 @@ export const versions = (options: {
       (theirs) => ({ theirs, ours: newest(migrations) })
     )
   }).pipe(Effect.provide(Connect.layer(options)))
+
+/** As a copy reads and writes it. @param name what people call it */
+export const copySide = (
+  options: { readonly url: Redacted.Redacted; readonly schema?: string | undefined },
+  name: string
+): Effect.Effect<Side, RunStoreError, Scope.Scope> =>
+  Effect.flatMap(Schemas.checked(options.schema ?? defaultSchema), (schema) =>
+    CopySide.make(options, schema, name)
+  )

@@ -34,6 +34,7 @@ import * as Admission from "../Admission.js"
 import * as Bulk from "../Bulk.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
+import * as Marks from "../copy/Marks.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import * as Pauses from "../Pauses.js"
@@ -54,6 +55,7 @@ import type { Operation, Write } from "../Write.js"
 import * as Backup from "./Backup.js"
 import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
+import * as CopySide from "./CopySide.js"
 import * as Crashes from "./Crashes.js"
 import { bytesOf, type Creation, createAll, createPending, createWithOptions } from "./Creation.js"
 import type { Database } from "./Database.js"
@@ -115,6 +117,7 @@ const makeNamed = (
     )
     yield* Connect.configure(database)
     yield* whileOthersOpenIt(OpenFiles.assertWhole(database))
+    yield* whileOthersOpenIt(assertInUse(database))
     yield* migrate(migrations)
     const file = yield* whileOthersOpenIt(OpenFiles.make(database))
 
@@ -141,9 +144,27 @@ const makeNamed = (
       ...writes(writer, file, queues),
       ...reads(guarded, database),
       ...readingAfter(writer, readWith(guarded, database), queues),
+      available: Effect.zipRight(
+        file.check,
+        Effect.asVoid(readWith(guarded, database)((sql) => sql.rows(selectAny)))
+      ),
       changes: PubSub.subscribe(changes)
     })
   })
+
+/** Not one that was copied elsewhere, nor one into which a copy is under way. */
+const assertInUse = (database: Database) =>
+  Failure.orRunStoreError("read it")(
+    Effect.flatMap(
+      database.read((sql) =>
+        Effect.flatMap(CopySide.hasMarks(sql), (has) => (has ? Marks.all(sql) : Effect.succeed([])))
+      ),
+      (marks) =>
+        Option.match(Marks.refusal(marks), { onNone: () => Effect.void, onSome: Effect.fail })
+    )
+  )
+
+const selectAny = "SELECT id FROM workflow_executors LIMIT 1"
 
 /** Reads that meet the recovery of the WAL by another process wait for it. */
 const whileOthersOpenIt = <A>(read: Effect.Effect<A, RunStoreError>) =>

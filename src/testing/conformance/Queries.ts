@@ -34,6 +34,7 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* store.executors).toEqual([])
         expect(yield* store.wokenRuns(1)).toEqual([])
         expect(yield* store.nextWakeAt).toEqual(Option.none())
+        yield* store.available
       }).pipe(Effect.provide(layer))
     )
 
