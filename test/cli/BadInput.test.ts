@@ -102,7 +102,7 @@ describe("a command line that is none", () => {
     [["runs", "lst"], `There is no command "runs lst"; those of runs are ${runsNames}`],
     [
       ["run"],
-      'There is no command "run"; there are bulk, doctor, drain, executors, migrate, prune, queues, runs, schedules, start, token, workflows'
+      'There is no command "run"; there are bulk, copy, doctor, drain, executors, migrate, prune, queues, runs, schedules, start, token, workflows'
     ],
     [["runs", "show", "--all"], "--all is no option of this command, or its value is missing"]
   ] as const) {
