@@ -27,7 +27,10 @@ const polls = [
 const whole = ["/metrics", "/activity", "/runs/counts", "/runs?status=failed&limit=8"]
 
 /** At most so often it counts while runs change; in milliseconds. */
-const countsEvery = 2_000
+const countsEvery = 1_000
+
+/** Told so soon again to look anew, it does so this often, and nothing in between; in milliseconds. */
+const busyFor = 10_000
 
 export const open = async (_params: object): Promise<Session<Input, Output>> => {
   const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
@@ -66,6 +69,8 @@ const look = async (agent: Agent, input: Input, from: number, totals: Totals) =>
   for (const path of whole) await ask(path)
   const due = polls.map(({ path, every }) => ({ path, every, at: performance.now() + every }))
   let countedAt = performance.now()
+  let resetAt = Number.NEGATIVE_INFINITY
+  let lookAt: number | undefined
   const stream = await listen(input)
   while (performance.now() < until) {
     await pause(100)
@@ -73,9 +78,18 @@ const look = async (agent: Agent, input: Input, from: number, totals: Totals) =>
     totals.events += events
     const now = performance.now()
     if (hasReset) {
-      countedAt = now
+      const isAgain = now - resetAt < busyFor
+      resetAt = now
+      if (lookAt === undefined) await Promise.all(whole.map(ask))
+      if (isAgain) lookAt ??= now + busyFor
+    }
+    if (lookAt !== undefined) {
+      if (now < lookAt) continue
+      lookAt = now - resetAt < busyFor ? now + busyFor : undefined
       await Promise.all(whole.map(ask))
-    } else if (hasRun && now - countedAt >= countsEvery) {
+      continue
+    }
+    if (hasRun && now - countedAt >= countsEvery) {
       countedAt = now
       await ask("/runs/counts")
     }

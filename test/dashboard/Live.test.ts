@@ -26,6 +26,29 @@ describe("the overview", () => {
   )
 })
 
+describe("where more happens than anybody reads", () => {
+  inBrowser("a page is told some of it, and ends with what is so", () =>
+    Effect.gen(function* () {
+      const executor = yield* (yield* make).start()
+      const url = yield* executor.url
+      const page = yield* openAt(url, "")
+      yield* does(() => page.getByText("live", { exact: true }).waitFor())
+      const asked: Array<string> = []
+      page.on("request", (request) => asked.push(new URL(request.url()).pathname))
+      const runs = yield* Effect.forEach(["1", "2", "3"], (id) =>
+        executor.run("Long", { id, steps: 700 })
+      )
+      yield* Effect.forEach(runs, (runId) => executor.completed(runId), { discard: true })
+      yield* does(async () => {
+        await page.getByText("2,100 steps, 0 failed").waitFor({ timeout: 40_000 })
+        await page.getByRole("link", { name: /^3\s*completed/ }).waitFor({ timeout: 40_000 })
+      })
+      // some thousand events
+      assert.isBelow(asked.length, 60)
+    })
+  )
+})
+
 describe("a workflow", () => {
   inBrowser("is told with how many runs it has, and how long they took", () =>
     Effect.gen(function* () {
@@ -117,7 +140,9 @@ describe("the executor", () => {
       yield* does(() => page.getByText("live", { exact: true }).waitFor())
       const asked: Array<string> = []
       const ended = does(() =>
-        page.waitForEvent("requestfailed", (request) => request.url().endsWith("/events"))
+        page.waitForEvent("requestfailed", (request) =>
+          new URL(request.url()).pathname.endsWith("/events")
+        )
       )
       yield* Effect.zip(
         ended,

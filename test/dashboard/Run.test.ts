@@ -99,6 +99,7 @@ describe("a run", () => {
       yield* does(async () => {
         await page.getByText(/The timer night is due in 23 hours/).waitFor()
         await page.getByRole("button", { name: "Terminate" }).click()
+        await page.getByRole("dialog").getByLabel("Reason").waitFor()
         await page.keyboard.press("Escape")
         await page.getByRole("dialog").waitFor({ state: "detached" })
         // the focus is where it was

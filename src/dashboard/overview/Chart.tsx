@@ -4,6 +4,7 @@ import type { ActivityView, MinuteView } from "../../api/RunView.js"
 import { now, useAsked, useEvery } from "../Hooks.js"
 import { Problem } from "../parts/Problem.js"
 import { clock, count, counted, millisOf } from "../parts/Words.js"
+import { calmly } from "../server/Live.js"
 import { activity as asked } from "../server/Server.js"
 import { activity, bucketWidth, said } from "./Activity.js"
 
@@ -23,7 +24,7 @@ const perSecond = (at: number) => {
 
 export const Chart = () => {
   const { again, problem, value } = useAsked("activity", () => asked)
-  useEvery(5, again)
+  useEvery(5, calmly(again))
   useEffect(() => value && said(value.inFlight), [value])
   return (
     <figure class="chart">

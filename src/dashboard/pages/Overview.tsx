@@ -10,7 +10,7 @@ import { Status } from "../parts/Status.js"
 import { When } from "../parts/When.js"
 import { count, duration, shortId } from "../parts/Words.js"
 import { to } from "../Router.js"
-import { executorState } from "../server/Live.js"
+import { calmly, executorState } from "../server/Live.js"
 import { counts, list, metrics } from "../server/Server.js"
 
 export const Overview = () => {
@@ -35,9 +35,9 @@ export const Overview = () => {
 
 const Counts = () => {
   const { again, problem, value } = useAsked("counts", () => counts)
-  const countAgain = useThrottled(again, 2_000)
+  const countAgain = useThrottled(calmly(again), 1_000)
   useEvents((event) => event.type === "run" && countAgain())
-  useEvery(10, again)
+  useEvery(10, calmly(again))
   return (
     <section aria-label="Runs by status">
       {problem === undefined ? null : <Problem problem={problem} again={again} />}
@@ -67,7 +67,7 @@ const Tile = ({
 
 const Measured = () => {
   const { again, value } = useAsked("metrics", () => metrics)
-  useEvery(5, again)
+  useEvery(5, calmly(again))
   const gauges: Gauges | undefined = value === undefined ? undefined : read(value)
   if (gauges === undefined) return null
   const { oldestPending, runsToMend, stepsInFlight, stepsWaiting } = gauges
@@ -133,7 +133,7 @@ const InFlight = () => {
 
 const Failed = () => {
   const { again, value } = useAsked("failed", () => list({ status: ["failed"], limit: shown }))
-  const askAgain = useThrottled(again, 2_000)
+  const askAgain = useThrottled(calmly(again), 2_000)
   useEvents((event) => event.type === "run" && event.status === "failed" && askAgain())
   return (
     <section>

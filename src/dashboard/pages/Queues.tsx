@@ -12,13 +12,14 @@ import { count, counted } from "../parts/Words.js"
 import { told } from "../queues/Limits.js"
 import { LimitsDialog } from "../queues/LimitsDialog.js"
 import { to } from "../Router.js"
+import { calmly } from "../server/Live.js"
 import { changeQueue, queues } from "../server/Queues.js"
 import { ask, workflows } from "../server/Server.js"
 import { rights } from "../server/Session.js"
 
 export const Queues = () => {
   const { again, problem, value } = useAsked("queues", () => queues)
-  const askAgain = useThrottled(again, 2_000)
+  const askAgain = useThrottled(calmly(again), 2_000)
   useEvents((event) => event.type === "run" && askAgain())
   useEvery(5, again)
   useTitle("Queues")

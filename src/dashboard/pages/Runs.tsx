@@ -11,6 +11,7 @@ import { FilterBar } from "../runs/FilterBar.js"
 import { type Filters, read, requestOf, write } from "../runs/Filters.js"
 import { type LiveRuns, useRuns } from "../runs/LiveRuns.js"
 import { RunsTable } from "../runs/Table.js"
+import { calmly } from "../server/Live.js"
 import { counts } from "../server/Server.js"
 import { rights } from "../server/Session.js"
 
@@ -25,7 +26,7 @@ export const Runs = () => {
   const key = JSON.stringify(request)
   const runs = useRuns(key, request)
   const counted = useAsked("counts", () => counts)
-  const countAgain = useThrottled(counted.again, 2_000)
+  const countAgain = useThrottled(calmly(counted.again), 2_000)
   useEvents((event) => event.type === "run" && countAgain())
   useTitle("Runs")
   const show = (filters: Filters, columns: ReadonlyArray<Column>) =>

@@ -8,13 +8,14 @@ import { Status } from "../parts/Status.js"
 import { When } from "../parts/When.js"
 import { to } from "../Router.js"
 import { statusOf, when } from "../schedules/Told.js"
+import { calmly } from "../server/Live.js"
 import { schedules } from "../server/Schedules.js"
 import { rights } from "../server/Session.js"
 
 export const Schedules = () => {
   const [pages, setPages] = useState(1)
   const { again, problem, value } = useAsked(`schedules ${pages}`, () => schedules(pages))
-  const askAgain = useThrottled(again, 2_000)
+  const askAgain = useThrottled(calmly(again), 2_000)
   useEvents((event) => event.type === "run" && isOfSchedule(event.runId) && askAgain())
   useEvery(10, again)
   useTitle("Schedules")

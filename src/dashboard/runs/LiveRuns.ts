@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import type { ListRequest } from "../../api/Requests.js"
 import { useEvents, useEvery, useThrottled } from "../Hooks.js"
-import { refreshes } from "../server/Live.js"
+import { calmly, refreshes } from "../server/Live.js"
 import { ask, list, type Problem } from "../server/Server.js"
 import { empty, extended, type Listed, refreshed, told } from "./Merge.js"
 
@@ -47,11 +47,12 @@ export const useRuns = (key: string, request: ListRequest): LiveRuns => {
   useEffect(() => void readFirst(), [readFirst, refresh])
 
   const again = useThrottled(() => void readFirst(), 1_000)
-  useEvery(15, again)
+  const askAgain = calmly(again)
+  useEvery(15, askAgain)
   useEvents((event) => {
     if (event.type !== "run") return
     setState((before) => ({ ...before, listed: told(before.listed, event) }))
-    again()
+    askAgain()
   })
 
   const listed = state.key === key ? state.listed : empty

@@ -50,6 +50,42 @@ const refresh = () => {
   refreshes.value = refreshes.peek() + 1
 }
 
+/**
+ * More happens than anybody reads: then everything that is shown is asked for again every ten seconds,
+ * and nothing in between, so that those who look do not hold up what they look at.
+ */
+export const busy = signal(false)
+
+const busyFor = 10_000
+
+let resetAt = Number.NEGATIVE_INFINITY
+
+const beBusy = () => {
+  busy.value = true
+  const timer = window.setInterval(() => {
+    if (Date.now() - resetAt >= busyFor) {
+      window.clearInterval(timer)
+      busy.value = false
+    }
+    // at the end too: what happened since the last time was not asked for
+    refresh()
+  }, busyFor)
+}
+
+/** Something was not told. Told again so soon, it will be again. */
+const notTold = () => {
+  const isAgain = Date.now() - resetAt < busyFor
+  resetAt = Date.now()
+  if (busy.peek()) return
+  refresh()
+  if (isAgain) beBusy()
+}
+
+/** What is done when something happens, unless too much does. */
+export const calmly = (action: () => void) => (): void => {
+  if (!busy.peek()) action()
+}
+
 const opened = () => {
   const wasLost = lostSince.peek() !== undefined
   lostSince.value = undefined
@@ -93,7 +129,7 @@ const told = (event: EventView) => {
     drainingSince.value =
       event.state === "draining" ? (drainingSince.peek() ?? Date.now()) : undefined
   }
-  if (event.type === "reset") refresh()
+  if (event.type === "reset") notTold()
   for (const listener of [...listeners]) listener(event)
 }
 
