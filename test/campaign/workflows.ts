@@ -3,7 +3,7 @@
  * their process when they begin and end.
  *
  * `CAMPAIGN_JOURNAL`: the folder of these files
- * `DATABASE_FILE`: where the queue is, too
+ * `CAMPAIGN_QUEUE`: the file in which the queue is
  */
 import { openSync, writeSync } from "node:fs"
 import { join } from "node:path"
@@ -205,7 +205,7 @@ const ElementsLive = QueueWorker.layer(
 const QueueLive = Layer.merge(QueuedLive, ElementsLive).pipe(
   Layer.provide(
     SqlPersistedQueue.layerFile({
-      filename: process.env.DATABASE_FILE ?? "/nonexistent",
+      filename: process.env.CAMPAIGN_QUEUE ?? "/nonexistent",
       // as quick as the executors' own leases
       holdDuration: "1 second",
       pollInterval: "100 millis"
