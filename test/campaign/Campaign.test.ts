@@ -21,7 +21,43 @@ describe("a campaign", () => {
           badExits: []
         })
         expect(outcome.recorded).toBeGreaterThanOrEqual(options.steps)
-        expect(outcome.disturbed).toEqual({ kill: 6, drain: 2, freeze: 2 })
+        expect(outcome.disturbed).toMatchObject({ kill: 6, drain: 2, freeze: 2 })
+      }),
+    240_000
+  )
+
+  it.live(
+    "on PostgreSQL, whose server restarts and whose network fails, does neither",
+    () =>
+      Effect.gen(function* () {
+        const options = {
+          seed: 11,
+          executors: 3,
+          kills: 2,
+          drains: 1,
+          freezes: 1,
+          rolls: 1,
+          postgres: true,
+          restarts: 1,
+          holes: 1,
+          resets: 1,
+          steps: 300
+        }
+        const outcome = yield* Campaign.run(options)
+        console.info(Campaign.describe(outcome))
+        expect(outcome).toMatchObject({
+          lost: [],
+          repeated: [],
+          compensated: [],
+          untrue: [],
+          suspected: [],
+          badExits: []
+        })
+        expect(outcome.recorded).toBeGreaterThanOrEqual(options.steps)
+        expect(outcome.disturbed).toEqual({
+          ...{ kill: 2, drain: 1, freeze: 1, roll: 1 },
+          ...{ restart: 1, hole: 1, reset: 1 }
+        })
       }),
     240_000
   )

@@ -1,6 +1,6 @@
 /**
- * Several executors on one file, killed, drained and frozen past their lease, while runs with every
- * feature are started, signalled and read; and what was kept of the promises in the end.
+ * Several executors on one file, or on PostgreSQL, killed, drained and frozen past their lease, while
+ * runs with every feature are started, signalled and read; and what was kept of the promises in the end.
  */
 import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
@@ -12,7 +12,11 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Pg from "pg"
 import * as Process from "../support/Executor.js"
+import { startAnother } from "../support/PostgresServer.js"
+import * as Proxy from "../support/Proxy.js"
 import * as Fleets from "./Fleet.js"
 import * as Journal from "./Journal.js"
 import * as Verdict from "./Verdict.js"
@@ -31,6 +35,8 @@ export interface Outcome extends Verdict.Verdict {
   readonly leasesLost: number
   /** Answers to reads of runs. */
   readonly reads: number
+  /** Drains that could not hand over, for the database was away. */
+  readonly cutOff: number
   /** Executors that did not end as they should. */
   readonly badExits: ReadonlyArray<string>
   readonly seconds: number
@@ -57,17 +63,25 @@ export const run = (
       const began = performance.now()
       const folder = yield* Process.makeFolder
       const journal = join(folder, "journal")
-      const database = join(folder, "executor.db")
+      const database = options.postgres === true ? yield* onPostgres : onFile(folder)
       yield* Effect.promise(() => mkdir(journal))
       const progress = new Journal.Progress(journal)
       const fleet = yield* Fleets.make({
         onGone: (pid) => progress.look([pid]),
         size: options.executors,
+        leaseMillis: options.postgres === true ? 2_000 : 1_000,
         seed: options.seed,
+        network: database.network,
+        restart: database.restart,
         start: {
           module: fileURLToPath(new URL("./workflows.ts", import.meta.url)),
           cwd: folder,
-          env: { DATABASE_FILE: database, CAMPAIGN_JOURNAL: journal, MAX_CONCURRENT_STEPS: "50" }
+          env: {
+            ...database.env,
+            CAMPAIGN_QUEUE: join(folder, options.postgres === true ? "queue.db" : "executor.db"),
+            CAMPAIGN_JOURNAL: journal,
+            MAX_CONCURRENT_STEPS: "50"
+          }
         }
       })
       const chaos = chaosOf(options, fleet, progress, tell)
@@ -84,13 +98,14 @@ export const run = (
         told: told(),
         thaws: fleet.thaws,
         said: yield* Journal.read(journal),
-        runs: yield* recorded(database)
+        runs: yield* database.recorded
       })
       return {
         ...verdict,
         disturbed: chaos.disturbed,
         leasesLost: fleet.leasesLost(),
         reads: reads(),
+        cutOff: fleet.cutOff(),
         badExits: fleet.faults,
         seconds: (performance.now() - began) / 1_000
       }
@@ -107,7 +122,7 @@ const chaosOf = (
   progress: Journal.Progress,
   tell: (line: string) => Effect.Effect<void>
 ) => {
-  const disturbed = { kill: 0, drain: 0, freeze: 0 }
+  const disturbed = { kill: 0, drain: 0, freeze: 0, roll: 0, restart: 0, hole: 0, reset: 0 }
   const disturbances = disturbancesOf(options)
   let done = 0
   /** All runs are over: there are no more steps to wait for. */
@@ -229,30 +244,78 @@ interface StepRow {
 
 const Completed = Schema.parseJson(Schema.Struct({ value: Schema.Unknown }))
 
-/** The record, as it is on disk when every executor has ended. */
-const recorded = (filename: string): Effect.Effect<ReadonlyArray<Verdict.RecordedRun>> =>
-  Effect.gen(function* () {
-    const sql = yield* SqliteClient.make({ filename, readonly: true, disableWAL: true })
-    const runs = yield* sql<RunRow>`SELECT id, run_id, status, exit, cause FROM workflow_runs`
-    const steps = yield* sql<StepRow>`
-      SELECT run, name, attempt, exit FROM workflow_steps WHERE exit IS NOT NULL`
-    const stepsOfRun = new Map<number, Array<Verdict.RecordedStep>>(
-      runs.map(({ id }) => [id, []] as const)
-    )
-    for (const { attempt, exit, name, run } of steps) {
-      const execution = executionIn(exit)
-      if (execution !== undefined) {
-        stepsOfRun.get(run)?.push({ step: `${name}/${attempt}`, execution })
-      }
-    }
-    return runs.map(({ cause, exit, id, run_id, status }) => ({
-      runId: run_id,
-      status,
-      result: Option.getOrUndefined(Schema.decodeUnknownOption(Completed)(exit))?.value,
-      setAside: cause?.includes("set aside") === true,
-      steps: stepsOfRun.get(id) ?? []
-    }))
-  }).pipe(Effect.scoped, Effect.provide(Reactivity.layer), Effect.orDie)
+interface Database {
+  readonly env: Readonly<Record<string, string>>
+  readonly network?: Effect.Effect<Fleets.Network, never, Scope.Scope>
+  readonly restart?: Effect.Effect<void>
+  /** The record, as it is when every executor has ended. */
+  readonly recorded: Effect.Effect<ReadonlyArray<Verdict.RecordedRun>>
+}
+
+const selectRuns = "SELECT id, run_id, status, exit, cause FROM workflow_runs"
+const selectSteps = "SELECT run, name, attempt, exit FROM workflow_steps WHERE exit IS NOT NULL"
+
+const recordedOf = (
+  runs: ReadonlyArray<RunRow>,
+  steps: ReadonlyArray<StepRow>
+): ReadonlyArray<Verdict.RecordedRun> => {
+  const stepsOfRun = new Map<number, Array<Verdict.RecordedStep>>(
+    runs.map(({ id }) => [id, []] as const)
+  )
+  for (const { attempt, exit, name, run } of steps) {
+    const execution = executionIn(exit)
+    if (execution !== undefined)
+      stepsOfRun.get(run)?.push({ step: `${name}/${attempt}`, execution })
+  }
+  return runs.map(({ cause, exit, id, run_id, status }) => ({
+    runId: run_id,
+    status,
+    result: Option.getOrUndefined(Schema.decodeUnknownOption(Completed)(exit))?.value,
+    setAside: cause?.includes("set aside") === true,
+    steps: stepsOfRun.get(id) ?? []
+  }))
+}
+
+const onFile = (folder: string): Database => {
+  const filename = join(folder, "executor.db")
+  return {
+    env: { DATABASE_FILE: filename },
+    recorded: Effect.gen(function* () {
+      const sql = yield* SqliteClient.make({ filename, readonly: true, disableWAL: true })
+      const runs = yield* sql.unsafe<RunRow>(selectRuns)
+      return recordedOf(runs, yield* sql.unsafe<StepRow>(selectSteps))
+    }).pipe(Effect.scoped, Effect.provide(Reactivity.layer), Effect.orDie)
+  }
+}
+
+/** A server of the campaign's own, and between it and each executor a network of its own. */
+const onPostgres: Effect.Effect<Database, never, Scope.Scope> = Effect.gen(function* () {
+  const server = yield* Effect.acquireRelease(Effect.promise(startAnother), ({ stop }) =>
+    Effect.promise(stop)
+  )
+  return {
+    env: {},
+    network: Effect.map(Proxy.make(server.url), ({ restore, swallow, url }) => ({
+      env: { DATABASE_URL: url },
+      restore,
+      swallow
+    })),
+    restart: Effect.promise(async () => {
+      await server.crash()
+      await server.up()
+    }),
+    recorded: Effect.promise(async () => {
+      const client = new Pg.Client({ connectionString: server.url })
+      await client.connect()
+      await client.query("SET search_path = workflow_executor")
+      // ids are far from where numbers are not exact any more
+      const runs = await client.query<RunRow>(selectRuns.replace("id,", "id::float8,"))
+      const steps = await client.query<StepRow>(selectSteps.replace("run,", "run::float8,"))
+      await client.end()
+      return recordedOf(runs.rows, steps.rows)
+    })
+  }
+})
 
 /** What it came to, for people. */
 export const describe = (outcome: Outcome): string => {
@@ -267,7 +330,8 @@ export const describe = (outcome: Outcome): string => {
   ] as const
   return [
     `${outcome.runs} runs, ${recorded} steps recorded, ${executed - recorded} executed without being recorded, ${outcome.reads} reads`,
-    `${disturbed.kill} kills, ${disturbed.drain} drains, ${disturbed.freeze} freezes (${outcome.leasesLost} lost their runs), in ${Math.round(outcome.seconds)} seconds`,
+    `${disturbed.kill} kills, ${disturbed.drain} drains, ${disturbed.freeze} freezes, ${disturbed.roll} rolling replacements (${outcome.leasesLost} lost their runs), in ${Math.round(outcome.seconds)} seconds`,
+    `${disturbed.restart} restarts of the server, ${disturbed.hole} black holes, ${disturbed.reset} resets; drains that met one of them and said so by their exit code: ${outcome.cutOff}`,
     ...faults.map(([what, found]) => `${what}: ${found.length}`),
     `begun at the instruction at which their executor was frozen, and executed by another: ${outcome.caught.length}`,
     ...faults.flatMap(([, found]) => found.slice(0, 10))

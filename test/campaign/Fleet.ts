@@ -6,8 +6,18 @@ import * as Process from "../support/Executor.js"
 import type { Thaw } from "./Verdict.js"
 import { type Disturbance, randomOf } from "./Work.js"
 
+/** What is between an executor and its database. */
+export interface Network {
+  readonly env: Readonly<Record<string, string>>
+  /** Nothing goes through any more, and nothing is closed. */
+  readonly swallow: () => void
+  /** All goes through again, over connections that are made anew. */
+  readonly restore: () => void
+}
+
 interface Member {
   readonly executor: Process.Executor
+  readonly network: Network | undefined
   state: "starting" | "ready" | "frozen" | "leaving"
 }
 
@@ -36,21 +46,28 @@ export interface Fleet {
   readonly close: Effect.Effect<void>
   /** Executors that did not end as they should. */
   readonly faults: ReadonlyArray<string>
+  /** Executors whose drain came while their database was away, and that said that by their code. */
+  readonly cutOff: () => number
 }
 
 /** How long an executor may take to answer, of which a frozen one does nothing. */
 const patience = "3 seconds"
 
-const leaseMillis = 1_000
-
 export const make = (options: {
   readonly size: number
   readonly seed: number
+  /** Of each executor's lease, which freezes and black holes outlast. */
+  readonly leaseMillis: number
   readonly start: Process.StartOptions
+  /** Of each executor, where there is one. */
+  readonly network?: Effect.Effect<Network, never, Scope.Scope> | undefined
+  /** Ends the server of the database, and lets it come up again. */
+  readonly restart?: Effect.Effect<void> | undefined
   /** What is done when a process is over. */
   readonly onGone: (pid: number) => Effect.Effect<unknown>
 }): Effect.Effect<Fleet, never, Scope.Scope> =>
   Effect.gen(function* () {
+    const { leaseMillis } = options
     const scope = yield* Effect.scope
     const random = randomOf(options.seed + 2)
     const members = new Set<Member>()
@@ -60,14 +77,49 @@ export const make = (options: {
     const pending = new Set<object>()
     let leasesLost = 0
 
+    /** How often a database was away, and whether one is now. */
+    const outages = { begun: 0, under: 0 }
+    let cutOff = 0
+
     const startOne: Effect.Effect<void> = Effect.gen(function* () {
-      const env = { ...options.start.env, LEASE_DURATION: `${leaseMillis} millis` }
+      const seen = outages.begun
+      const network =
+        options.network === undefined
+          ? undefined
+          : yield* Effect.provideService(options.network, Scope.Scope, scope)
+      const env = {
+        ...options.start.env,
+        ...network?.env,
+        LEASE_DURATION: `${leaseMillis} millis`
+      }
+      const wasAway = outages.under > 0
       const executor = yield* Process.start({ ...options.start, env }).pipe(Scope.extend(scope))
-      const member: Member = { executor, state: "starting" }
+      const member: Member = { executor, network, state: "starting" }
       members.add(member)
-      yield* executor.ready
-      member.state = "ready"
+      const ready = yield* Effect.exit(executor.ready)
+      if (ready._tag === "Success") {
+        member.state = "ready"
+        return
+      }
+      members.delete(member)
+      if (!wasAway && seen === outages.begun) return yield* ready
+      // a supervisor would start it again, too
+      yield* Effect.sleep("200 millis")
+      yield* startOne
     })
+
+    const away = (effect: Effect.Effect<void>) =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => {
+          outages.begun++
+          outages.under++
+        }),
+        () => effect,
+        () =>
+          Effect.sync(() => {
+            outages.under--
+          })
+      )
 
     const ready = () => [...members].filter(({ state }) => state === "ready")
 
@@ -88,10 +140,19 @@ export const make = (options: {
     const leaves = (member: Member, signal: NodeJS.Signals) =>
       Effect.gen(function* () {
         member.state = "leaving"
+        const seen = outages.begun
+        const wasAway = outages.under > 0
         const { code, signal: by } = yield* member.executor.stop(signal)
         yield* gone(member)
         const expected = signal === "SIGKILL" ? by === "SIGKILL" : code === 0
-        if (!expected) {
+        if (
+          !expected &&
+          signal === "SIGTERM" &&
+          code === 1 &&
+          (wasAway || seen !== outages.begun)
+        ) {
+          cutOff++
+        } else if (!expected) {
           faults.push(`pid ${member.executor.pid}: ${signal} and then ${code ?? by}`)
           yield* Effect.logError(member.executor.stdout.slice(-4_000))
         }
@@ -111,6 +172,33 @@ export const make = (options: {
         member.state = "ready"
       })
 
+    const swallows = (member: Member) =>
+      away(
+        Effect.gen(function* () {
+          member.state = "frozen"
+          member.network?.swallow()
+          yield* Effect.sleep(leaseMillis * (1.5 + random()))
+          member.network?.restore()
+          if (member.state === "frozen") member.state = "ready"
+        })
+      )
+
+    /** The new one is there before the old one leaves. */
+    const roll = Effect.suspend(() =>
+      Effect.forEach(
+        ready(),
+        (member) =>
+          Effect.zipRight(
+            startOne,
+            // another disturbance may have come to it meanwhile
+            Effect.suspend(() =>
+              member.state === "ready" ? leaves(member, "SIGTERM") : Effect.void
+            )
+          ),
+        { discard: true }
+      )
+    )
+
     const inBackground = (effect: Effect.Effect<void>) =>
       Effect.suspend(() => {
         const one = {}
@@ -126,7 +214,18 @@ export const make = (options: {
       Effect.suspend(() => {
         const member = pick()
         if (member === undefined) return Effect.void
-        if (disturbance === "freeze") return inBackground(freezes(member))
+        switch (disturbance) {
+          case "freeze":
+            return inBackground(freezes(member))
+          case "hole":
+            return inBackground(swallows(member))
+          case "reset":
+            return Effect.sync(() => member.network?.restore())
+          case "roll":
+            return inBackground(roll)
+          case "restart":
+            return inBackground(away(options.restart ?? Effect.void))
+        }
         const left = leaves(member, disturbance === "kill" ? "SIGKILL" : "SIGTERM")
         return inBackground(Effect.zipRight(left, startOne))
       })
@@ -169,6 +268,7 @@ export const make = (options: {
         )
       ),
       faults,
+      cutOff: () => cutOff,
       thaws
     }
   })

@@ -55,7 +55,22 @@ export const stepsOf = ({ steps, workflow }: Work): number => {
   }
 }
 
-export type Disturbance = "kill" | "drain" | "freeze"
+/**
+ * `roll`: all executors are replaced, one after the other, each before the old one drains. Of those on
+ * PostgreSQL besides: `restart` of the server, as after a crash; `hole`: the network of one executor
+ * swallows everything for longer than its lease; `reset`: all its connections are cut.
+ */
+export const disturbanceKinds = [
+  "kill",
+  "drain",
+  "freeze",
+  "roll",
+  "restart",
+  "hole",
+  "reset"
+] as const
+
+export type Disturbance = (typeof disturbanceKinds)[number]
 
 export interface Options {
   readonly seed: number
@@ -64,6 +79,12 @@ export interface Options {
   readonly kills: number
   readonly drains: number
   readonly freezes: number
+  readonly rolls?: number | undefined
+  /** Executors on PostgreSQL, each by a network of its own, in place of a file. Default: false. */
+  readonly postgres?: boolean | undefined
+  readonly restarts?: number | undefined
+  readonly holes?: number | undefined
+  readonly resets?: number | undefined
   /** Steps to be executed in all, at least. */
   readonly steps: number
 }
@@ -104,11 +125,16 @@ export const worksOf = ({ seed, steps }: Options): ReadonlyArray<Work> => {
 /** In an order that is drawn. */
 export const disturbancesOf = (options: Options): ReadonlyArray<Disturbance> => {
   const random = randomOf(options.seed + 1)
-  const all: Array<Disturbance> = [
-    ...Array.from({ length: options.kills }, () => "kill" as const),
-    ...Array.from({ length: options.drains }, () => "drain" as const),
-    ...Array.from({ length: options.freezes }, () => "freeze" as const)
-  ]
+  const counts: Readonly<Record<Disturbance, number>> = {
+    kill: options.kills,
+    drain: options.drains,
+    freeze: options.freezes,
+    roll: options.rolls ?? 0,
+    restart: options.restarts ?? 0,
+    hole: options.holes ?? 0,
+    reset: options.resets ?? 0
+  }
+  const all = disturbanceKinds.flatMap((kind) => Array.from({ length: counts[kind] }, () => kind))
   return all
     .map((disturbance) => ({ disturbance, at: random() }))
     .sort((a, b) => a.at - b.at)

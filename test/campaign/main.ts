@@ -10,6 +10,11 @@ const usage = `npm run campaign -- [options]
   --kills <n>       executors that are killed (default ${defaults.kills})
   --drains <n>      executors that are drained (default ${defaults.drains})
   --freezes <n>     executors that are stopped past their lease, and go on (default ${defaults.freezes})
+  --rolls <n>       times that all executors are replaced, one after the other (default 0)
+  --postgres        on a PostgreSQL of its own, in place of a file; and there besides:
+  --restarts <n>    times that the server is ended and comes up again (default 0)
+  --holes <n>       times that the network of an executor swallows everything (default 0)
+  --resets <n>      times that all connections of an executor are cut (default 0)
   --steps <n>       steps that the runs come to, at least (default ${defaults.steps})
   --executors <n>   executors at a time, 2 or more (default ${defaults.executors})
   --seed <n>        what is drawn at random (default ${defaults.seed})
@@ -17,13 +22,29 @@ const usage = `npm run campaign -- [options]
 
 Ends with 0 when every promise was kept, with 1 when one was not.`
 
-const least: Options = { seed: 0, executors: 2, kills: 0, drains: 0, freezes: 0, steps: 1 }
+const least = {
+  seed: 0,
+  executors: 2,
+  kills: 0,
+  drains: 0,
+  freezes: 0,
+  rolls: 0,
+  restarts: 0,
+  holes: 0,
+  resets: 0,
+  steps: 1
+}
 
 const { values } = parseArgs({
   options: {
     kills: { type: "string" },
     drains: { type: "string" },
     freezes: { type: "string" },
+    rolls: { type: "string" },
+    restarts: { type: "string" },
+    holes: { type: "string" },
+    resets: { type: "string" },
+    postgres: { type: "boolean", default: false },
     steps: { type: "string" },
     executors: { type: "string" },
     seed: { type: "string" },
@@ -31,9 +52,9 @@ const { values } = parseArgs({
   }
 })
 
-const option = (name: keyof Options): number => {
+const option = (name: keyof typeof least): number => {
   const text = values[name]
-  if (text === undefined) return defaults[name]
+  if (text === undefined) return defaults[name] ?? 0
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
   if (value >= least[name] && Number.isSafeInteger(value)) return value
   throw new Error(
@@ -47,6 +68,11 @@ const read = (): Options => ({
   kills: option("kills"),
   drains: option("drains"),
   freezes: option("freezes"),
+  rolls: option("rolls"),
+  postgres: values.postgres,
+  restarts: option("restarts"),
+  holes: option("holes"),
+  resets: option("resets"),
   steps: option("steps")
 })
 

@@ -3,13 +3,14 @@
  * their process when they begin and end.
  *
  * `CAMPAIGN_JOURNAL`: the folder of these files
- * `DATABASE_FILE`: where the queue is, too
+ * `CAMPAIGN_QUEUE`: the file in which the queue is, unless it is in `DATABASE_URL`
  */
 import { openSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { Activity, DurableClock, DurableDeferred, DurableQueue, Workflow } from "@effect/workflow"
-import { Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Duration, Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import { QueueWorker, Signals, SqlitePersistedQueue, Step } from "effect-workflow-executor"
+import { PostgresPersistedQueue } from "effect-workflow-executor/postgres"
 
 const folder = process.env.CAMPAIGN_JOURNAL ?? "/nonexistent"
 const journal = openSync(join(folder, `${process.pid}.jsonl`), "a")
@@ -202,16 +203,21 @@ const ElementsLive = QueueWorker.layer(
   { concurrency: 3 }
 )
 
-const QueueLive = Layer.merge(QueuedLive, ElementsLive).pipe(
-  Layer.provide(
-    SqlitePersistedQueue.layerFile({
-      filename: process.env.DATABASE_FILE ?? "/nonexistent",
-      // as quick as the executors' own leases
-      holdDuration: "1 second",
-      pollInterval: "100 millis"
-    })
-  )
-)
+/** As quick as the executors' own leases. */
+const quick = { holdDuration: "1 second", pollInterval: "100 millis" } as const
+
+/** Over the database of the executors. */
+const { CAMPAIGN_QUEUE, DATABASE_SCHEMA, DATABASE_URL } = process.env
+const Queues =
+  DATABASE_URL === undefined
+    ? SqlitePersistedQueue.layerFile({ filename: CAMPAIGN_QUEUE ?? "/nonexistent", ...quick })
+    : PostgresPersistedQueue.layerUrl({
+        url: Redacted.make(DATABASE_URL),
+        schema: DATABASE_SCHEMA,
+        ...quick
+      })
+
+const QueueLive = Layer.merge(QueuedLive, ElementsLive).pipe(Layer.provide(Queues))
 
 export default Layer.mergeAll(
   ChainLive,

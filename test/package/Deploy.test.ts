@@ -9,11 +9,13 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { patience } from "../../src/cli/Start.js"
 import { defaults } from "../../src/engine/RunnerConfig.js"
 import * as Fixture from "../process/Fixture.js"
 import * as Process from "../support/Executor.js"
+import * as Postgres from "../support/Postgres.js"
 import { root } from "./App.js"
 
 const file = (name: string) => join(root, "deploy", name)
@@ -134,33 +136,49 @@ const Probe = Schema.Struct({
   httpGet: Schema.Struct({ path: Schema.String, port: Schema.Literal("http") })
 })
 
+const Template = Schema.Struct({
+  metadata: Schema.Struct({ labels: Schema.Unknown }),
+  spec: Schema.Struct({
+    terminationGracePeriodSeconds: Schema.Number,
+    securityContext: Schema.Struct({ runAsNonRoot: Schema.Boolean, runAsUser: Schema.Number }),
+    containers: Schema.Tuple(
+      Schema.Struct({
+        env: Schema.Array(
+          Schema.Struct({ name: Schema.String, value: Schema.optional(Schema.String) })
+        ),
+        startupProbe: Probe,
+        readinessProbe: Probe,
+        livenessProbe: Probe,
+        lifecycle: Schema.optional(Schema.Unknown),
+        volumeMounts: Schema.Array(Schema.Struct({ name: Schema.String, mountPath: Schema.String }))
+      })
+    )
+  })
+})
+
+const Selector = Schema.Struct({ matchLabels: Schema.Unknown })
+
 const StatefulSet = Schema.Struct({
   kind: Schema.Literal("StatefulSet"),
+  spec: Schema.Struct({ replicas: Schema.Number, selector: Selector, template: Template })
+})
+
+const Deployment = Schema.Struct({
+  kind: Schema.Literal("Deployment"),
   spec: Schema.Struct({
     replicas: Schema.Number,
-    selector: Schema.Struct({ matchLabels: Schema.Unknown }),
-    template: Schema.Struct({
-      metadata: Schema.Struct({ labels: Schema.Unknown }),
-      spec: Schema.Struct({
-        terminationGracePeriodSeconds: Schema.Number,
-        securityContext: Schema.Struct({ runAsNonRoot: Schema.Boolean, runAsUser: Schema.Number }),
-        containers: Schema.Tuple(
-          Schema.Struct({
-            env: Schema.Array(
-              Schema.Struct({ name: Schema.String, value: Schema.optional(Schema.String) })
-            ),
-            startupProbe: Probe,
-            readinessProbe: Probe,
-            livenessProbe: Probe,
-            lifecycle: Schema.optional(Schema.Unknown),
-            volumeMounts: Schema.Array(
-              Schema.Struct({ name: Schema.String, mountPath: Schema.String })
-            )
-          })
-        )
-      })
-    })
+    selector: Selector,
+    strategy: Schema.Struct({
+      type: Schema.Literal("RollingUpdate"),
+      rollingUpdate: Schema.Struct({ maxSurge: Schema.Number, maxUnavailable: Schema.Number })
+    }),
+    template: Template
   })
+})
+
+const Budget = Schema.Struct({
+  kind: Schema.Literal("PodDisruptionBudget"),
+  spec: Schema.Struct({ maxUnavailable: Schema.Number, selector: Selector })
 })
 
 const Service = Schema.Struct({
@@ -227,5 +245,78 @@ describe("the Kubernetes manifest", () => {
       const executor = yield* Process.startReady(options)
       assert.strictEqual((yield* executor.stop()).code, 0)
     })
+  )
+})
+
+describe("the Kubernetes manifest over PostgreSQL", () => {
+  const documents = parseAllDocuments(read("kubernetes-postgres.yaml"))
+  const [service, budget, deployment] = Schema.decodeUnknownSync(
+    Schema.Tuple(Service, Budget, Deployment)
+  )(documents.map((document) => document.toJSON()))
+  const { metadata, spec } = deployment.spec.template
+  const [container] = spec.containers
+  const variable = (name: string) => container.env.find((variable) => variable.name === name)
+
+  it("is YAML, whose parts find each other", () => {
+    assert.deepStrictEqual(
+      documents.flatMap(({ errors }) => errors),
+      []
+    )
+    for (const labels of [
+      deployment.spec.selector.matchLabels,
+      budget.spec.selector.matchLabels,
+      service.spec.selector
+    ]) {
+      assert.deepStrictEqual(labels, metadata.labels)
+    }
+    for (const secret of ["AUTH_SECRET", "DATABASE_URL"]) {
+      assert.isDefined(variable(secret))
+      assert.isUndefined(variable(secret)?.value)
+    }
+  })
+
+  it("replaces three, one after the other, and never has fewer", () => {
+    assert.strictEqual(deployment.spec.replicas, 3)
+    assert.deepStrictEqual(deployment.spec.strategy.rollingUpdate, {
+      maxSurge: 1,
+      maxUnavailable: 0
+    })
+    assert.strictEqual(budget.spec.maxUnavailable, 1)
+    checkGrace(spec.terminationGracePeriodSeconds, variable("STOP_TIMEOUT")?.value)
+    assert.isUndefined(container.lifecycle)
+  })
+
+  it("has no file, not as root, and asks as the other does", () => {
+    assert.deepStrictEqual(spec.securityContext, { runAsNonRoot: true, runAsUser: 1000 })
+    assert.deepStrictEqual(
+      container.volumeMounts.map(({ mountPath }) => mountPath),
+      ["/tmp"]
+    )
+    const { livenessProbe, readinessProbe, startupProbe } = container
+    assert.deepStrictEqual(
+      [startupProbe, readinessProbe, livenessProbe].map(({ httpGet }) => httpGet.path),
+      ["/health", "/ready", "/health"]
+    )
+  })
+
+  it.scopedLive(
+    "has settings that an executor starts with, in an image that has a file's",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* Postgres.ownDatabase
+        const fixture = yield* Fixture.make
+        const given = container.env.flatMap(({ name, value }) =>
+          value === undefined || name === "PORT" ? [] : [[name, value] as const]
+        )
+        // as the container's, after those of the image
+        const { DATABASE_FILE: _, ...options } = fixture.options().env ?? {}
+        const executor = yield* Process.startReady({
+          ...fixture.options(),
+          env: { ...options, ...Object.fromEntries(given), DATABASE_URL: Redacted.value(url) }
+        })
+        assert.strictEqual((yield* executor.request("GET", "/ready")).status, 200)
+        assert.strictEqual((yield* executor.stop()).code, 0)
+      }),
+    60_000
   )
 })
