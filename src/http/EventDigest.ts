@@ -37,7 +37,9 @@ export const make = (events: Events["Type"]) =>
 
     const isTold = (event: Event) => {
       const now = Math.floor(event.at / moment)
-      if (now !== current) {
+      // they do not come in the order of their times: one of a moment before begins no other, unless the
+      // clock was put back
+      if (now > current || now < current - 10) {
         current = now
         told = 0
       }

@@ -193,13 +193,15 @@ const makeOthers = (events: Events["Type"], readers: Readers.EventReaders) =>
 const isWanted = (workflow: string | undefined) => (event: Event) =>
   workflow === undefined || event.type === "executor" || event.workflow === workflow
 
-/** The same for every reader. */
+const madeLine = (event: Event): string => View.encode(View.viewEvent(event))
+
+/** The few of a digest are made once, for all who read it. */
 const encoded = new WeakMap<Event, string>()
 
 const lineOf = (event: Event): string => {
   const known = encoded.get(event)
   if (known !== undefined) return known
-  const line = View.encode(View.viewEvent(event))
+  const line = madeLine(event)
   encoded.set(event, line)
   return line
 }
@@ -212,12 +214,13 @@ const streamOfAll = <E>(
     readonly state: RunnerState
   }
 ) => {
-  const { events, lastEventId, now, shows } = options
+  const { digest, events, lastEventId, now, shows } = options
+  const line = digest ? lineOf : madeLine
 
   const lines = (item: Readers.Item) => {
     switch (item._tag) {
       case "event":
-        return Effect.map(shows(item.event), (shown) => (shown ? lineOf(item.event) : ""))
+        return Effect.map(shows(item.event), (shown) => (shown ? line(item.event) : ""))
       case "keep-alive":
         return Effect.succeed(View.keepAlive(events.idOf(item.position)))
       case "left-out":

@@ -99,7 +99,7 @@ describe("a list of runs", () => {
 
   it("is what its address says, and nothing that is no filter", () => {
     const query = new URLSearchParams(
-      "status=failed,nonsense,running&workflow=Order&after=2026-11-27T12:00:00.000Z&before=never&mend=true"
+      "status=failed,nonsense,running&workflow=Order&after=2026-11-27T12:00:00.000Z&before=never&mend=true&tags=eu,a%252Cb&attributes=total=7"
     )
     const filters = Filters.read(query)
     assert.deepStrictEqual(Filters.requestOf(filters), {
@@ -110,8 +110,12 @@ describe("a list of runs", () => {
       createdBefore: undefined,
       parent: undefined,
       roots: undefined,
-      mend: true
+      mend: true,
+      tags: ["eu", "a,b"],
+      attributes: { total: 7 }
     })
+    const { attributes, tags } = Filters.write(filters)
+    assert.deepStrictEqual([tags, attributes], [["eu", "a%2Cb"], ["total=7"]])
   })
 })
 

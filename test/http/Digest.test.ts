@@ -51,7 +51,9 @@ describe("the digest of events", () => {
       const { all, events, look, publish } = yield* served
       const reader = yield* look()
       const everything = yield* all
-      publish(700, 0)
+      publish(350, moment)
+      // told a little later than others that began after it
+      publish(350, 0)
       events.publish({ type: "executor", at: 400, state: "draining" })
       yield* everything.until(() => everything.messages.length === 702)
       yield* reader.has("reset")
@@ -64,7 +66,7 @@ describe("the digest of events", () => {
       ])
       // it stands for all that was until then
       assert.strictEqual(reader.lastId, everything.lastId)
-      publish(1, moment)
+      publish(1, 2 * moment)
       yield* reader.until(() => reader.messages.length === 24)
       assert.strictEqual(reader.briefs.at(-1), "step s0 completed")
     })
