@@ -50,7 +50,7 @@ export const full: Sizes = {
   finished: 1_000_000,
   queued: 100_000,
   queueKeys: 10_000,
-  queueClaims: 100,
+  queueClaims: 300,
   suspendedInMemory: 100_000,
   runningInMemory: 10_000,
   stepsInFlight: 10_000,

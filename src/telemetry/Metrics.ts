@@ -55,12 +55,12 @@ const level = (name: string, description: string, labels: Labels = {}) => {
   return (value: number) => metric.unsafeUpdate(value, noLabels)
 }
 
-const gauge = (name: string, description: string) => {
+export const gauge = (name: string, description: string) => {
   const metric = Metric.gauge(prefix + name, { description }).register()
   return (change: number) => metric.unsafeModify(change, noLabels)
 }
 
-const histogram = (
+export const histogram = (
   name: string,
   description: string,
   boundaries: ReadonlyArray<number>,

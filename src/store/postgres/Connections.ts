@@ -9,6 +9,8 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
+import * as Elapsed from "../../internal/Elapsed.js"
+import * as PostgresMetrics from "../../telemetry/PostgresMetrics.js"
 import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
 import { isConnectionLost } from "./Failure.js"
 import type { Schema } from "./Schema.js"
@@ -50,11 +52,23 @@ const restoring = (
   client: PgClient.PgClient,
   scope: Scope.CloseableScope
 ): Effect.Effect<Connection, SqlError> =>
-  Effect.flatMap(Effect.forkDaemon(Scope.extend(client.reserve, scope)), (reserving) =>
+  Effect.flatMap(Effect.forkDaemon(Scope.extend(reserved(client), scope)), (reserving) =>
     restore(Fiber.join(reserving)).pipe(
       Effect.onInterrupt(() =>
         Effect.forkDaemon(Effect.zipRight(Fiber.await(reserving), Scope.close(scope, Exit.void)))
       )
+    )
+  )
+
+/** Counted for as long as it is. */
+const reserved = (client: PgClient.PgClient) =>
+  Effect.flatMap(Elapsed.now, (asked) =>
+    Effect.tap(client.reserve, () =>
+      Effect.flatMap(Elapsed.now, (now) => {
+        PostgresMetrics.waitedForConnection(now - asked)
+        PostgresMetrics.connectionsInUse(1)
+        return Effect.addFinalizer(() => Effect.sync(() => PostgresMetrics.connectionsInUse(-1)))
+      })
     )
   )
 

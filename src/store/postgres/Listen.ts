@@ -18,6 +18,7 @@ import * as EffectSchema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import { within } from "../../internal/Within.js"
+import * as PostgresMetrics from "../../telemetry/PostgresMetrics.js"
 import type { Change } from "../RunStore.js"
 import type { Told } from "./Commit.js"
 import * as Liveness from "./Liveness.js"
@@ -47,6 +48,7 @@ const looksBetweenPings = 25
 const Note = EffectSchema.parseJson(
   EffectSchema.Struct({
     from: EffectSchema.String,
+    at: EffectSchema.optional(EffectSchema.Number),
     pending: EffectSchema.Boolean,
     woken: EffectSchema.Boolean,
     wakeAt: EffectSchema.optional(EffectSchema.Number),
@@ -65,7 +67,7 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
     onNone: () => anything,
     onSome: (note) =>
       note.from === from
-        ? undefined
+        ? heardOfItself(note)
         : {
             ...nothing,
             pending: note.pending,
@@ -76,6 +78,11 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
             ...(note.pauses === undefined ? {} : { pauses: note.pauses })
           }
   })
+
+/** One's own note is no news; but it tells how long others wait for theirs. */
+const heardOfItself = ({ at }: typeof Note.Type): undefined => {
+  if (at !== undefined) PostgresMetrics.heardOfItself(performance.now() - at)
+}
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 

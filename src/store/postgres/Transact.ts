@@ -323,6 +323,8 @@ const notify = (
   const { bulk, finished, interrupts, pauses, pending, schedules, signals, wakeAt, woken } = change
   const tells = {
     from,
+    // by the clock of who hears of itself; nobody else's
+    at: performance.now(),
     pending,
     woken: finished.length + interrupts.length + signals.length + woken.length > 0,
     ...(wakeAt === undefined ? {} : { wakeAt }),
