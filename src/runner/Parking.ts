@@ -4,9 +4,13 @@
  */
 import * as Effect from "effect/Effect"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
+import { firstOf } from "../internal/FirstOf.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import { RunStore } from "../store/RunStore.js"
 import type { Nudge } from "./Nudges.js"
+
+/** How long an executor may go on that is not told of a pause, but only that somebody has written. */
+const betweenForeign = "250 millis"
 
 export interface Parking {
   readonly nudge: Nudge
@@ -16,10 +20,12 @@ export interface Parking {
 
 export const make = (): Parking => {
   const wanted = Effect.unsafeMakeLatch(true)
+  const foreign = Effect.unsafeMakeLatch(false)
   const round = Effect.gen(function* () {
     const store = yield* RunStore
     const { gate, runs } = yield* Dispatcher
     wanted.unsafeClose()
+    foreign.unsafeClose()
     const paused = yield* store.pausedWorkflows
     const parked = new Set(paused.filter(({ parks }) => parks).map(({ workflow }) => workflow))
     const isNew = [...parked].some((workflow) => !gate.isParked(workflow))
@@ -27,17 +33,19 @@ export const make = (): Parking => {
     if (isNew) {
       // for as long as its steps in flight take, none of which is cut; meanwhile others are looked at
       yield* Effect.fork(
-        runs.retire(({ workflowName }) => gate.isParked(workflowName), {
+        runs.retire(({ parks, workflowName }) => parks || gate.isParked(workflowName), {
           deadline: Number.POSITIVE_INFINITY,
           final: false
         })
       )
     }
-    yield* wanted.await
+    // what others write is seldom that
+    yield* firstOf(wanted.await, Effect.zipRight(foreign.await, Effect.sleep(betweenForeign)))
   })
   return {
-    nudge: ({ foreign, pauses }) => {
-      if (foreign || pauses === true) wanted.unsafeOpen()
+    nudge: (change) => {
+      if (change.pauses === true) wanted.unsafeOpen()
+      if (change.foreign) foreign.unsafeOpen()
     },
     keep: KeepGoing.forever("looking at workflows that are paused", round)
   }

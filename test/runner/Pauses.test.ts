@@ -1,5 +1,6 @@
 /** Workflows that are paused, as their steps see it. */
 import { Activity, DurableDeferred, Workflow } from "@effect/workflow"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -134,6 +135,40 @@ worlds("a workflow that is paused, and parks", (test) => {
       yield* resume(stack)
       yield* untilStatus(world, runId, "completed")
       expect(lines).toEqual(["first 1", "other 2", "second 1"])
+    }))
+
+  test("goes on whole where it is let before all that it had under way has stopped", (world) =>
+    Effect.gen(function* () {
+      const held = gate()
+      const { lines, note } = journal()
+      const named = (name: string) => Activity.make({ name, execute: note(name) })
+      const first = yield* Deferred.make<void>()
+      const workflows = Mail.toLayer(() =>
+        Effect.all(
+          [
+            Effect.zipRight(Activity.make({ name: "long", execute: held.pass }), named("after")),
+            named("beside").pipe(
+              Effect.zipRight(Deferred.await(first)),
+              Effect.zipRight(named("refused"))
+            )
+          ],
+          { concurrency: "unbounded" }
+        )
+      )
+      const stack = yield* world.start({ workflows })
+      const runId = yield* begin(stack, "1")
+      yield* held.entered
+      yield* untilPolled("the step beside it is over", () => Effect.succeed(lines.length === 1))
+      yield* pause(stack, true)
+      yield* settled
+      // its next step is refused, and the long one goes on
+      yield* Deferred.succeed(first, undefined)
+      yield* settled
+      yield* resume(stack)
+      yield* settled
+      yield* held.open
+      yield* untilStatus(world, runId, "completed")
+      expect([...lines].sort()).toEqual(["after", "beside", "refused"])
     }))
 
   test("gives back what waits, goes on with no signal, and does so once it is let", (world) =>

@@ -16,7 +16,10 @@ export interface Gate {
   readonly isClosed: () => boolean
   /** No step of this run may start here. */
   readonly refuses: (run: ActiveRun) => boolean
-  /** Closed for the runs of these workflows, by their names, and for those of others no more. */
+  /**
+   * Closed for the runs of these workflows, by their names. For those of others it is open again, but
+   * for runs that it has refused once: they are given back first.
+   */
   readonly park: (workflows: ReadonlySet<string>) => void
   readonly isParked: (workflow: string) => boolean
   /**
@@ -59,11 +62,10 @@ export const make = (options: {
 
   return {
     isClosed,
-    refuses: (run) =>
-      isClosed() ||
-      run.lost ||
-      registry.isRetiring(run.registration) ||
-      parked.has(run.workflowName),
+    refuses: (run) => {
+      if (parked.size > 0 && parked.has(run.workflowName)) run.parks = true
+      return isClosed() || run.lost || run.parks || registry.isRetiring(run.registration)
+    },
     park: (workflows) => {
       parked = workflows
       slots.recheck()

@@ -118,6 +118,11 @@ export class ActiveRun {
   waitsFor: Json | undefined = undefined
   /** This process does not hold it any more: nothing of it may begin here. */
   lost = false
+  /**
+   * Its workflow was paused, and it is to park: it is given back, also if that goes on before it was. What
+   * was refused in a pass waits until that is ended, and would wait for ever.
+   */
+  parks = false
   /** Somebody terminated it: that is why it is lost. */
   terminated = false
   private unsaved: Array<NewTimers[number]> = []
