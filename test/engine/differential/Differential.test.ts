@@ -1,6 +1,6 @@
 /**
  * Random programs come to the same outcome on this engine as by plain interpretation, undisturbed
- * and with drains, kills and evictions at random points. See `Program.ts` for what a program is.
+ * and with drains, kills, evictions and pauses at random points. See `Program.ts` for what a program is.
  *
  * By the environment:
  *
@@ -22,6 +22,7 @@ import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as TestContext from "effect/TestContext"
 import { Dispatcher } from "../../../src/engine/held/Dispatcher.js"
+import { RunStore } from "../../../src/store/RunStore.js"
 import * as Disturbed from "./Disturbed.js"
 import { type Expected, expected } from "./Model.js"
 import * as Plain from "./Plain.js"
@@ -38,6 +39,20 @@ const step: Node = { _tag: "Step", how: "succeeds", takes: 0 }
 /** What waits in memory is let go. */
 const evict: Disturbed.Options["evict"] = Effect.flatMap(Dispatcher, ({ runs }) => runs.evictAll)
 
+const eachWorkflow = (
+  act: (store: RunStore["Type"], workflow: string) => Effect.Effect<unknown, unknown>
+) =>
+  Effect.gen(function* () {
+    const store = yield* RunStore
+    const workflows = yield* Effect.flatMap(Dispatcher, ({ workflows }) => workflows)
+    for (const { name } of workflows) yield* Effect.orDie(act(store, name))
+  })
+
+const park: Disturbed.Options["park"] = {
+  begin: eachWorkflow((store, workflow) => store.pauseWorkflow({ workflow, parks: true })),
+  end: eachWorkflow((store, workflow) => store.resumeWorkflow(workflow))
+}
+
 /** What is wrong with how the engine executes them. */
 const problemsOf = ({ disturbances, patient, programs }: Scenario) =>
   Effect.gen(function* () {
@@ -53,7 +68,7 @@ const problemsOf = ({ disturbances, patient, programs }: Scenario) =>
       ...Disturbed.repeated(model, calm[n]!)
     ])
     if (problems.length > 0) return problems
-    const stormy = yield* Disturbed.run(programs, disturbances, { patient, evict })
+    const stormy = yield* Disturbed.run(programs, disturbances, { patient, evict, park })
     return wrong("disturbed", (model, n) => Disturbed.problems(model, stormy[n]!))
   }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext))
 
@@ -70,7 +85,7 @@ const plainProblemsOf = ({ programs }: Scenario) =>
 const listOf = (variable: string) => process.env[variable]?.split(",").filter((one) => one !== "")
 
 const isKind = (kind: string): kind is Disturbance["kind"] =>
-  kind === "drain" || kind === "kill" || kind === "evict"
+  kind === "drain" || kind === "kill" || kind === "evict" || kind === "park"
 
 const count = Number(process.env.DIFFERENTIAL_PROGRAMS ?? 200)
 const seed = Number(process.env.DIFFERENTIAL_SEED ?? 9)

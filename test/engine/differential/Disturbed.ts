@@ -26,6 +26,13 @@ export interface Options {
    * runs go on there. Without it an eviction is a drain.
    */
   readonly evict?: Effect.Effect<void, never, Provided> | undefined
+  /** Pauses all workflows, so that they park, and lets them go on. Without it that is a drain. */
+  readonly park?:
+    | {
+        readonly begin: Effect.Effect<void, never, Provided>
+        readonly end: Effect.Effect<void, never, Provided>
+      }
+    | undefined
   /** Steps in flight are waited for in a drain, or cut. Default: cut. */
   readonly patient?: boolean | undefined
 }
@@ -225,6 +232,9 @@ const begun = (programs: ReadonlyArray<Program>) =>
     return { logs, start }
   })
 
+/** For fewer turns than these a workflow is paused: none in which time goes on. */
+const turnsParked = 8
+
 /** Runs the programs side by side on that engine, and says what each has done. */
 export const runOn = <E>(
   programs: ReadonlyArray<Program>,
@@ -275,6 +285,13 @@ export const run = (
           if (isOver) return yield* Effect.forEach(all, staysOver, { discard: true })
           if (disturbance?.kind === "evict" && options.evict !== undefined) {
             yield* options.evict
+            continue
+          }
+          if (disturbance?.kind === "park" && options.park !== undefined) {
+            yield* options.park.begin
+            yield* drive(all, disturbance.after % turnsParked)
+            for (const log of all) yield* log.observe
+            yield* options.park.end
             continue
           }
           if (disturbance?.kind === "kill") {

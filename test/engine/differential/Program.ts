@@ -100,9 +100,10 @@ export interface Program {
  * - `drain`: it stops, and another goes on with its file.
  * - `kill`: another goes on with a copy of its file.
  * - `evict`: it lets go of the run, which goes on.
+ * - `park`: its workflow is paused and parks, and goes on some turns later.
  */
 export interface Disturbance {
-  readonly kind: "drain" | "kill" | "evict"
+  readonly kind: "drain" | "kill" | "evict" | "park"
   readonly after: number
 }
 
@@ -401,7 +402,7 @@ export const programsAtATime = 4
  */
 export const scenarios = (
   holds: (program: Program) => boolean,
-  { kinds = ["drain", "kill", "evict"], only }: Choice = {}
+  { kinds = ["drain", "kill", "evict", "park"], only }: Choice = {}
 ): FastCheck.Arbitrary<Scenario> =>
   new Shrinking(
     FastCheck.record({
