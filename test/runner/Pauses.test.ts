@@ -112,8 +112,7 @@ worlds("a workflow that is paused, and parks", (test) => {
             yield* Activity.make({ name: "second", execute: note(`second ${id}`) })
           }).pipe(
             // no handler sees it
-            Effect.catchAllCause(() => note("handled")),
-            Effect.onInterrupt(() => Effect.void)
+            Effect.catchAllCause(() => note("handled"))
           )
         ),
         Other.toLayer(({ id }) => Activity.make({ name: "send", execute: note(`other ${id}`) }))

@@ -25,7 +25,7 @@ export interface Database {
 
 /**
  * What `Effect.scoped`, `provideService` and `withMaxOpsBeforeYield` come to, in one region: each of them
- * is an `acquireUseRelease` of its own, and together they were a sixth of what a commit executed.
+ * is an `acquireUseRelease` of its own, some fifteen effects, with every commit.
  */
 const inRegion = <A, E, R>(
   use: Effect.Effect<A, E, R | Scope.Scope>
