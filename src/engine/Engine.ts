@@ -16,6 +16,7 @@ import * as Steps from "./calls/Steps.js"
 import { setTimer } from "./calls/Timers.js"
 import { Dispatcher } from "./held/Dispatcher.js"
 import * as Fibers from "./pass/Fibers.js"
+import { scheduled } from "./pass/RunScheduler.js"
 
 /**
  * Not by `WorkflowEngine.makeUnsafe` of `@effect/workflow`: that lets a run suspend by interrupting the
@@ -35,7 +36,7 @@ export const make: Effect.Effect<WorkflowEngine["Type"], never, RunStore | Dispa
         yield* Calls.requireWellFormed("workflow name", workflow.name)
         yield* dispatcher.releases.register({
           workflow,
-          origin: Fibers.interruptible(yield* Effect.runtime()),
+          origin: Fibers.interruptible(scheduled(yield* Effect.runtime())),
           spans: yield* Spans.make,
           draining: Effect.unsafeMakeLatch(false),
           execute: (payload, runId) =>
