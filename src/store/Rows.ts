@@ -1,5 +1,14 @@
 import * as Labels from "./Labels.js"
-import type { Json, Millis, NewRun, Run, RunOptions, RunStatus, Trace } from "./RunStore.js"
+import {
+  isFinal,
+  type Json,
+  type Millis,
+  type NewRun,
+  type Run,
+  type RunOptions,
+  type RunStatus,
+  type Trace
+} from "./RunStore.js"
 
 export interface RunRow {
   readonly id: number
@@ -40,6 +49,35 @@ export const isHeldBack = (r: string): string =>
 /** In SQL: the status as it is told. */
 export const shownStatus = (r: string): string =>
   `CASE WHEN ${isHeldBack(r)} THEN 'pending' ELSE ${r}.status END`
+
+/**
+ * In SQL: whether its status is told as one of these. What they have in common is said, too, so that the
+ * index of the runs that are sought among many can be used.
+ */
+export const isShownAsOneOf = (r: string, statuses: ReadonlyArray<RunStatus>): string => {
+  if (statuses.length === 0) return "FALSE"
+  const common = statuses.every(isUnsuccessful)
+    ? ` AND ${r}.status IN ('failed', 'interrupted')`
+    : statuses.some(isFinal)
+      ? ""
+      : ` AND ${r}.completed_at IS NULL`
+  return `(${statuses.map((status) => isShownAs(r, status)).join(" OR ")})${common}`
+}
+
+const isShownAs = (r: string, status: RunStatus): string => {
+  switch (status) {
+    case "pending":
+      return `${r}.status = 'pending' OR ${isHeldBack(r)}`
+    case "suspended":
+      return `${r}.status = 'suspended' AND ${r}.gate IS NULL`
+    default:
+      return `${r}.status = '${status}'`
+  }
+}
+
+/** Over, and not well. */
+export const isUnsuccessful = (status: RunStatus): boolean =>
+  status === "failed" || status === "interrupted"
 
 /** Which of a run's values a query reads. */
 export interface Reading {

@@ -95,6 +95,15 @@ const everything = Effect.gen(function* () {
   }
   yield* store.list({ limit: 9, runId: "old" })
   yield* store.list({ limit: 9, labels: { tags: ["a", "b"] } })
+  for (const status of [
+    ["failed"],
+    ["running", "pending"],
+    ["suspended"],
+    ["completed"]
+  ] as const) {
+    yield* store.list({ limit: 9, status })
+    yield* store.countBy({ status })
+  }
   for (const filter of [{}, { parent: "old" }, { blocked: true }, { labels: { tags: ["a"] } }]) {
     yield* store.countBy(filter)
   }
@@ -167,7 +176,7 @@ const small =
   /^(workflow_executors|workflow_paused|p|workflow_executor_migrations|workflow_counts|workflow_queues|workflow_bulk|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
-  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|ended|blocked|deadlines|held_back|slots|queued|queued_again)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/
+  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|held|ended|blocked|deadlines|held_back|slots|queued|queued_again|unfinished|unsuccessful)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/
 
 const scans = (detail: string) => {
   const scanned = /^SCAN (.+)/.exec(detail)?.[1]
@@ -226,6 +235,8 @@ describe("the store's statements", () => {
         ["workflow_runs_timers", "workflow_runs"],
         ["workflow_runs_held", "workflow_runs"],
         ["workflow_runs_blocked", "workflow_runs"],
+        ["workflow_runs_unfinished", "workflow_runs"],
+        ["workflow_runs_unsuccessful", "workflow_runs"],
         ["workflow_children_awaited", "workflow_children"]
       ] as const) {
         const rows = yield* sql.unsafe(`SELECT sum(ncell) AS cells FROM dbstat WHERE name = ?`, [

@@ -332,6 +332,14 @@ const arrivals = [
   commitFunction(2)
 ]
 
+/** The runs that people look for among many that have ended well, newest first. */
+const soughtRuns = [
+  `CREATE INDEX workflow_runs_unfinished ON workflow_runs (id)
+    WHERE completed_at IS NULL`,
+  `CREATE INDEX workflow_runs_unsuccessful ON workflow_runs (id)
+    WHERE status IN ('failed', 'interrupted')`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -339,5 +347,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0003_queues": queues,
   "0004_schedules": schedules,
   "0005_bulk": bulk,
-  "0006_arrivals": arrivals
+  "0006_arrivals": arrivals,
+  "0007_sought_runs": soughtRuns
 }

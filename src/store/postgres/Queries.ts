@@ -8,6 +8,7 @@ import * as NextWake from "../NextWake.js"
 import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
 import {
   bytesRead,
+  isShownAsOneOf,
   readColumns,
   runColumns,
   shownStatus,
@@ -215,11 +216,11 @@ const conditionsOf = (query: RunFilter & Pick<RunQuery, "cursor">) => {
   add((param) => `r.id < ${param}::bigint`, query.cursor)
   add((param) => `r.run_id = ${param}`, query.runId)
   add((param) => `r.workflow = ${param}`, query.workflow)
-  add((param) => `${shownStatus("r")} = ANY(${param}::text[])`, query.status)
   add((param) => `r.created_at >= ${param}::bigint`, bounded(query.createdAfter))
   add((param) => `r.created_at < ${param}::bigint`, bounded(query.createdBefore))
   add((param) => isChildOf(param), query.parent)
   for (const label of Labels.texts(query.labels ?? {})) add(isLabelled, label)
+  if (query.status !== undefined) conditions.push(isShownAsOneOf("r", query.status))
   if (query.roots === true) conditions.push(isRoot)
   if (query.blocked === true) conditions.push(isBlocked)
   return { conditions, params }

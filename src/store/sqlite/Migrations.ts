@@ -444,6 +444,14 @@ const arrivals = [
     WHERE status = 'pending' AND (started_at IS NOT NULL OR interrupt_requested = 1)`
 ]
 
+/** The runs that people look for among many that have ended well, newest first. */
+const soughtRuns = [
+  `CREATE INDEX workflow_runs_unfinished ON workflow_runs (id)
+    WHERE completed_at IS NULL`,
+  `CREATE INDEX workflow_runs_unsuccessful ON workflow_runs (id)
+    WHERE status IN ('failed', 'interrupted')`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -459,5 +467,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0011_queues": queues,
   "0012_schedules": schedules,
   "0013_bulk": bulk,
-  "0014_arrivals": arrivals
+  "0014_arrivals": arrivals,
+  "0015_sought_runs": soughtRuns
 }

@@ -1,38 +1,22 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
-import * as Labels from "../Labels.js"
 import * as NextWake from "../NextWake.js"
-import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
-import {
-  bytesRead,
-  readColumns,
-  runColumns,
-  shownStatus,
-  sizeColumns,
-  toReadRun,
-  toRun,
-  wholeMillis
-} from "../Rows.js"
+import type { Reading, ReadRow, RunRow } from "../Rows.js"
+import { readColumns, runColumns, shownStatus, toReadRun, toRun, wholeMillis } from "../Rows.js"
 import type {
   Json,
   Millis,
-  Page,
-  Run,
-  RunFilter,
   RunOutline,
-  RunQuery,
   RunStatus,
   RunWithSteps,
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
 import { aboutRun } from "./AboutRuns.js"
-import type { Database } from "./Database.js"
-import type { Param, Sql } from "./Sql.js"
+import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
 
@@ -44,9 +28,9 @@ const findRow = (sql: Sql, runId: string) =>
 export const find = (runId: string) => (sql: Sql) =>
   Effect.map(findRow(sql, runId), Option.map(toRun))
 
-const readingOf = { payload: "?", result: "?", max: "?" }
+export const readingOf = { payload: "?", result: "?", max: "?" }
 
-const readingParams = ({
+export const readingParams = ({
   maxValueBytes = Number.MAX_SAFE_INTEGER,
   payload = true,
   result = true
@@ -212,195 +196,3 @@ const countBlocked = `
 
 export const blocked = (sql: Sql) =>
   Effect.map(sql.rows<{ readonly runs: number }>(countBlocked), ([row]) => row?.runs ?? 0)
-
-/**
- * How many runs one statement of `list` may look at: a filter that few runs pass would else stop
- * the event loop for as long as a whole table takes.
- */
-const listWindow = 10_000
-
-/** @param id the column of `from` that has the run's id */
-const inWindow = (from: string, where: string, id: string) => `
-  FROM ${from}
-  WHERE ${id} < ? AND ${id} >= ?
-    AND (? IS NULL OR workflow = ?)
-    AND (? IS NULL OR ${shownStatus("workflow_runs")} IN (SELECT value FROM json_each(?)))
-    AND created_at >= ? AND created_at < ? ${where}`
-
-const isRoot = `AND NOT EXISTS (
-  SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
-)`
-
-const isBlocked = "AND status = 'suspended' AND cause IS NOT NULL"
-
-const isChild = "AND parent = (SELECT id FROM workflow_runs WHERE run_id = ?)"
-
-const hasLabels = `AND NOT EXISTS (
-  SELECT 1 FROM json_each(?) asked WHERE NOT EXISTS (
-    SELECT 1 FROM workflow_labels l WHERE l.label = asked.value AND l.run = workflow_runs.id
-  )
-)`
-
-const labelsOf = ({ labels = {} }: RunFilter) => Labels.texts(labels)
-
-/** Where the runs are looked for: in the table that has the fewest others, in the order of their ids. */
-const sourceOf = (query: RunFilter): { readonly from: string; readonly id: string } => {
-  if (query.parent !== undefined) {
-    return { from: "workflow_children CROSS JOIN workflow_runs ON id = child", id: "child" }
-  }
-  if (labelsOf(query).length > 0) {
-    return {
-      from: "workflow_labels CROSS JOIN workflow_runs ON id = run AND label = ?",
-      id: "run"
-    }
-  }
-  const from = `workflow_runs${query.blocked === true ? " INDEXED BY workflow_runs_blocked" : ""}`
-  return { from, id: "id" }
-}
-
-const windowOf = (query: RunFilter): { readonly id: string; readonly text: string } => {
-  const { from, id } = sourceOf(query)
-  const where = [
-    query.blocked === true ? isBlocked : "",
-    query.roots === true ? isRoot : "",
-    query.parent === undefined ? "" : isChild,
-    labelsOf(query).length === 0 ? "" : hasLabels
-  ]
-  return { id, text: inWindow(from, where.join(" "), id) }
-}
-
-const selectPage = (query: RunFilter): string => {
-  const { id, text } = windowOf(query)
-  return `
-    SELECT id, ${shownStatus("workflow_runs")} AS status, ${sizeColumns("workflow_runs")}
-    ${text} ORDER BY ${id} DESC LIMIT ?`
-}
-
-const selectCountsBy = (query: RunFilter): string =>
-  `SELECT ${shownStatus("workflow_runs")} AS status, count(*) AS runs ${windowOf(query).text} GROUP BY 1`
-
-const selectNewest = "SELECT max(id) AS id FROM workflow_runs"
-
-const selectId = "SELECT id FROM workflow_runs WHERE run_id = ?"
-
-/** The one run, if it is one of those that are asked for: the window that it is alone in. */
-const onlyOne = (database: Database, query: RunQuery, runId: string) =>
-  database.read((sql) =>
-    Effect.gen(function* () {
-      const [found] = yield* sql.rows<{ readonly id: number }>(selectId, [runId])
-      const fitting =
-        found === undefined || (query.cursor ?? Infinity) <= found.id
-          ? []
-          : yield* page(query, found.id + 1, query.limit, 1)(sql)
-      return { runs: yield* runsOf(fitting, query)(sql), cursor: undefined }
-    })
-  )
-
-export const list = (database: Database, query: RunQuery): Effect.Effect<Page, SqlError> =>
-  Effect.gen(function* () {
-    // a cursor may come from anywhere: there is nothing above the newest run
-    let before = Math.min(query.cursor ?? Infinity, (yield* database.read(newest)) + 1)
-    // a child is no root
-    if (query.parent !== undefined && query.roots === true) return { runs: [], cursor: undefined }
-    if (query.runId !== undefined) return yield* onlyOne(database, query, query.runId)
-    const found = [...(yield* database.read(page(query, before, query.limit + 1)))]
-    while (found.length <= query.limit && before > listWindow) {
-      yield* turn
-      before -= listWindow
-      found.push(...(yield* database.read(page(query, before, query.limit + 1 - found.length))))
-    }
-    const fitting = fittingOf(found.slice(0, query.limit), query)
-    return {
-      runs: yield* database.read(runsOf(fitting, query)),
-      cursor: found.length > fitting.length ? fitting.at(-1)?.id : undefined
-    }
-  })
-
-const selectRuns = `
-  SELECT ${readColumns("r", readingOf)}
-  FROM json_each(?) v CROSS JOIN workflow_runs r ON r.id = v.value ORDER BY r.id DESC`
-
-interface Found extends Sizes {
-  readonly id: number
-}
-
-const runsOf = (found: ReadonlyArray<Found>, reading: Reading) => (sql: Sql) =>
-  Effect.map(
-    sql.rows<ReadRow>(selectRuns, [
-      ...readingParams(reading),
-      JSON.stringify(found.map(({ id }) => id))
-    ]),
-    (rows): ReadonlyArray<Run> => rows.map((row) => toReadRun(row, reading))
-  )
-
-/** The first of them that fit, and one at least. */
-const fittingOf = (found: ReadonlyArray<Found>, query: RunQuery): ReadonlyArray<Found> => {
-  const { maxBytes = Number.POSITIVE_INFINITY } = query
-  let bytes = 0
-  const tooMany = found.findIndex((run) => {
-    bytes += bytesRead(run, query)
-    return bytes > maxBytes
-  })
-  return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
-}
-
-const newest = (sql: Sql) =>
-  Effect.map(sql.rows<{ readonly id: number | null }>(selectNewest), ([row]) => row?.id ?? 0)
-
-/** One more than the page holds tells whether there is a next. */
-const page =
-  (query: RunQuery, before: number, limit: number, window = listWindow) =>
-  (sql: Sql) =>
-    sql.rows<Found>(selectPage(query), [...paramsOf(query, before, window), limit])
-
-/** Those of `windowOf`. */
-const paramsOf = (query: RunFilter, before: number, window: number): ReadonlyArray<Param> => {
-  const workflow = query.workflow ?? null
-  const status = query.status === undefined ? null : JSON.stringify(query.status)
-  const labels = labelsOf(query)
-  const [first] = labels
-  return [
-    ...(first === undefined || query.parent !== undefined ? [] : [first]),
-    before,
-    before - window,
-    workflow,
-    workflow,
-    status,
-    status,
-    wholeMillis(query.createdAfter ?? 0),
-    wholeMillis(query.createdBefore ?? Number.MAX_SAFE_INTEGER),
-    ...(query.parent === undefined ? [] : [query.parent]),
-    ...(first === undefined ? [] : [JSON.stringify(labels)])
-  ]
-}
-
-/** The windows in which a run of the filter can be: where each begins from above, and how long it is. */
-const windows = (database: Database, { runId }: RunFilter) =>
-  Effect.gen(function* () {
-    if (runId !== undefined) {
-      const found = yield* database.read((sql) =>
-        sql.rows<{ readonly id: number }>(selectId, [runId])
-      )
-      return found.map(({ id }) => ({ before: id + 1, window: 1 }))
-    }
-    const above = (yield* database.read(newest)) + 1
-    return Array.from({ length: Math.ceil(above / listWindow) }, (_, index) => ({
-      before: above - index * listWindow,
-      window: listWindow
-    }))
-  })
-
-/** A window at a time, as `list` does. */
-export const countBy = (database: Database, filter: RunFilter) =>
-  Effect.gen(function* () {
-    // a child is no root
-    if (filter.parent !== undefined && filter.roots === true) return toCounts([])
-    const counted: Array<CountRow> = []
-    for (const { before, window } of yield* windows(database, filter)) {
-      const params = paramsOf(filter, before, window)
-      const rows = database.read((sql) => sql.rows<CountRow>(selectCountsBy(filter), params))
-      counted.push(...(yield* rows))
-      yield* turn
-    }
-    return toCounts(counted)
-  })

@@ -64,6 +64,7 @@ import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Finished from "./Finished.js"
 import * as ForeignCommits from "./ForeignCommits.js"
+import * as Listing from "./Listing.js"
 import { migrate } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
 import type { OpenFile } from "./OpenFile.js"
@@ -345,12 +346,12 @@ const reads = (guarded: Guarded, database: Database) => {
     stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds) => read(Queries.finished(runIds)),
-    list: (query) => guarded(Queries.list(database, query)),
+    list: (query) => guarded(Listing.list(database, query)),
     histories: (runs) => read(Claims.histories(runs)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
-    countBy: (filter) => guarded(Queries.countBy(database, filter)),
+    countBy: (filter) => guarded(Listing.countBy(database, filter)),
     findBulk: (id) => read((sql) => Bulk.find(sql, id)),
     bulks: read(Bulk.newest),
     hasBulk: read(Bulk.hasAny),

@@ -21,6 +21,8 @@ const pages = (query: RunQuery) =>
     return ids
   })
 
+const statuses = ["pending", "running", "suspended", "completed", "failed", "interrupted"] as const
+
 export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("reading", () => {
     it.effect("finds nothing where there is nothing", () =>
@@ -85,6 +87,34 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           yield* pages({ status: ["suspended", "pending"], workflow: "Order", limit: 1 })
         ).toEqual([["suspended"], ["pending"]])
         expect(yield* pages({ status: [], limit: 9 })).toEqual([[]])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("lists and counts the runs of any statuses as they are told", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        for (const n of [1, 2]) {
+          yield* store.create(aRun(`later ${n}`, { options: { startAt: 5_000 } }))
+          for (const status of ["completed", "failed", "interrupted"] as const) {
+            const { held } = yield* begin(executor, `${status} ${n}`)
+            yield* store.complete({ held, status, exit: "1" })
+          }
+          yield* begin(executor, `running ${n}`)
+          yield* suspend(yield* begin(executor, `suspended ${n}`))
+        }
+        for (const n of [1, 2]) yield* store.create(aRun(`pending ${n}`))
+        const all = (yield* store.list({ limit: 99 })).runs
+        expect(all).toHaveLength(14)
+        for (let set = 0; set < 2 ** statuses.length; set++) {
+          const status = statuses.filter((_, bit) => (set >> bit) % 2 === 1)
+          const expected = all.filter((run) => status.includes(run.status))
+          const listed = (yield* pages({ status, limit: 3 })).flat()
+          expect(listed, `${status}`).toEqual(expected.map(({ runId }) => runId))
+          const counted = Object.values(yield* store.countBy({ status }))
+          expect(counted.reduce((a, b) => a + b)).toBe(expected.length)
+          expect(yield* pages({ status, blocked: true, limit: 3 })).toEqual([[]])
+        }
       }).pipe(Effect.provide(layer))
     )
 
