@@ -51,11 +51,7 @@ const children: Source = {
 const labelled: Source = {
   from: "workflow_labels CROSS JOIN workflow_runs ON id = run AND label = ?",
   id: "run",
-  where: `NOT EXISTS (
-    SELECT 1 FROM json_each(?) asked WHERE NOT EXISTS (
-      SELECT 1 FROM workflow_labels l WHERE l.label = asked.value AND l.run = workflow_runs.id
-    )
-  )`
+  where: "TRUE"
 }
 
 const blocked: Source = {
@@ -177,6 +173,12 @@ const isRoot = `AND NOT EXISTS (
   SELECT 1 FROM workflow_children INDEXED BY workflow_children_of WHERE child = workflow_runs.id
 )`
 
+const hasLabels = `AND NOT EXISTS (
+  SELECT 1 FROM json_each(?) asked WHERE NOT EXISTS (
+    SELECT 1 FROM workflow_labels l WHERE l.label = asked.value AND l.run = workflow_runs.id
+  )
+)`
+
 const labelsOf = ({ labels = {} }: RunFilter) => Labels.texts(labels)
 
 const inWindow = ({ from, id, where }: Source, query: RunFilter) => `
@@ -185,6 +187,7 @@ const inWindow = ({ from, id, where }: Source, query: RunFilter) => `
     AND (? IS NULL OR workflow = ?)
     AND (? IS NULL OR ${shownStatus("workflow_runs")} IN (SELECT value FROM json_each(?)))
     AND created_at >= ? AND created_at < ? AND ${where}
+    ${labelsOf(query).length > 0 ? hasLabels : ""}
     ${query.blocked === true ? `AND ${blocked.where}` : ""} ${query.roots === true ? isRoot : ""}`
 
 /** Those of `inWindow`. */
