@@ -290,7 +290,7 @@ export const ExecutorView = Schema.Struct({
   inFlight: Schema.optional(Schema.Array(StepInFlightView)),
   /** Until when a drain that has begun waits for them. Of the executor that answers. */
   drainUntil: Schema.optional(Schema.String),
-  /** Of this package, in the executor that answers. */
+  /** Of this package; not there of an executor that does not tell it. */
   version: Schema.optional(Schema.String),
   startedAt: Schema.String,
   leaseUntil: Schema.NullOr(Schema.String)

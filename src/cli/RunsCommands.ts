@@ -115,11 +115,12 @@ export const executors = (options: Options) =>
       if (options.json) return yield* Output.json({ executors })
       const now = yield* Clock.currentTimeMillis
       yield* Output.table(
-        ["ID", "HOST", "PID", "STATE", "RUNS", "STARTED", "LEASE"],
+        ["ID", "HOST", "PID", "VERSION", "STATE", "RUNS", "STARTED", "LEASE"],
         executors.map((executor) => [
           String(executor.id),
           executor.host,
           String(executor.pid),
+          executor.version ?? "-",
           executor.alive ? executor.state : "dead",
           String(executor.runs),
           Table.time(executor.startedAt),

@@ -16,7 +16,6 @@ import * as WaitedFor from "../engine/pass/WaitedFor.js"
 import { nameOfTimer } from "../engine/ReservedNames.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Machine from "../internal/Machine.js"
-import { version } from "../internal/Version.js"
 import type {
   ExecutorInfo,
   Json,
@@ -243,8 +242,7 @@ export const viewInFlight = (
 export const viewSelf = (
   inFlight: ReadonlyArray<StepInFlight>,
   { drainLeft, now }: { readonly drainLeft: Millis | undefined; readonly now: Millis }
-): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil" | "version"> => ({
-  version,
+): Pick<ExecutorView, "stepsInFlight" | "inFlight" | "drainUntil"> => ({
   stepsInFlight: inFlight.length,
   inFlight: viewInFlight(inFlight),
   ...(drainLeft === undefined ? {} : { drainUntil: iso(now + drainLeft) })
@@ -262,6 +260,7 @@ export const viewExecutor = (
   alive: info.leaseUntil >= now && !Machine.here.isDead(info),
   self: info.id === self,
   runs: info.runs,
+  ...(info.version === undefined ? {} : { version: info.version }),
   startedAt: iso(info.startedAt),
   // of one that was taken over there is none any more
   leaseUntil: info.leaseUntil < 0 ? null : iso(info.leaseUntil)

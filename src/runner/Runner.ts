@@ -26,6 +26,7 @@ import { RunnerConfig } from "../engine/RunnerConfig.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Elapsed from "../internal/Elapsed.js"
 import * as Machine from "../internal/Machine.js"
+import { version } from "../internal/Version.js"
 import { orLeftBehind } from "../internal/Within.js"
 import { RunStore, RunStoreError } from "../store/RunStore.js"
 import * as Metrics from "../telemetry/Metrics.js"
@@ -149,6 +150,7 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
         .register({
           host: Machine.here.host,
           pid: process.pid,
+          version,
           leaseMillis: Duration.toMillis(leaseDuration)
         })
         .pipe(

@@ -7,6 +7,8 @@ export interface ExecutorInfo {
   readonly id: number
   readonly host: string
   readonly pid: number
+  /** Of its package; not known of one that does not tell it. */
+  readonly version?: string | undefined
   readonly state: "running" | "draining"
   readonly startedAt: Millis
   readonly leaseUntil: Millis
@@ -19,6 +21,7 @@ export interface Executors {
   readonly register: (executor: {
     readonly host: string
     readonly pid: number
+    readonly version?: string | undefined
     readonly leaseMillis: number
   }) => Effect.Effect<number, RunStoreError>
 

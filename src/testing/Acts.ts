@@ -13,7 +13,7 @@ export const aRun = (runId: string, run: Partial<NewRun> = {}): NewRun => ({
 })
 
 export const register = Effect.flatMap(RunStore, (store) =>
-  store.register({ host: "here", pid: 42, leaseMillis })
+  store.register({ host: "here", pid: 42, version: "1.2.3", leaseMillis })
 )
 
 /** A run that this executor holds from its creation. */

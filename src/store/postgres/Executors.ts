@@ -8,21 +8,23 @@ import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
 const insertExecutor = `
-  INSERT INTO workflow_executors (host, pid, state, started_at, lease_until)
-  VALUES ($1, $2, 'running', $3, $4)
+  INSERT INTO workflow_executors (host, pid, version, state, started_at, lease_until)
+  VALUES ($1, $2, $3, 'running', $4, $5)
   RETURNING id`
 
 export const register =
   ({
     host,
     leaseMillis,
-    pid
+    pid,
+    version
   }: Parameters<Executors["register"]>[0]): Operation<Transaction, number> =>
   (transaction) =>
     Effect.flatMap(
       transaction.rows<{ readonly id: number }>(insertExecutor, [
         host,
         pid,
+        version ?? null,
         transaction.now,
         wholeMillis(transaction.leaseNow + leaseMillis)
       ]),
@@ -66,12 +68,13 @@ export const unregister =
     Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
 
 const selectExecutors = `
-  SELECT e.id, e.host, e.pid, e.state, e.started_at, e.lease_until, (
+  SELECT e.id, e.host, e.pid, e.version, e.state, e.started_at, e.lease_until, (
     SELECT count(*) FROM workflow_runs WHERE executor = e.id AND status = 'running'
   ) AS runs
   FROM workflow_executors e ORDER BY e.id`
 
-interface ExecutorRow extends Omit<ExecutorInfo, "startedAt" | "leaseUntil"> {
+interface ExecutorRow extends Omit<ExecutorInfo, "startedAt" | "leaseUntil" | "version"> {
+  readonly version: string | null
   readonly started_at: Millis
   readonly lease_until: Millis
 }
@@ -80,8 +83,9 @@ export const all = (sql: Sql) =>
   Effect.map(
     sql.rows<ExecutorRow>(selectExecutors),
     (rows): ReadonlyArray<ExecutorInfo> =>
-      rows.map(({ lease_until, started_at, ...info }) => ({
+      rows.map(({ lease_until, started_at, version, ...info }) => ({
         ...info,
+        ...(version === null ? {} : { version }),
         startedAt: started_at,
         leaseUntil: lease_until
       }))

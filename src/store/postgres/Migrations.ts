@@ -340,6 +340,9 @@ const soughtRuns = [
     WHERE status IN ('failed', 'interrupted')`
 ]
 
+/** During a deploy executors of several versions work on one store. */
+const executorVersions = ["ALTER TABLE workflow_executors ADD COLUMN version text"]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -348,5 +351,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0004_schedules": schedules,
   "0005_bulk": bulk,
   "0006_arrivals": arrivals,
-  "0007_sought_runs": soughtRuns
+  "0007_sought_runs": soughtRuns,
+  "0008_executor_versions": executorVersions
 }

@@ -1,31 +1,29 @@
 import * as Effect from "effect/Effect"
 import { wholeMillis } from "../Rows.js"
-import type { ExecutorInfo, Millis } from "../RunStore.js"
+import type { ExecutorInfo, Executors, Millis } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import { takenOver } from "./Claims.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
 const insertExecutor = `
-  INSERT INTO workflow_executors (host, pid, state, started_at, lease_until)
-  VALUES (?, ?, 'running', ?, ?)
+  INSERT INTO workflow_executors (host, pid, version, state, started_at, lease_until)
+  VALUES (?, ?, ?, 'running', ?, ?)
   RETURNING id`
 
 export const register =
   ({
     host,
+    leaseMillis,
     pid,
-    leaseMillis
-  }: {
-    readonly host: string
-    readonly pid: number
-    readonly leaseMillis: number
-  }): Operation<Transaction, number> =>
+    version
+  }: Parameters<Executors["register"]>[0]): Operation<Transaction, number> =>
   (transaction) =>
     Effect.flatMap(
       transaction.rows<{ readonly id: number }>(insertExecutor, [
         host,
         pid,
+        version ?? null,
         transaction.now,
         wholeMillis(transaction.now + leaseMillis)
       ]),
@@ -66,7 +64,7 @@ export const unregister =
     Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
 
 const selectExecutors = `
-  SELECT id, host, pid, state, started_at, lease_until, (
+  SELECT id, host, pid, version, state, started_at, lease_until, (
     SELECT count(*) FROM workflow_runs INDEXED BY workflow_runs_held
     WHERE executor = workflow_executors.id AND status = 'running'
   ) AS runs
@@ -78,14 +76,16 @@ export const all = (sql: Sql) =>
       readonly id: number
       readonly host: string
       readonly pid: number
+      readonly version: string | null
       readonly state: ExecutorInfo["state"]
       readonly started_at: Millis
       readonly lease_until: Millis
       readonly runs: number
     }>(selectExecutors),
     (rows): ReadonlyArray<ExecutorInfo> =>
-      rows.map(({ started_at, lease_until, ...info }) => ({
+      rows.map(({ started_at, lease_until, version, ...info }) => ({
         ...info,
+        ...(version === null ? {} : { version }),
         startedAt: started_at,
         leaseUntil: lease_until
       }))

@@ -452,6 +452,9 @@ const soughtRuns = [
     WHERE status IN ('failed', 'interrupted')`
 ]
 
+/** During a deploy executors of several versions work on one store. */
+const executorVersions = ["ALTER TABLE workflow_executors ADD COLUMN version TEXT"]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -468,5 +471,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0012_schedules": schedules,
   "0013_bulk": bulk,
   "0014_arrivals": arrivals,
-  "0015_sought_runs": soughtRuns
+  "0015_sought_runs": soughtRuns,
+  "0016_executor_versions": executorVersions
 }

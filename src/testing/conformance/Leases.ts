@@ -66,7 +66,7 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* TestClock.setTime(1_000)
         const id = yield* register
         yield* beginMany(id, 2)
-        const expected = { id, host: "here", pid: 42, startedAt: 1_000, runs: 2 }
+        const expected = { id, host: "here", pid: 42, version: "1.2.3", startedAt: 1_000, runs: 2 }
         expect(yield* store.executors).toEqual([
           { ...expected, state: "running", leaseUntil: 1_000 + leaseMillis }
         ])
@@ -75,6 +75,10 @@ export const leases = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* store.executors).toEqual([
           { ...expected, state: "draining", leaseUntil: 2_500 }
         ])
+        const silent = yield* store.register({ host: "there", pid: 43, leaseMillis })
+        const [, other] = yield* store.executors
+        expect(other).toMatchObject({ id: silent, host: "there" })
+        expect(other).not.toHaveProperty("version")
       }).pipe(Effect.provide(layer))
     )
 
