@@ -169,9 +169,13 @@ export interface Queries {
     readonly limit: number
   }) => Effect.Effect<ReadonlyArray<RunOutline>, RunStoreError>
 
-  /** Those of these runs that are over. */
+  /**
+   * Those of these runs that are over. With `tells`, when one of the others ends in another process, that
+   * is told of as `foreign`.
+   */
   readonly finished: (
-    runIds: ReadonlyArray<string>
+    runIds: ReadonlyArray<string>,
+    options?: { readonly tells?: boolean }
   ) => Effect.Effect<ReadonlyArray<{ readonly runId: string; readonly exit: Json }>, RunStoreError>
 
   readonly list: (query: RunQuery) => Effect.Effect<Page, RunStoreError>

@@ -82,6 +82,7 @@ export interface ActiveRuns {
     matches: (run: ActiveRun) => boolean,
     options: { readonly deadline: number; readonly final: boolean }
   ) => Effect.Effect<Retired>
+  readonly isHeld: (runId: string) => boolean
   /** What this process holds. */
   readonly held: () => ReadonlyArray<Held>
   /** Cuts every run, because another executor holds them now, and waits for that. */
@@ -102,6 +103,8 @@ export const make = (options: {
   readonly maxCrashes: number
   readonly grace: Duration.Duration
   readonly onRoom: () => void
+  /** A run is not held any more that waits: whoever has it next may be another process. */
+  readonly onEvicted: (runId: string) => void
   /** A run that was suspended goes on. */
   readonly onRunning: (run: ActiveRun) => void
 }): ActiveRuns => {
@@ -146,6 +149,7 @@ export const make = (options: {
     if (active.get(runId) !== driving) return
     active.delete(runId)
     Metrics.runsHeld(-1)
+    if (driving.run.isSuspended) options.onEvicted(runId)
   }
 
   const remove = (driving: Driving) => {
@@ -291,6 +295,7 @@ export const make = (options: {
     }),
     evictAll: Effect.suspend(() => suspension.evict(suspension.all())),
     retire: retirement.retire,
+    isHeld: (runId) => active.has(runId),
     held: () => Array.from(active.values(), ({ run }) => run.held),
     lose: retirement.lose
   }

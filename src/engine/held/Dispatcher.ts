@@ -160,10 +160,11 @@ const make = Effect.fnUntraced(function* (isStopping: Effect.Effect<boolean>) {
     maxCrashes: config.maxCrashes,
     grace: config.stopGrace,
     onRoom: room.freed,
+    onEvicted: (runId) => ends.left(runId),
     onRunning
   })
 
-  const ends = yield* RunEnds.make(store)
+  const ends: RunEnds.RunEnds = yield* RunEnds.make({ store, isHeld: runs.isHeld })
   yield* News.tell({ store, runs, ends, room, executor })
   const starts = Start.make({
     store,

@@ -5,6 +5,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
+import * as KeepGoing from "../../internal/KeepGoing.js"
 import {
   isFinal,
   type Json,
@@ -21,6 +22,8 @@ export interface RunEnds {
   ) => Effect.Effect<Json, E | RunStoreError>
   /** This run is over. */
   readonly tell: (runId: string, exit: Json) => void
+  /** This run is not held here any more, and not over. */
+  readonly left: (runId: string) => void
   /** Looks in the store for the end of runs that are waited for, and of those given. */
   readonly look: (others: ReadonlyArray<Told>) => Effect.Effect<void, RunStoreError>
 }
@@ -34,11 +37,21 @@ export interface Told {
 interface Waiting {
   readonly exit: Deferred.Deferred<Json>
   count: number
+  /** The store was asked to tell of its end, should another process have it. */
+  isAsked: boolean
 }
 
-export const make = (store: RunStore["Type"]): Effect.Effect<RunEnds, never, Scope.Scope> =>
+export const make = ({
+  isHeld,
+  store
+}: {
+  readonly store: RunStore["Type"]
+  /** Here, where its end is seen. */
+  readonly isHeld: (runId: string) => boolean
+}): Effect.Effect<RunEnds, never, Scope.Scope> =>
   Effect.gen(function* () {
     const waiting = new Map<string, Waiting>()
+    const hasUnasked = yield* Effect.makeLatch(false)
 
     yield* Effect.addFinalizer(() =>
       Effect.forEach(waiting.values(), ({ exit }) => Deferred.interrupt(exit), { discard: true })
@@ -47,7 +60,8 @@ export const make = (store: RunStore["Type"]): Effect.Effect<RunEnds, never, Sco
     const join = (runId: string): Waiting => {
       const entry = waiting.get(runId) ?? {
         exit: Deferred.unsafeMake<Json>(FiberId.none),
-        count: 0
+        count: 0,
+        isAsked: false
       }
       waiting.set(runId, entry)
       entry.count++
@@ -64,8 +78,30 @@ export const make = (store: RunStore["Type"]): Effect.Effect<RunEnds, never, Sco
       if (entry !== undefined) Deferred.unsafeDone(entry.exit, Effect.succeed(exit))
     }
 
+    /** Its end is awaited; should another process have it, that is to be told. */
+    const ended = (runId: string, { exit, isAsked }: Waiting) =>
+      Effect.suspend(() => {
+        if (!isAsked && !isHeld(runId)) hasUnasked.unsafeOpen()
+        return Deferred.await(exit)
+      })
+
+    const ask = Effect.gen(function* () {
+      yield* hasUnasked.await
+      hasUnasked.unsafeClose()
+      const unasked = [...waiting].filter(([runId, { isAsked }]) => !isAsked && !isHeld(runId))
+      if (unasked.length === 0) return
+      const runIds = unasked.map(([runId]) => runId)
+      const finished = yield* store.finished(runIds, { tells: true })
+      for (const [, entry] of unasked) entry.isAsked = true
+      for (const { exit, runId } of finished) tell(runId, exit)
+    }).pipe(Effect.tapErrorCause(() => hasUnasked.open))
+    yield* Effect.forkScoped(KeepGoing.forever("asking for the ends of runs", ask))
+
     return {
       tell,
+      left: (runId) => {
+        if (waiting.get(runId)?.isAsked === false) hasUnasked.unsafeOpen()
+      },
       of: (runId, begin) =>
         Effect.suspend(() => {
           const entry = join(runId)
@@ -73,7 +109,7 @@ export const make = (store: RunStore["Type"]): Effect.Effect<RunEnds, never, Sco
             Effect.flatMap(begin, (run) =>
               run !== undefined && isFinal(run.status) && run.exit !== undefined
                 ? Effect.succeed(run.exit)
-                : Deferred.await(entry.exit)
+                : ended(runId, entry)
             ),
             Effect.sync(() => leave(runId, entry))
           )

@@ -51,8 +51,8 @@ export const left: Readonly<Record<string, string>> = {
 
 /** Columns that one of the schemas alone has, with what they begin with there. */
 export const leftColumns: Readonly<Record<string, Row>> = {
-  // of the commit that has created it: none that anybody asks after
-  workflow_runs: { batch: -1 },
+  // of the commit that has created it: none that anybody asks after; and nobody waits for its end
+  workflow_runs: { batch: -1, awaited: null },
   // whether a session of PostgreSQL stands for the executor: none does
   workflow_executors: { session: 0 }
 }

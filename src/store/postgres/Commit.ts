@@ -1,4 +1,4 @@
-/** The call of `workflow_commit_v2`, and what its answer means. */
+/** The call of `workflow_commit_v3`, and what its answer means. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { nextPosition } from "../Position.js"
@@ -65,7 +65,7 @@ const types = [
   ...["bigint", "bigint", "bigint", "text", "text"]
 ]
 
-const call = `SELECT * FROM workflow_commit_v2(${types
+const call = `SELECT * FROM workflow_commit_v3(${types
   .map((type, index) => `$${index + 1}::${type}`)
   .join(", ")})`
 

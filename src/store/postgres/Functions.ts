@@ -116,7 +116,7 @@ const recordSteps = `
         ON CONFLICT (run, name) DO NOTHING;
     END IF;`
 
-const endRuns = `
+const endRuns = (version: 1 | 2 | 3) => `
     WITH done AS (
       UPDATE workflow_runs r SET
         status = v.status, exit = v.exit, completed_at = p_now, executor = NULL,
@@ -124,8 +124,9 @@ const endRuns = `
       FROM unnest(e_run, e_claim, e_status, e_exit, e_compensated)
         v(run, claim, status, exit, compensated)
       WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
-      RETURNING r.id
-    ) SELECT coalesce(array_agg(id), '{}') INTO p_ended FROM done;
+      RETURNING r.id${version < 3 ? "" : ", r.awaited"}
+    ) SELECT coalesce(array_agg(id), '{}')${version < 3 ? "" : ", coalesce(bool_or(awaited = 1), false)"}
+      INTO p_ended${version < 3 ? "" : ", p_woken"} FROM done;
     RETURN QUERY SELECT 'ended', r.id, NULL::text, r.claim::bigint, NULL::text, NULL::text
       FROM workflow_runs r WHERE r.id = ANY(e_run) AND r.batch = p_batch
         AND r.completed_at IS NOT NULL;
@@ -145,8 +146,11 @@ const endRuns = `
 const unlessPaused = `
         AND NOT EXISTS (SELECT 1 FROM workflow_paused p WHERE p.workflow = v.workflow)`
 
-/** Executors of an older version go on calling theirs. The second knows of workflows that are paused. */
-export const commitFunction = (version: 1 | 2) => `
+/**
+ * Executors of an older version go on calling theirs. The second knows of workflows that are paused, the
+ * third of runs whose ends somebody in another process waits for.
+ */
+export const commitFunction = (version: 1 | 2 | 3) => `
 CREATE FUNCTION workflow_commit_v${version}(
   c_run_id text[], c_workflow text[], c_payload text[], c_trace_id text[], c_span_id text[],
   c_sampled smallint[], c_executor bigint[],
@@ -171,7 +175,7 @@ BEGIN
   END IF;
   IF cardinality(s_run) > 0 THEN ${recordSteps}
   END IF;
-  IF cardinality(e_run) > 0 THEN ${endRuns}
+  IF cardinality(e_run) > 0 THEN ${endRuns(version)}
   END IF;
   IF p_channel IS NOT NULL AND (p_pending OR p_woken) THEN
     PERFORM pg_notify(

@@ -343,6 +343,9 @@ const soughtRuns = [
 /** During a deploy executors of several versions work on one store. */
 const executorVersions = ["ALTER TABLE workflow_executors ADD COLUMN version text"]
 
+/** Who waits in another process for a run's end is told of it. */
+const awaitedEnds = ["ALTER TABLE workflow_runs ADD COLUMN awaited smallint", commitFunction(3)]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -352,5 +355,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0005_bulk": bulk,
   "0006_arrivals": arrivals,
   "0007_sought_runs": soughtRuns,
-  "0008_executor_versions": executorVersions
+  "0008_executor_versions": executorVersions,
+  "0009_awaited_ends": awaitedEnds
 }

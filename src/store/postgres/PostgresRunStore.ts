@@ -330,7 +330,7 @@ const reads = (read: Read) =>
     step: (step) => read(StepPages.step(step)),
     stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
-    finished: (runIds) => read(Queries.finished(runIds)),
+    finished: (runIds, options) => read(Queries.finished(runIds, options)),
     list: (query) => read(Queries.list(query)),
     histories: (runs) => read(Claims.histories(runs)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),

@@ -107,18 +107,28 @@ const selectFinished = `
   SELECT run_id, exit FROM workflow_runs
   WHERE run_id = ANY($1::text[]) AND status IN ('completed', 'failed', 'interrupted')`
 
+/** Before they are read: what ends in between is read, and what ends later sees it. */
+const awaitEnds = `
+  UPDATE workflow_runs SET awaited = 1
+  WHERE run_id = ANY($1::text[]) AND completed_at IS NULL AND awaited IS NULL`
+
 /** In the order in which they were asked for. */
-export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
-  Effect.map(
-    sql.rows<{ readonly run_id: string; readonly exit: Json | null }>(selectFinished, [runIds]),
-    (rows) => {
-      const exits = new Map(rows.map(({ exit, run_id }) => [run_id, exit]))
-      return runIds.flatMap((runId) => {
-        const exit = exits.get(runId) ?? null
-        return exit === null ? [] : [{ runId, exit }]
-      })
-    }
-  )
+export const finished =
+  (runIds: ReadonlyArray<string>, { tells = false }: { readonly tells?: boolean } = {}) =>
+  (sql: Sql) =>
+    Effect.map(
+      Effect.zipRight(
+        tells ? sql.rows(awaitEnds, [runIds]) : Effect.void,
+        sql.rows<{ readonly run_id: string; readonly exit: Json | null }>(selectFinished, [runIds])
+      ),
+      (rows) => {
+        const exits = new Map(rows.map(({ exit, run_id }) => [run_id, exit]))
+        return runIds.flatMap((runId) => {
+          const exit = exits.get(runId) ?? null
+          return exit === null ? [] : [{ runId, exit }]
+        })
+      }
+    )
 
 const selectWoken = `
   SELECT id, run_id, claim, wakeups, 0 AS over FROM workflow_runs
