@@ -168,8 +168,9 @@ const dump = (side: Side) =>
             `SELECT ${repeats ? `DISTINCT ${key.join(", ")}` : "*"} FROM ${name}`
           ),
           (rows) => {
-            const sorted = rows.map(({ batch: _batch, session: _session, awaited: _awaited, ...row }) =>
-              JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)))
+            const sorted = rows.map(
+              ({ batch: _batch, session: _session, awaited: _awaited, ...row }) =>
+                JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)))
             )
             return [name, sorted.sort()] as const
           }
