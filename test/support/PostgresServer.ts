@@ -183,4 +183,5 @@ export const start = async (): Promise<Server> => {
 export const startAnother = async (): Promise<OwnServer> => startOwn(installedHere(), quick)
 
 /** As PostgreSQL comes, so that what is committed survives a power loss: for measurements. */
-export const startDurable = async (): Promise<OwnServer> => startOwn(installedHere(), [])
+export const startDurable = async (settings: ReadonlyArray<string> = []): Promise<OwnServer> =>
+  startOwn(installedHere(), settings)
