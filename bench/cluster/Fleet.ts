@@ -6,13 +6,14 @@ import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import { pause, sharedMillis } from "../harness/Process.js"
 import type { Told } from "./Order.js"
-import type { Answer, Ask, Params } from "./Runner.js"
+import type { Answer, Ask, Params, Question } from "./Runner.js"
 
 const module = fileURLToPath(new URL("./Runner.js", import.meta.url))
 
 export interface Runner {
   readonly pid: number
-  readonly ask: (ask: Ask) => Promise<Answer>
+  /** Nothing, where no answer comes. */
+  readonly ask: (ask: Ask) => Promise<ReadonlyArray<string>>
   readonly signal: (signal: NodeJS.Signals) => void
   /** When it ended. */
   readonly ended: Promise<number>
@@ -36,6 +37,20 @@ const freePort = async (): Promise<number> => {
 
 /** A runner that does not answer is not waited for: it says nothing. */
 const answerMillis = 10_000
+
+let questions = 0
+
+const asked = (child: ChildProcess, ask: Ask): Promise<ReadonlyArray<string>> =>
+  new Promise((resolve) => {
+    const question: Question = { number: questions++, ask }
+    const listen = ({ number, told }: Answer) => {
+      if (number !== question.number) return
+      child.off("message", listen)
+      resolve(told)
+    }
+    child.on("message", listen)
+    child.send(question)
+  })
 
 export const make = (params: Omit<Params, "port">): Fleet => {
   const children = new Set<ChildProcess>()
@@ -66,12 +81,7 @@ export const make = (params: Omit<Params, "port">): Fleet => {
         pid: child.pid ?? 0,
         ended,
         signal: (signal) => void child.kill(signal),
-        ask: async (ask) => {
-          const answered = once(child, "message")
-          child.send(ask)
-          const [answer] = await Promise.race([answered, pause(answerMillis).then(() => [[]])])
-          return answer
-        }
+        ask: (ask) => Promise.race([asked(child, ask), pause(answerMillis).then(() => [])])
       }
     },
     told: async () => {

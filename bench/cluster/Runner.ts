@@ -20,8 +20,16 @@ export type Ask =
   | { readonly _tag: "Start"; readonly runs: ReadonlyArray<string>; readonly millis: number }
   | { readonly _tag: "Poll"; readonly runs: ReadonlyArray<string>; readonly millis: number }
 
-/** How each run stands; of those that were started nothing. */
-export type Answer = ReadonlyArray<string>
+/** To the question with this number: how each run stands, or the id of what was started. */
+export interface Answer {
+  readonly number: number
+  readonly told: ReadonlyArray<string>
+}
+
+export interface Question {
+  readonly number: number
+  readonly ask: Ask
+}
 
 const answer = ({ _tag, millis, runs }: Ask) =>
   Effect.forEach(
@@ -42,10 +50,10 @@ const answer = ({ _tag, millis, runs }: Ask) =>
 
 const answering = Layer.effectDiscard(
   Effect.map(Effect.runtime<WorkflowEngine.WorkflowEngine>(), (runtime) => {
-    process.on("message", (ask: Ask) => {
+    process.on("message", ({ ask, number }: Question) => {
       Runtime.runPromise(runtime)(answer(ask)).then(
-        (told) => process.send?.(told),
-        (error: unknown) => process.send?.([String(error)])
+        (told) => process.send?.({ number, told }),
+        (error: unknown) => process.send?.({ number, told: [String(error)] })
       )
     })
     process.send?.("ready")
