@@ -3,10 +3,12 @@
  * PostgreSQL, and what becomes of its runs when a process is stopped, killed, frozen or joined.
  *
  * What is looked at takes seconds to minutes, so the faults of one engine are looked at side by side.
+ * Less of it: `npm run bench:cluster -- --engine executor --fault kill`.
  */
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { parseArgs } from "node:util"
 import * as Pg from "pg"
 import { Skipped } from "../cases/Case.js"
 import * as Database from "../harness/Database.js"
@@ -16,6 +18,16 @@ import * as Fleet from "./Fleet.js"
 const labels = { cluster: "@effect/cluster", executor: "this" } as const
 
 type Engine = keyof typeof labels
+
+const { values } = parseArgs({
+  options: {
+    engine: { type: "string", multiple: true, default: Object.keys(labels) },
+    fault: { type: "string", multiple: true, default: Faults.all.map(({ name }) => name) }
+  }
+})
+
+const engines = (["cluster", "executor"] as const).filter((name) => values.engine.includes(name))
+const faults = Faults.all.filter(({ name }) => values.fault.includes(name))
 
 const databaseOf = (engine: Engine, fault: Faults.Fault) => `${engine}-${fault.name}`
 
@@ -45,11 +57,11 @@ const main = async () => {
   try {
     await server.connect()
     const lines: Array<string> = []
-    for (const engine of ["cluster", "executor"] as const) {
-      for (const fault of Faults.all) {
+    for (const engine of engines) {
+      for (const fault of faults) {
         await server.query(`CREATE DATABASE "${databaseOf(engine, fault)}"`)
       }
-      const measured = Faults.all.map((fault) => measure(database.url, folder, engine, fault))
+      const measured = faults.map((fault) => measure(database.url, folder, engine, fault))
       lines.push(...(await Promise.all(measured)))
     }
     console.log([`PostgreSQL ${database.version}`, "", Faults.header, ...lines].join("\n"))
