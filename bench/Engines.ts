@@ -3,7 +3,7 @@
  * setting is tuned for a case, but for bounds that a case would run into.
  */
 import { WorkflowEngine } from "@effect/workflow"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import * as Executor from "../src/Executor.js"
 import * as RunnerConfig from "../src/engine/RunnerConfig.js"
 import * as SqliteRunStore from "../src/store/sqlite/SqliteRunStore.js"
@@ -19,10 +19,24 @@ export type Engine = keyof typeof labels
 
 export const all: ReadonlyArray<Engine> = ["sqlite", "memory", "upstream", "cluster"]
 
-export interface EngineOptions {
-  readonly engine: Engine
-  /** For the engines that have a file; it is made when it is missing. */
-  readonly filename: string
+/** Not one of `all`: it needs a server, which the case that compares it starts. */
+export const postgresLabel = "this, PostgreSQL"
+
+export interface OnPostgres {
+  readonly engine: "postgres"
+  readonly url: string
+  /** Made when it is missing. */
+  readonly schema: string
+}
+
+export type EngineOptions = (
+  | OnPostgres
+  | {
+      readonly engine: Engine
+      /** For the engines that have a file; it is made when it is missing. */
+      readonly filename: string
+    }
+) & {
   /** Bounds of our own engines. */
   readonly config?: Partial<RunnerConfig.RunnerOptions> | undefined
 }
@@ -39,22 +53,26 @@ const cluster = (filename: string) =>
     )
   )
 
-export const layer = ({
-  config,
-  engine,
-  filename
-}: EngineOptions): Layer.Layer<WorkflowEngine.WorkflowEngine> => {
-  switch (engine) {
+const postgres = ({ schema, url }: OnPostgres) =>
+  Layer.unwrapEffect(
+    Effect.map(
+      Effect.promise(() => import("../src/store/postgres/PostgresRunStore.js")),
+      (store) => store.layerUrl({ url: Redacted.make(url), schema })
+    )
+  )
+
+export const layer = (options: EngineOptions): Layer.Layer<WorkflowEngine.WorkflowEngine> => {
+  const ours = executor(options.config)
+  switch (options.engine) {
     case "sqlite":
-      return executor(config).pipe(
-        Layer.provide(SqliteRunStore.layerFile({ filename })),
-        Layer.orDie
-      )
+      return ours.pipe(Layer.provide(SqliteRunStore.layerFile(options)), Layer.orDie)
     case "memory":
-      return executor(config).pipe(Layer.provide(SqliteRunStore.layerMemory), Layer.orDie)
+      return ours.pipe(Layer.provide(SqliteRunStore.layerMemory), Layer.orDie)
+    case "postgres":
+      return ours.pipe(Layer.provide(postgres(options)), Layer.orDie)
     case "upstream":
       return WorkflowEngine.layerMemory
     case "cluster":
-      return Layer.orDie(cluster(filename))
+      return Layer.orDie(cluster(options.filename))
   }
 }

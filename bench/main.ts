@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { all } from "./cases/all.js"
-import type { Case } from "./cases/Case.js"
+import { type Case, Skipped } from "./cases/Case.js"
 import * as Child from "./harness/Child.js"
 import * as Options from "./Options.js"
 import * as Figures from "./report/Figures.js"
@@ -42,18 +42,23 @@ const measure = async (
   }
   process.once("SIGINT", abandon).once("SIGTERM", abandon)
   const began = performance.now()
-  const result = (tables: Write.CaseResult["tables"], crash?: string): Write.CaseResult => ({
+  const result = (
+    tables: Write.CaseResult["tables"],
+    without: Pick<Write.CaseResult, "crash" | "skipped"> = {}
+  ): Write.CaseResult => ({
     name: case_.name,
     title: case_.title,
     seconds: Math.round((performance.now() - began) / 1000),
     tables,
-    crash
+    ...without
   })
   try {
     const context = { sizes, progress, folder: own, cache: join(folder, "cache") }
     return result(await case_.measure({ ...context, open: children.open }))
   } catch (error) {
-    return result([], error instanceof Error ? (error.stack ?? error.message) : String(error))
+    if (error instanceof Skipped) return result([], { skipped: error.message })
+    const crash = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return result([], { crash })
   } finally {
     process.off("SIGINT", abandon).off("SIGTERM", abandon)
     await children.closeAll()
@@ -97,6 +102,7 @@ const main = async () => {
     const result = await measure(case_, options.sizes, profiles)
     cases.push(result)
     for (const table of result.tables) log(Text.table(table))
+    if (result.skipped !== undefined) log(`skipped: ${result.skipped}`)
     if (result.crash !== undefined) warn(`${case_.name} crashed: ${result.crash}`)
     if (profiles !== undefined) log(await Profiles.summary(profiles))
     log(`\n(${result.seconds} s)`)

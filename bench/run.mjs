@@ -25,6 +25,12 @@ const run = (...args) => {
   return status === 0
 }
 
+// `npm run bench:cluster` says `cluster/main.js`
+const [script] = process.argv.slice(2)
+const [main, args] = script?.endsWith("main.js")
+  ? [script, process.argv.slice(3)]
+  : ["main.js", process.argv.slice(2)]
+
 if (run(tsc, "-p", join(here, "tsconfig.build.json"))) {
-  run("--enable-source-maps", join(out, "bench", "main.js"), ...process.argv.slice(2))
+  run("--enable-source-maps", join(out, "bench", main), ...args)
 }

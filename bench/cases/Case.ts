@@ -13,6 +13,9 @@ export interface Context {
   readonly progress: (text: string) => void
 }
 
+/** Something that the case needs is not there: no crash, and nothing is measured. */
+export class Skipped extends Error {}
+
 export interface Case {
   readonly name: string
   readonly title: string

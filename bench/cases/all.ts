@@ -7,6 +7,7 @@ import { finished } from "./finished.js"
 import { heap } from "./heap.js"
 import { http } from "./http.js"
 import { latency } from "./latency.js"
+import { postgres } from "./postgres.js"
 import { queue } from "./queue.js"
 import { shapes } from "./shapes.js"
 import { signal } from "./signal.js"
@@ -29,6 +30,7 @@ export const all: ReadonlyArray<Case> = [
   timers,
   startup,
   executors,
+  postgres,
   drain,
   heap
 ]

@@ -3,6 +3,7 @@ import * as Engines from "../Engines.js"
 import { interleave } from "../harness/Rounds.js"
 import { median, quantile } from "../harness/Stats.js"
 import type { Table } from "../report/Table.js"
+import type { Params } from "../tasks/Tasks.js"
 import type { Case, Context } from "./Case.js"
 import { baselines } from "./Compare.js"
 
@@ -61,12 +62,32 @@ const sameProcess = async ({
   ]
 }
 
-const otherProcess = async ({ folder, open, progress, sizes }: Context): Promise<Table> => {
-  const filename = join(folder, "signal-other.db")
-  const receiver = await open("Resume", { engine: "sqlite", filename })
-  const sender = await open("Sender", { filename })
+const otherProcess = (context: Context): Promise<Table> => {
+  const filename = join(context.folder, "signal-other.db")
+  return betweenProcesses(context, {
+    id: "signal-other",
+    title: "Signal to next step, from another process",
+    label: Engines.labels.sqlite,
+    receiver: { engine: "sqlite", filename },
+    sender: { filename }
+  })
+}
+
+/** From one process to another, which has the run. */
+export const betweenProcesses = async (
+  { open, progress, sizes }: Context,
+  options: {
+    readonly id: string
+    readonly title: string
+    readonly label: string
+    readonly receiver: Params<"Resume">
+    readonly sender: Params<"Sender">
+  }
+): Promise<Table> => {
+  const receiver = await open("Resume", options.receiver)
+  const sender = await open("Sender", options.sender)
   const round = async () => {
-    progress("signal from another process")
+    progress(options.title)
     const { runs } = await receiver.ask({ _tag: "Suspend", count: sizes.signals })
     const sent = await sender.ask(runs)
     const resumed = await receiver.ask({ _tag: "Await", count: runs.length })
@@ -78,15 +99,15 @@ const otherProcess = async ({ folder, open, progress, sizes }: Context): Promise
   await sender.close()
   await receiver.close()
   return {
-    id: "signal-other",
-    title: "Signal to next step, from another process",
+    id: options.id,
+    title: options.title,
     unit: "ms",
     better: "lower",
     rows: [
-      { key: "median", label: `${Engines.labels.sqlite}, median`, values: here.map(median) },
+      { key: "median", label: `${options.label}, median`, values: here.map(median) },
       {
         key: "p99",
-        label: `${Engines.labels.sqlite}, 99th percentile`,
+        label: `${options.label}, 99th percentile`,
         values: here.map((millis) => quantile(millis, 0.99))
       }
     ],

@@ -202,6 +202,33 @@ const targets: ReadonlyArray<Target> = [
   {
     target: "50 open dashboards: at least 0.95 of the speed without one",
     verdict: compared("dashboards", "open", "none", 0.95)
+  },
+  {
+    target: "PostgreSQL, concurrency 50: at least 0.7 of SQLite",
+    verdict: compared("postgres-50", "postgres", "sqlite", 0.7)
+  },
+  {
+    target: "PostgreSQL, concurrency 500: at least 0.7 of SQLite",
+    verdict: compared("postgres-500", "postgres", "sqlite", 0.7)
+  },
+  {
+    target: "PostgreSQL, concurrency 1: at least 700 steps/s where SQLite makes 1,450",
+    verdict: compared("postgres-1", "postgres", "sqlite", 700 / 1_450)
+  },
+  {
+    target: "PostgreSQL with 1 ms each way, concurrency 50: at least 2,500 steps/s",
+    verdict: (find) => {
+      const values = find("postgres-50", "far")
+      return values && atLeast(median(values), 2_500, "steps/s")
+    }
+  },
+  {
+    target: "PostgreSQL, concurrency 50: at most 60 µs of database CPU a step",
+    verdict: medianUnder("postgres-database", "50", 60, "µs")
+  },
+  {
+    target: "PostgreSQL, signal on one executor to the next step on another: median under 10 ms",
+    verdict: medianUnder("postgres-signal", "median", 10, "ms")
   }
 ]
 

@@ -23,7 +23,9 @@ const packages = [
   "@effect/workflow",
   "@effect/cluster",
   "@effect/sql-sqlite-node",
-  "better-sqlite3"
+  "better-sqlite3",
+  "@effect/sql-pg",
+  "pg"
 ]
 
 const tmpfs = 0x01021994

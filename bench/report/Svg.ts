@@ -19,6 +19,8 @@ const layout = {
 const colours: Readonly<Record<string, string>> = {
   sqlite: "#0f766e",
   memory: "#5eead4",
+  postgres: "#2563eb",
+  far: "#93c5fd",
   upstream: "#94a3b8",
   cluster: "#f59e0b"
 }

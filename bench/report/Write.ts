@@ -13,6 +13,7 @@ export interface CaseResult {
   readonly tables: ReadonlyArray<Table>
   /** Why it has none. */
   readonly crash?: string | undefined
+  readonly skipped?: string | undefined
 }
 
 export interface Results {

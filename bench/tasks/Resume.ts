@@ -26,10 +26,7 @@ const settleMillis = 5
 
 let started = 0
 
-export const open = async (params: {
-  readonly engine: Engines.Engine
-  readonly filename: string
-}): Promise<Session<Input, Output>> => {
+export const open = async (params: Engines.EngineOptions): Promise<Session<Input, Output>> => {
   const resumed = new Map<string, number>()
   const layer = Workflows.awaitGoLayer({
     waiting: () => {},

@@ -1,8 +1,9 @@
-/** Another process on the same file: executes nothing, sends signals. */
+/** Another process on the same runs: executes nothing, sends signals. */
 import { Effect, Layer } from "effect"
 import * as Executor from "../../src/Executor.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
+import * as Engines from "../Engines.js"
 import { sharedMillis } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import type { Session } from "../harness/Session.js"
@@ -17,14 +18,19 @@ export type Output = ReadonlyArray<number>
 /** Not a multiple of how often the receiver looks, so that every phase of that comes up. */
 const pauseMillis = 13
 
-export const open = async (params: {
-  readonly filename: string
-}): Promise<Session<Input, Output>> => {
-  const layer = Executor.layerEngine.pipe(
-    Layer.provide(SqliteRunStore.layerFile(params)),
-    Layer.provide(RunnerConfig.layer())
-  )
-  const runtime = await Runtime.make(layer)
+/** On a file by the engine alone; on PostgreSQL an executor like any other, without workflows. */
+const engine = (params: Params) =>
+  "filename" in params
+    ? Executor.layerEngine.pipe(
+        Layer.provide(SqliteRunStore.layerFile(params)),
+        Layer.provide(RunnerConfig.layer())
+      )
+    : Engines.layer(params)
+
+type Params = Engines.OnPostgres | { readonly filename: string }
+
+export const open = async (params: Params): Promise<Session<Input, Output>> => {
+  const runtime = await Runtime.make(Layer.orDie(engine(params)))
   return {
     ask: (runs) =>
       runtime.run(

