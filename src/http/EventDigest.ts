@@ -14,6 +14,9 @@ const moment = 500
 /** So many events are told within it. */
 const most = 20
 
+/** Where there were more in the moment before: enough to see that something happens. */
+const mostOfMany = 2
+
 /** Who has been told that something was left out looks anew, so that is not told without end. */
 const betweenResets = Duration.seconds(3)
 
@@ -33,17 +36,20 @@ export const make = (events: Events["Type"]) =>
     const all = new Set<Looking>()
     const isLeftOut = yield* Effect.makeLatch(false)
     let current = -1
-    let told = 0
+    let limit = most
+    /** Of this moment. */
+    let count = 0
 
     const isTold = (event: Event) => {
       const now = Math.floor(event.at / moment)
       // they do not come in the order of their times: one of a moment before begins no other, unless the
       // clock was put back
       if (now > current || now < current - 10) {
+        limit = now === current + 1 && count > most ? mostOfMany : most
         current = now
-        told = 0
+        count = 0
       }
-      return event.type === "executor" || ++told <= most
+      return event.type === "executor" || ++count <= limit
     }
 
     const offer = (event: Event) => {

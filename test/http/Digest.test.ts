@@ -72,6 +72,22 @@ describe("the digest of events", () => {
     })
   )
 
+  it.scopedLive("has 2 of a moment after one that had more than 20, as long as that goes on", () =>
+    Effect.gen(function* () {
+      const { look, publish } = yield* served
+      const reader = yield* look()
+      publish(21, moment)
+      publish(30, 2 * moment)
+      publish(20, 3 * moment)
+      publish(20, 4 * moment)
+      yield* reader.until(() => reader.briefs.filter((brief) => brief !== "reset").length === 45)
+      // one that comes after a pause is told whole, however many there were before
+      publish(30, 5 * moment)
+      publish(20, 9 * moment)
+      yield* reader.until(() => reader.briefs.filter((brief) => brief !== "reset").length === 85)
+    })
+  )
+
   it.scopedLive("is of one workflow, where that is asked for, and goes on after an event", () =>
     Effect.gen(function* () {
       const { back, look, publish } = yield* served
