@@ -146,4 +146,4 @@ const Leaf = ({ isFound, value }: { readonly value: unknown; readonly isFound: b
 }
 
 /** It is what is recorded, digit by digit; nobody knows any more what was sent. */
-const beyond = "beyond 2^53: it may have been sent with other digits"
+const beyond = "beyond 2^53, perhaps rounded"
