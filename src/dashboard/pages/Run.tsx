@@ -19,7 +19,7 @@ import { StepDetails } from "../run/StepDetails.js"
 import { type Queue, why } from "../run/Why.js"
 import { queues } from "../server/Queues.js"
 import { list, outcome, payload, type Question, workflows } from "../server/Server.js"
-import { type Row, rowsOf } from "../timeline/Rows.js"
+import { notTold, type Row, rowsOf } from "../timeline/Rows.js"
 import { Timeline } from "../timeline/Timeline.js"
 
 export const Run = ({ runId }: { readonly runId: string }) => {
@@ -112,7 +112,10 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
     list({ parent: run.runId, limit: childrenShown })
   )
   const [selected, setSelected] = useState<string | undefined>(undefined)
-  const rows = rowsOf(run, children.value?.runs ?? [])
+  // of one that is over nothing comes any more
+  const time = run.completedAt === undefined ? now.value : 0
+  const rows = rowsOf(run, children.value?.runs ?? [], time)
+  const more = notTold(run)
   const attempts = run.steps.filter((step) => `step/${step.name}` === selected)
   const select = (row: Row) => {
     if (row.runId !== undefined) return go(to(["runs", row.runId]))
@@ -132,6 +135,7 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
           onSelect={select}
         />
       )}
+      {more === undefined ? null : <p class="muted">{more}</p>}
       {attempts[0] === undefined ? null : (
         <StepDetails key={selected} runId={run.runId} name={attempts[0].name} attempts={attempts} />
       )}

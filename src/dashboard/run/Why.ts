@@ -2,13 +2,11 @@
 import type { QueueView } from "../../api/Queues.js"
 import type { RunWithStepsView, WaitView } from "../../api/RunView.js"
 import { clock, count, counted, duration, fromNow, millisOf, shortId } from "../parts/Words.js"
+import * as Backoff from "./Backoff.js"
 
 type Timer = Extract<WaitView, { readonly type: "timer" }>
 
 const isTimer = (wait: WaitView): wait is Timer => wait.type === "timer"
-
-/** The pause between two attempts of a step is a timer that says so in its name. */
-const backoff = /^(.*)\/(\d+)\/backoff$/
 
 const due = (until: string, now: number) =>
   millisOf(until) <= now
@@ -17,10 +15,10 @@ const due = (until: string, now: number) =>
 
 const timer = ({ name, until }: Timer, now: number): string => {
   const when = until === undefined ? "at a time that is not told" : due(until, now)
-  const [, step, attempt] = backoff.exec(name) ?? []
-  return step === undefined
+  const backoff = Backoff.ofTimer(name)
+  return backoff === undefined
     ? `the timer ${name} is due ${when}`
-    : `attempt ${Number(attempt) + 1} of ${step} is due ${when}`
+    : `attempt ${backoff.attempt + 1} of ${backoff.step} is due ${when}`
 }
 
 const since = (at: string, now: number) => `since ${duration(now - millisOf(at))}`
