@@ -4,6 +4,7 @@ import { now, useAsked, useEvents, useEvery, useThrottled, useTitle } from "../H
 import { inFlight } from "../overview/Activity.js"
 import { Chart } from "../overview/Chart.js"
 import { DrainPanel } from "../overview/DrainPanel.js"
+import { Executors } from "../overview/Executors.js"
 import { type Gauges, read } from "../overview/Gauges.js"
 import { Problem } from "../parts/Problem.js"
 import { Status } from "../parts/Status.js"
@@ -12,6 +13,7 @@ import { count, duration, shortId } from "../parts/Words.js"
 import { to } from "../Router.js"
 import { calmly, executorState } from "../server/Live.js"
 import { counts, list, metrics } from "../server/Server.js"
+import { rights } from "../server/Session.js"
 
 export const Overview = () => {
   useTitle("Overview")
@@ -28,6 +30,7 @@ export const Overview = () => {
       <div class="columns">
         <InFlight />
         <Failed />
+        {rights.value.admin ? <Executors /> : null}
       </div>
     </>
   )
