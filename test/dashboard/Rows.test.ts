@@ -140,6 +140,8 @@ describe("the timeline of a run", () => {
         await row(/^signal Call received at/).waitFor()
         await row(/^race first decided at/).waitFor()
         await row(/^timer nap due at/).waitFor()
+        await row(/^signal Call received at/).click()
+        await page.getByRole("region", { name: "signal Call" }).getByText("Received").waitFor()
         // the night has not come
         assert.strictEqual(await row(/night/).count(), 0)
         const pause = page.locator(".timeline li", { hasText: "knock" }).locator(".bar.is-waiting")

@@ -232,7 +232,7 @@ describe("a run", () => {
       const page = yield* openAt(url, "")
       yield* does(async () => {
         const listed = page.getByRole("listitem")
-        await listed.filter({ hasText: /^1 on .* running, 1 run held, since/ }).waitFor()
+        await listed.filter({ hasText: /^1 on .* running, 1 run held, began/ }).waitFor()
         await listed.filter({ hasText: /^2 on .* this one, running, 0 runs held/ }).waitFor()
         await page.goto(`${url}/ui/#/runs/${runId}`)
         await page.getByText("It is held by executor 1").waitFor()

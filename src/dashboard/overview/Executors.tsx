@@ -23,7 +23,7 @@ export const Executors = () => {
             </span>{" "}
             <span class={executor.alive ? "muted" : "wrong"}>
               {executor.self ? "this one, " : ""}
-              {stateOf(executor, now.value)}, {counted(executor.runs, "run")} held, since{" "}
+              {stateOf(executor, now.value)}, {counted(executor.runs, "run")} held, began{" "}
               {fromNow(millisOf(executor.startedAt), now.value)}
             </span>
           </li>

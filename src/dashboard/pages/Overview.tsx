@@ -82,7 +82,7 @@ const Measured = () => {
       <Fact name="Steps that wait for room" value={stepsWaiting} />
       {oldestPending === undefined ? null : (
         <>
-          <dt>Oldest pending run</dt>
+          <dt>Oldest run that waits for an executor</dt>
           <dd>{oldestPending === 0 ? "none" : `waits for ${duration(oldestPending * 1_000)}`}</dd>
         </>
       )}

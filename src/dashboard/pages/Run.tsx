@@ -14,6 +14,7 @@ import { duration, millisOf, shortId, size } from "../parts/Words.js"
 import { go, to } from "../Router.js"
 import { ActionBar } from "../run/ActionBar.js"
 import { useRun } from "../run/LiveRun.js"
+import { MomentDetails } from "../run/MomentDetails.js"
 import { OptionFacts } from "../run/OptionFacts.js"
 import { Relatives } from "../run/Relatives.js"
 import { StepDetails } from "../run/StepDetails.js"
@@ -142,6 +143,7 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
   const rows = rowsOf(run, children.value?.runs ?? [], time)
   const more = notTold(run)
   const attempts = run.steps.filter((step) => `step/${step.name}` === selected)
+  const chosen = rows.find((row) => row.key === selected)
   const select = (row: Row) => {
     if (row.runId !== undefined) return go(to(["runs", row.runId]))
     setSelected(row.key === selected ? undefined : row.key)
@@ -164,6 +166,7 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
       {attempts[0] === undefined ? null : (
         <StepDetails key={selected} runId={run.runId} name={attempts[0].name} attempts={attempts} />
       )}
+      {chosen === undefined || chosen.kind === "step" ? null : <MomentDetails row={chosen} />}
     </section>
   )
 }
