@@ -157,6 +157,8 @@ export const RunWithStepsView = Schema.Struct({
    * it: over HTTP for tokens with the scope `admin`.
    */
   stack: Schema.optional(Schema.String),
+  /** The executor that executes it; `self`: it is the one that answers. Of a `running` one. */
+  heldBy: Schema.optional(Schema.Struct({ executor: Schema.Int, self: Schema.Boolean })),
   /** What it waits for; not there where it is executed or over, or where that is not known. */
   waitsFor: Schema.optional(bounded(WaitView)),
   /** The runs that have started it, if any. Not in events. */

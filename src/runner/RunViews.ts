@@ -187,6 +187,15 @@ export const viewWaits = (
   return total === 0 ? {} : { waitsFor: { total, first: first.map(viewWait) } }
 }
 
+/** Who executes a run, and whether that is the one that answers. */
+export const viewHolder = (
+  { executor, status }: Run,
+  self: number | undefined
+): Pick<RunWithStepsView, "heldBy"> =>
+  status === "running" && executor !== undefined
+    ? { heldBy: { executor, self: executor === self } }
+    : {}
+
 const viewRelatives = ({ first, total }: RunWithSteps["children"]) => ({
   total,
   first: first.map(({ runId, status, workflow }) => ({ runId, workflow, status }))

@@ -76,6 +76,7 @@ describe("every page", () => {
           yield* does(() => page.keyboard.press("Escape"))
           yield* visit("workflows", (page) => page.getByRole("article").first().waitFor())
           yield* visit("start?workflow=Order", (page) => page.getByLabel("orderId").waitFor())
+          yield* visit("start?workflow=Long", (page) => page.getByText("Options: none").click())
           yield* visit("executors", (page) => page.getByText("(this one)").waitFor())
           yield* visit("queues", (page) => page.getByText("1 per key").waitFor())
           yield* visit("queues", (page) =>

@@ -2,7 +2,7 @@
 import { assert, describe } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { does, inBrowser, make, openAt } from "./Browser.js"
+import { does, inBrowser, make, openAt, order } from "./Browser.js"
 
 describe("a run", () => {
   inBrowser(
@@ -218,6 +218,27 @@ describe("a run", () => {
         await page.getByText("1 run listed").waitFor()
         assert.strictEqual(page.url(), `${url}/ui/#/runs?attributes=total%3D7`)
       })
+    })
+  )
+
+  inBrowser("says which executor holds it, and goes on in another one when that is gone", () =>
+    Effect.gen(function* () {
+      const fixture = yield* make
+      const lease = { LEASE_DURATION: "3 seconds" }
+      const first = yield* fixture.start(lease)
+      const runId = yield* first.run("Order", order("held"))
+      yield* first.whenRun(runId, ({ status }) => status === "running")
+      const url = yield* (yield* fixture.start(lease)).url
+      const page = yield* openAt(url, "")
+      yield* does(async () => {
+        const listed = page.getByRole("listitem")
+        await listed.filter({ hasText: /^1 on .* running, 1 run held, began/ }).waitFor()
+        await listed.filter({ hasText: /^2 on .* this one, running, 0 runs held/ }).waitFor()
+        await page.goto(`${url}/ui/#/runs/${runId}`)
+        await page.getByText("It is held by executor 1").waitFor()
+      })
+      yield* first.kill("SIGKILL")
+      yield* does(() => page.getByText("It executes attempt 1 of reserve since").waitFor())
     })
   )
 

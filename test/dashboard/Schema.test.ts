@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as FastCheck from "effect/FastCheck"
 import * as JSONSchema from "effect/JSONSchema"
 import * as Schema from "effect/Schema"
-import { inexactNumber, isExact } from "../../src/dashboard/schema/ExactNumbers.js"
+import { inexactNumber, isExact, mayBeRounded } from "../../src/dashboard/schema/ExactNumbers.js"
 import { fits, initial, ofSchema } from "../../src/dashboard/schema/Fields.js"
 
 const fieldOf = (schema: Schema.Schema.Any) => ofSchema(JSONSchema.make(schema))
@@ -126,6 +126,15 @@ describe("a number", () => {
       "12345678901234567890"
     )
     assert.isUndefined(inexactNumber('{"12345678901234567890":"\\"12345678901234567890"}'))
+  })
+
+  it("may have been rounded where it is whole and beyond 2^53", () => {
+    for (const value of [2 ** 53, -(2 ** 53), 12345678901234567000, 1e21]) {
+      assert.isTrue(mayBeRounded(value), String(value))
+    }
+    for (const value of [0, -0, 0.1, 2 ** 53 - 1, 1.5, "9007199254740993", null]) {
+      assert.isFalse(mayBeRounded(value), String(value))
+    }
   })
 
   it("that JavaScript writes is always exact", () => {

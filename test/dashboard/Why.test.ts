@@ -64,14 +64,17 @@ describe("why a run is not going on", () => {
       waitsFor: { total: 1, first: [{ type: "queue" }] }
     })
     assert.strictEqual(why(queued, now), "It waits for its turn in its queue")
-    assert.strictEqual(why(queued, now, { name: "mail" }), "It waits for a slot of the queue mail")
+    assert.strictEqual(
+      why(queued, now, { queue: { name: "mail" } }),
+      "It waits for a slot of the queue mail"
+    )
     const queue = { name: "mail", declared: {}, paused: false, running: 1, waiting: 1_200 }
     assert.strictEqual(
-      why(queued, now, queue),
+      why(queued, now, { queue }),
       "It waits for a slot of the queue mail: 1 run is under way, and 1,200 wait"
     )
     assert.strictEqual(
-      why(queued, now, { ...queue, paused: true }),
+      why(queued, now, { queue: { ...queue, paused: true } }),
       "Its queue mail is paused: nothing of it begins until that is resumed"
     )
   })
@@ -86,6 +89,29 @@ describe("why a run is not going on", () => {
     const timed = run({ status: "running", steps: [step], timeout: 900_000, deadline: iso(300) })
     assert.match(why(timed, now), /since 4 s; its time is over in 5 minutes, at \d/)
     assert.match(why({ ...timed, deadline: iso(-1) }, now), /; its time is over$/)
+  })
+
+  it("names who holds it, and says so where that one is gone", () => {
+    const step = { name: "charge", attempt: 1, status: "running", startedAt: iso(-4) } as const
+    const mine = run({ status: "running", heldBy: { executor: 7, self: true } })
+    const other = run({ status: "running", heldBy: { executor: 4, self: false } })
+    const holder = (alive: boolean, leaseUntil: string | null) => ({
+      holder: { alive, leaseUntil }
+    })
+    assert.strictEqual(why(mine, now), "It is held by this executor, between two steps")
+    assert.strictEqual(why(other, now), "It is held by executor 4")
+    assert.strictEqual(why(other, now, holder(true, iso(20))), "It is held by executor 4")
+    assert.strictEqual(
+      why(other, now, holder(false, iso(-2))),
+      "It is held by executor 4, whose lease lapsed 2 s ago"
+    )
+    // what it was at is not executed any more
+    assert.strictEqual(
+      why({ ...other, steps: [step] }, now, holder(false, iso(20))),
+      "It is held by executor 4, which is gone: its lease is over in 20 s"
+    )
+    assert.include(why(other, now, holder(false, null)), "another one takes it over")
+    assert.match(why({ ...other, steps: [step] }, now), /^It executes attempt 1 of charge/)
   })
 
   it("says what is to be mended", () => {

@@ -120,7 +120,10 @@ const main = Effect.gen(function* () {
   yield* picture(page, "runs")
   yield* at(page, `runs/${waiting}`, (page) => page.getByText("It waits for the signal").waitFor())
   yield* picture(page, "run")
-  yield* at(page, "start?workflow=Order", (page) => page.getByLabel("orderId").fill("A-1046"))
+  yield* at(page, "start?workflow=Order", async (page) => {
+    await page.getByLabel("orderId").fill("A-1046")
+    await page.getByText("Options: none").click()
+  })
   yield* picture(page, "start")
   yield* at(page, "workflows", (page) => page.getByText("Schema of the payload").last().click())
   yield* picture(page, "workflows")

@@ -49,7 +49,7 @@ describe("a run over HTTP", () => {
   )
 
   it.scoped(
-    "tells when it received signals, what timers it has set, and who executed its steps",
+    "tells when it received signals, what timers it has set, who holds it, and who executed its steps",
     () =>
       Effect.gen(function* () {
         const { get, store } = yield* family()
@@ -72,6 +72,7 @@ describe("a run over HTTP", () => {
           total: 1,
           last: [{ name: "nap", dueAt: "1970-01-01T00:01:00.000Z", fired: false }]
         })
+        assert.deepStrictEqual(body.heldBy, { executor, self: false })
         assert.strictEqual(body.steps[0].executor, executor)
         assert.strictEqual((yield* get("/runs/d/steps/charge/1")).body.executor, executor)
       })

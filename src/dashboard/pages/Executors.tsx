@@ -1,7 +1,8 @@
 /** Who works on the store, and the drain of the one that answers. */
 import { useState } from "preact/hooks"
 import type { ExecutorView } from "../../api/RunView.js"
-import { useAsked, useEvents, useEvery, useTitle } from "../Hooks.js"
+import { now, useAsked, useEvents, useEvery, useTitle } from "../Hooks.js"
+import { stateOf } from "../overview/ExecutorState.js"
 import { Confirm } from "../parts/Dialog.js"
 import { say } from "../parts/Notices.js"
 import { Problem } from "../parts/Problem.js"
@@ -72,7 +73,7 @@ const Row = (executor: ExecutorView) => (
       {executor.id}
       {executor.self ? <span class="muted"> (this one)</span> : null}
     </th>
-    <td>{executor.alive ? executor.state : "not alive"}</td>
+    <td>{stateOf(executor, now.value)}</td>
     <td>{executor.version ?? <span class="muted">not told</span>}</td>
     <td class="text">{executor.host}</td>
     <td>{executor.pid}</td>

@@ -4,6 +4,7 @@ import { now, useAsked, useEvents, useEvery, useThrottled, useTitle } from "../H
 import { inFlight } from "../overview/Activity.js"
 import { Chart } from "../overview/Chart.js"
 import { DrainPanel } from "../overview/DrainPanel.js"
+import { Executors } from "../overview/Executors.js"
 import { type Gauges, read } from "../overview/Gauges.js"
 import { Problem } from "../parts/Problem.js"
 import { Status } from "../parts/Status.js"
@@ -12,6 +13,7 @@ import { count, duration, shortId } from "../parts/Words.js"
 import { to } from "../Router.js"
 import { calmly, executorState } from "../server/Live.js"
 import { counts, list, metrics } from "../server/Server.js"
+import { rights } from "../server/Session.js"
 
 export const Overview = () => {
   useTitle("Overview")
@@ -28,6 +30,7 @@ export const Overview = () => {
       <div class="columns">
         <InFlight />
         <Failed />
+        {rights.value.admin ? <Executors /> : null}
       </div>
     </>
   )
@@ -79,7 +82,7 @@ const Measured = () => {
       <Fact name="Steps that wait for room" value={stepsWaiting} />
       {oldestPending === undefined ? null : (
         <>
-          <dt>Oldest pending run</dt>
+          <dt>Oldest run that waits for an executor</dt>
           <dd>{oldestPending === 0 ? "none" : `waits for ${duration(oldestPending * 1_000)}`}</dd>
         </>
       )}

@@ -1,4 +1,5 @@
 /** One run: why it is not going on, how it went, what it was given and what it came to. */
+import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import type { RunWithStepsView } from "../../api/RunView.js"
 import { now, useAsked, useEvery, useTitle } from "../Hooks.js"
@@ -13,13 +14,15 @@ import { duration, millisOf, shortId, size } from "../parts/Words.js"
 import { go, to } from "../Router.js"
 import { ActionBar } from "../run/ActionBar.js"
 import { useRun } from "../run/LiveRun.js"
+import { MomentDetails } from "../run/MomentDetails.js"
 import { OptionFacts } from "../run/OptionFacts.js"
 import { Relatives } from "../run/Relatives.js"
 import { StepDetails } from "../run/StepDetails.js"
-import { type Queue, why } from "../run/Why.js"
+import { type Around, why } from "../run/Why.js"
 import { queues } from "../server/Queues.js"
-import { list, outcome, payload, type Question, workflows } from "../server/Server.js"
-import { type Row, rowsOf } from "../timeline/Rows.js"
+import { executors, list, outcome, payload, type Question, workflows } from "../server/Server.js"
+import { rights } from "../server/Session.js"
+import { notTold, type Row, rowsOf } from "../timeline/Rows.js"
 import { Timeline } from "../timeline/Timeline.js"
 
 export const Run = ({ runId }: { readonly runId: string }) => {
@@ -42,36 +45,59 @@ export const Run = ({ runId }: { readonly runId: string }) => {
   )
 }
 
-/** Which queue it waits in is not in the run: what its workflow declares says it. */
-const Why = ({ run }: { readonly run: RunWithStepsView }) => {
-  const isQueued = run.waitsFor?.first.some(({ type }) => type === "queue") === true
-  return isQueued ? <Queued run={run} /> : <Sentence run={run} queue={undefined} />
-}
+/** Which queue it waits in, and how whoever holds it is, is not in the run. */
+const Why = ({ run }: { readonly run: RunWithStepsView }) =>
+  run.waitsFor?.first.some(({ type }) => type === "queue") === true ? (
+    <Queued run={run} />
+  ) : run.heldBy?.self === false && rights.value.admin ? (
+    <Elsewhere run={run} executor={run.heldBy.executor} />
+  ) : (
+    <Sentence run={run} around={{}} />
+  )
 
+/** What its workflow declares says in which. */
 const Queued = ({ run }: { readonly run: RunWithStepsView }) => {
   const registered = useAsked("workflows", () => workflows)
   const known = useAsked("queues", () => queues)
   useEvery(3, known.again)
   const name = registered.value?.find((one) => one.name === run.workflow)?.queue
   const queue = known.value?.find((one) => one.name === name)
-  return <Sentence run={run} queue={queue ?? (name === undefined ? undefined : { name })} />
+  return (
+    <Sentence run={run} around={{ queue: queue ?? (name === undefined ? undefined : { name }) }}>
+      <a href={to(["queues"])}>Queues</a>
+    </Sentence>
+  )
 }
 
-const Sentence = ({
-  queue,
+const Elsewhere = ({
+  executor,
   run
 }: {
   readonly run: RunWithStepsView
-  readonly queue: Queue | undefined
+  readonly executor: number
+}) => {
+  const known = useAsked("executors", () => executors)
+  useEvery(3, known.again)
+  return (
+    <Sentence run={run} around={{ holder: known.value?.find(({ id }) => id === executor) }}>
+      <a href={to(["executors"])}>Executors</a>
+    </Sentence>
+  )
+}
+
+const Sentence = ({
+  around,
+  children,
+  run
+}: {
+  readonly run: RunWithStepsView
+  readonly around: Around
+  /** Where there is more of it. */
+  readonly children?: ComponentChildren
 }) => (
   <p class={`why is-${run.status} text`} role="status">
-    {why(run, now.value, queue)}
-    {queue === undefined ? null : (
-      <>
-        {" "}
-        <a href={to(["queues"])}>Queues</a>
-      </>
-    )}
+    {why(run, now.value, around)}
+    {children === undefined ? null : <> {children}</>}
   </p>
 )
 
@@ -112,8 +138,12 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
     list({ parent: run.runId, limit: childrenShown })
   )
   const [selected, setSelected] = useState<string | undefined>(undefined)
-  const rows = rowsOf(run, children.value?.runs ?? [])
+  // of one that is over nothing comes any more
+  const time = run.completedAt === undefined ? now.value : 0
+  const rows = rowsOf(run, children.value?.runs ?? [], time)
+  const more = notTold(run)
   const attempts = run.steps.filter((step) => `step/${step.name}` === selected)
+  const chosen = rows.find((row) => row.key === selected)
   const select = (row: Row) => {
     if (row.runId !== undefined) return go(to(["runs", row.runId]))
     setSelected(row.key === selected ? undefined : row.key)
@@ -132,9 +162,11 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
           onSelect={select}
         />
       )}
+      {more === undefined ? null : <p class="muted">{more}</p>}
       {attempts[0] === undefined ? null : (
         <StepDetails key={selected} runId={run.runId} name={attempts[0].name} attempts={attempts} />
       )}
+      {chosen === undefined || chosen.kind === "step" ? null : <MomentDetails row={chosen} />}
     </section>
   )
 }

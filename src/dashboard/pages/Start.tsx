@@ -1,13 +1,17 @@
 /** Starts a run: by a form that is made of the workflow's schema, empty or like another run's. */
 import { useMemo, useState } from "preact/hooks"
+import type { StartedView } from "../../api/RunView.js"
 import { useAsked, useTitle } from "../Hooks.js"
 import { say } from "../parts/Notices.js"
 import { Problem } from "../parts/Problem.js"
 import { go, place, to } from "../Router.js"
 import type { Read } from "../schema/Form.js"
 import { ValueEditor } from "../schema/ValueEditor.js"
-import { ask, payload, start, type Problem as Told, workflows } from "../server/Server.js"
+import { ask, get, payload, start, type Problem as Told, workflows } from "../server/Server.js"
 import { rights } from "../server/Session.js"
+import { OptionFields } from "../start/OptionFields.js"
+import * as Options from "../start/Options.js"
+import { useOptions } from "../start/UseOptions.js"
 
 export const Start = () => {
   const name = place.value.query.get("workflow") ?? undefined
@@ -56,44 +60,61 @@ interface FormProps {
   readonly schema: unknown
 }
 
+/** With its payload, and with what it was to be beside that. */
 const Like = ({ runId, ...props }: FormProps & { readonly runId: string }) => {
-  const { again, problem, value } = useAsked(`payload ${runId}`, () => payload(runId))
-  if (problem !== undefined) return <Problem problem={problem} again={again} />
-  return value === undefined ? (
-    <p class="muted">Reading the payload</p>
+  const given = useAsked(`payload ${runId}`, () => payload(runId))
+  const run = useAsked(`like ${runId}`, () => get(runId))
+  const asked = given.problem === undefined ? run : given
+  if (asked.problem !== undefined) return <Problem problem={asked.problem} again={asked.again} />
+  return given.value === undefined || run.value === undefined ? (
+    <p class="muted">Reading the run</p>
   ) : (
-    <StartForm {...props} value={value} />
+    <StartForm {...props} value={given.value} options={Options.ofRun(run.value)} />
   )
 }
 
-const StartForm = ({ schema, value, workflow }: FormProps & { readonly value?: unknown }) => {
+const told = (started: StartedView) => {
+  if (started.created) return "Started"
+  if (started.replaced === true) return "There was such a run already: it has what was said now"
+  return started.skipped === true
+    ? `None was started: another one of its key is ${started.status}`
+    : `There was such a run already: it is ${started.status}`
+}
+
+const StartForm = ({
+  options = Options.none,
+  schema,
+  value,
+  workflow
+}: FormProps & { readonly value?: unknown; readonly options?: Options.Written }) => {
   const begin = useMemo(() => ({ value }), [value])
   const [read, setRead] = useState<Read>({ problem: undefined, value: begin.value ?? {} })
+  const form = useOptions(options)
   const [problem, setProblem] = useState<Told | undefined>(undefined)
   const [isBusy, setBusy] = useState(false)
 
   const send = async (payload: unknown) => {
     setBusy(true)
-    const answer = await ask(start(workflow, payload))
+    const answer = await ask(start(workflow, payload, Options.read(form.written)))
     setBusy(false)
-    setProblem(answer.ok ? undefined : answer.problem)
-    if (!answer.ok) return
-    const { created, runId } = answer.value
-    say("done", created ? "Started" : `There was such a run already: it is ${answer.value.status}`)
-    go(to(["runs", runId]))
+    if (!answer.ok) return setProblem(form.refused(answer.problem) ? undefined : answer.problem)
+    say("done", told(answer.value))
+    go(to(["runs", answer.value.runId]))
   }
   const submit = (event: Event) => {
     event.preventDefault()
+    const isSendable = form.tried()
     if (read.problem !== undefined) {
-      setProblem({ tag: "Not sent", message: read.problem })
-      return
+      return setProblem({ tag: "Not sent", message: read.problem })
     }
-    void send(read.value)
+    setProblem(undefined)
+    if (isSendable) void send(read.value)
   }
   return (
-    <form class="card" onSubmit={submit}>
+    <form class="card" ref={form.element} onSubmit={submit}>
       <h2>Payload</h2>
       <ValueEditor label="payload" schema={schema} value={begin.value} onChange={setRead} />
+      <OptionFields {...form} />
       {problem === undefined ? null : <Problem problem={problem} />}
       <p class="buttons">
         <button type="submit" class="primary" disabled={isBusy}>

@@ -17,7 +17,7 @@ export const Field = ({
 }: {
   readonly label: string
   readonly about?: string | undefined
-  readonly problem?: string | undefined
+  readonly problem?: ComponentChildren
   readonly children: (tied: Tied) => ComponentChildren
 }) => {
   const id = useId()
@@ -56,7 +56,7 @@ export const TextField = ({
 }: {
   readonly label: string
   readonly about?: string | undefined
-  readonly problem?: string | undefined
+  readonly problem?: ComponentChildren
   readonly value: string
   readonly placeholder?: string
   readonly onInput: (text: string) => void

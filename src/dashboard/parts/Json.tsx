@@ -1,5 +1,6 @@
 /** A value of JSON as a tree: folded where it is big, searched and copied. */
 import { useMemo, useState } from "preact/hooks"
+import { mayBeRounded } from "../schema/ExactNumbers.js"
 import { Copy } from "./Copy.js"
 import { type Found, matches } from "./JsonSearch.js"
 import { Scroller } from "./Scroller.js"
@@ -136,5 +137,13 @@ const Leaf = ({ isFound, value }: { readonly value: unknown; readonly isFound: b
     )
   }
   const text = isNested(value) ? (Array.isArray(value) ? "[]" : "{}") : String(value)
-  return <span class={`json-${typeof value}${isFound ? " is-found" : ""}`}>{text}</span>
+  return (
+    <>
+      <span class={`json-${typeof value}${isFound ? " is-found" : ""}`}>{text}</span>
+      {mayBeRounded(value) ? <span class="json-note">{beyond}</span> : null}
+    </>
+  )
 }
+
+/** It is what is recorded, digit by digit; nobody knows any more what was sent. */
+const beyond = "beyond 2^53, perhaps rounded"

@@ -1,7 +1,6 @@
 /** The limits of a queue, as they are read, and as they are written in a form. */
-import * as Duration from "effect/Duration"
-import * as Option from "effect/Option"
 import type { QueueLimitsView } from "../../api/Queues.js"
+import { durationProblem, millisOfDuration, textOfDuration } from "../parts/Durations.js"
 import { count, duration } from "../parts/Words.js"
 
 /** `50 at once, 5 per key, 100 per key in 1 min`. */
@@ -27,28 +26,13 @@ export interface Written {
   readonly keepSlot: boolean
 }
 
-const units = [
-  ["days", 86_400_000],
-  ["hours", 3_600_000],
-  ["minutes", 60_000],
-  ["seconds", 1_000],
-  ["millis", 1]
-] as const
-
-/** In the largest unit that says it exactly. */
-const windowText = (millis: number) => {
-  const [unit, size] = units.find(([, size]) => millis % size === 0) ?? ["millis", 1]
-  const amount = millis / size
-  return `${amount} ${amount === 1 && unit !== "millis" ? unit.slice(0, -1) : unit}`
-}
-
 const textOf = (value: number | undefined) => (value === undefined ? "" : String(value))
 
 export const write = (limits: QueueLimitsView): Written => ({
   concurrency: textOf(limits.concurrency),
   concurrencyPerKey: textOf(limits.concurrencyPerKey),
   rate: textOf(limits.rateLimit?.limit),
-  window: limits.rateLimit === undefined ? "" : windowText(limits.rateLimit.window),
+  window: limits.rateLimit === undefined ? "" : textOfDuration(limits.rateLimit.window),
   keepSlot: limits.keepSlot === true
 })
 
@@ -61,22 +45,10 @@ const wholeProblem = (text: string) =>
 
 const isSafe = (text: string) => Number.isSafeInteger(Number(text))
 
-/** Milliseconds; `undefined` where it is no duration. */
-const millisOf = (text: string) =>
-  Option.match(Duration.decodeUnknown(text.trim().toLowerCase().replace(/\s+/g, " ")), {
-    onNone: () => undefined,
-    onSome: (window) => {
-      const millis = Math.ceil(Duration.toMillis(window))
-      return Number.isSafeInteger(millis) && millis >= 1 ? millis : undefined
-    }
-  })
-
 const windowProblem = ({ rate, window }: Written) => {
   if (rate.trim() === "" && window.trim() === "") return undefined
   if (rate.trim() === "") return "Say how many may begin within it, or leave both empty"
-  return millisOf(window) === undefined
-    ? `${JSON.stringify(window)} is not a duration, such as "1 minute" or "30 seconds"`
-    : undefined
+  return durationProblem(window)
 }
 
 /** What is wrong with what is written, by its field; none: it can be sent. */
@@ -97,7 +69,7 @@ export const read = (written: Written): QueueLimitsView => {
   const concurrency = numberOf(written.concurrency)
   const concurrencyPerKey = numberOf(written.concurrencyPerKey)
   const limit = numberOf(written.rate)
-  const window = limit === undefined ? undefined : millisOf(written.window)
+  const window = limit === undefined ? undefined : millisOfDuration(written.window)
   return {
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(concurrencyPerKey === undefined ? {} : { concurrencyPerKey }),

@@ -1,14 +1,12 @@
 /** In one sentence, why a run is not going on; or what it does, or what it came to. */
 import type { QueueView } from "../../api/Queues.js"
-import type { RunWithStepsView, WaitView } from "../../api/RunView.js"
+import type { ExecutorView, RunWithStepsView, WaitView } from "../../api/RunView.js"
 import { clock, count, counted, duration, fromNow, millisOf, shortId } from "../parts/Words.js"
+import * as Backoff from "./Backoff.js"
 
 type Timer = Extract<WaitView, { readonly type: "timer" }>
 
 const isTimer = (wait: WaitView): wait is Timer => wait.type === "timer"
-
-/** The pause between two attempts of a step is a timer that says so in its name. */
-const backoff = /^(.*)\/(\d+)\/backoff$/
 
 const due = (until: string, now: number) =>
   millisOf(until) <= now
@@ -17,10 +15,10 @@ const due = (until: string, now: number) =>
 
 const timer = ({ name, until }: Timer, now: number): string => {
   const when = until === undefined ? "at a time that is not told" : due(until, now)
-  const [, step, attempt] = backoff.exec(name) ?? []
-  return step === undefined
+  const backoff = Backoff.ofTimer(name)
+  return backoff === undefined
     ? `the timer ${name} is due ${when}`
-    : `attempt ${Number(attempt) + 1} of ${step} is due ${when}`
+    : `attempt ${backoff.attempt + 1} of ${backoff.step} is due ${when}`
 }
 
 const since = (at: string, now: number) => `since ${duration(now - millisOf(at))}`
@@ -79,15 +77,36 @@ const waits = (
   return `${told.join("; ")}${more > 0 ? `; and for ${count(more)} more` : ""}`
 }
 
-const running = (run: RunWithStepsView, now: number): string => {
+/** What is known of the executor that executes it, where that is another one. */
+export type Holder = Pick<ExecutorView, "alive" | "leaseUntil">
+
+/** One that is gone, or frozen, goes on with nothing: another one takes over what it holds. */
+const lapse = (holder: Holder | undefined, now: number) => {
+  if (holder === undefined || holder.alive) return ""
+  const { leaseUntil } = holder
+  if (leaseUntil === null) return ", which is gone: another one takes it over"
+  const left = millisOf(leaseUntil) - now
+  return left > 0
+    ? `, which is gone: its lease is over in ${duration(left)}`
+    : `, whose lease lapsed ${duration(-left)} ago`
+}
+
+const held = ({ heldBy }: RunWithStepsView, now: number, holder: Holder | undefined) =>
+  heldBy === undefined
+    ? "It is held by an executor"
+    : heldBy.self
+      ? "It is held by this executor, between two steps"
+      : `It is held by executor ${heldBy.executor}${lapse(holder, now)}`
+
+const running = (run: RunWithStepsView, now: number, holder: Holder | undefined): string => {
   const steps = run.steps.filter((step) => step.status === "running")
   const [first] = steps
-  if (first === undefined) return "It is held by an executor, between two steps"
+  if (first === undefined || holder?.alive === false) return held(run, now, holder)
   const others = steps.length === 1 ? "" : `, and ${counted(steps.length - 1, "step")} more`
   return `It executes attempt ${first.attempt} of ${first.name} ${since(first.startedAt, now)}${others}`
 }
 
-const unfinished = (run: RunWithStepsView, now: number, queue: Queue | undefined): string => {
+const unfinished = (run: RunWithStepsView, now: number, { holder, queue }: Around): string => {
   if (run.status === "suspended" && run.error !== undefined) {
     return `It stopped, and waits to be mended and resumed: ${run.error.message}`
   }
@@ -97,7 +116,7 @@ const unfinished = (run: RunWithStepsView, now: number, queue: Queue | undefined
     return text.charAt(0).toUpperCase() + text.slice(1)
   }
   return run.status === "running"
-    ? running(run, now)
+    ? running(run, now, holder)
     : run.status === "pending"
       ? "Nobody holds it: the next executor with room takes it"
       : "It waits; for what is not told yet"
@@ -122,8 +141,14 @@ const ends = ({ deadline }: RunWithStepsView, now: number) =>
       ? "; its time is over"
       : `; its time is over ${due(deadline, now)}`
 
+/** What is asked for besides the run. */
+export interface Around {
+  readonly queue?: Queue | undefined
+  readonly holder?: Holder | undefined
+}
+
 /** @param now milliseconds */
-export const why = (run: RunWithStepsView, now: number, queue?: Queue): string => {
+export const why = (run: RunWithStepsView, now: number, around: Around = {}): string => {
   switch (run.status) {
     case "completed":
       return `It completed${lasted(run)}`
@@ -132,7 +157,7 @@ export const why = (run: RunWithStepsView, now: number, queue?: Queue): string =
     case "interrupted":
       return `It was ended${lasted(run)}: ${run.error?.message ?? "interrupted"}`
     default:
-      return `${unfinished(run, now, queue)}${crashes(run)}${ends(run, now)}`
+      return `${unfinished(run, now, around)}${crashes(run)}${ends(run, now)}`
   }
 }
 

@@ -7,7 +7,7 @@ const numberAtStart = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/
 
 /** Digits without leading and trailing zeros, and where their point is. */
 const normalized = (text: string) => {
-  const [mantissa = "", exponent = "0"] = text.toLowerCase().replace(/^-/, "").split("e")
+  const [mantissa = "", exponent = "0"] = text.toLowerCase().replace(/^[-+]/, "").split("e")
   const [whole = "", fraction = ""] = mantissa.split(".")
   const digits = `${whole}${fraction}`
   const leading = /^0*/.exec(digits)?.[0].length ?? 0
@@ -24,6 +24,10 @@ export const isExact = (text: string): boolean => {
   // fractions are seldom exact in binary: what counts is that they are written the same again
   return normalized(String(value)) === normalized(text)
 }
+
+/** Whether a number that was read may have been written with other digits: a whole one beyond 2^53. */
+export const mayBeRounded = (value: unknown): boolean =>
+  Number.isInteger(value) && !Number.isSafeInteger(value)
 
 /** The first number in a text of JSON that would not arrive as it is written. */
 export const inexactNumber = (json: string): string | undefined => {

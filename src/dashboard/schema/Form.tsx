@@ -1,6 +1,6 @@
 /** The inputs of a form that was made from a JSON Schema. */
 import { useId, useState } from "preact/hooks"
-import { inexactNumber } from "./ExactNumbers.js"
+import { inexactNumber, isExact } from "./ExactNumbers.js"
 import { type Field, initial, type NamedField } from "./Fields.js"
 
 export interface InputProps {
@@ -248,17 +248,19 @@ const Control = ({ common, field, onChange, tell, value }: ControlProps) => {
 
 const indexOf = (choices: ReadonlyArray<unknown>, value: unknown) => choices.indexOf(value)
 
+/** JavaScript reads others too, such as `0x1F`, of which nobody could say whether they are exact. */
+const decimal = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/
+
 const NumberControl = ({ common, field, onChange, tell, value }: ControlProps) => {
   const [text, setText] = useState(value === undefined ? "" : String(value))
   const isInteger = field.kind === "number" && field.isInteger
   const change = (text: string) => {
     setText(text)
-    const number = Number(text)
-    const isNumber = text.trim() !== "" && Number.isFinite(number)
-    if (!isNumber) return tell("A number is needed")
+    const written = text.trim()
+    const number = Number(written)
+    if (!decimal.test(written)) return tell("A number is needed")
     if (isInteger && !Number.isInteger(number)) return tell("A whole number is needed")
-    const inexact = inexactNumber(text.trim())
-    if (inexact !== undefined) return tell(`${inexact} would arrive as ${number}`)
+    if (!isExact(written)) return tell(`${written} would arrive as ${number}`)
     tell(undefined)
     onChange(number)
   }

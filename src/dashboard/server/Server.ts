@@ -14,14 +14,16 @@ import * as Schedule from "effect/Schedule"
 import { Api } from "../../api/Api.js"
 import type { ListRequest, StepRequest, TerminateRequest } from "../../api/Requests.js"
 import type { StartedView } from "../../api/RunView.js"
+import type { StartOptionsBody } from "../../api/StartOptions.js"
 import * as Requests from "../../client/Requests.js"
 import { makeRuns, segment } from "../../client/Wire.js"
 import { signOut, token } from "./Session.js"
 
-/** How a question was not answered: the error's tag, and what it says. */
+/** How a question was not answered: the error's tag, what it says, and of which run, where it is of one. */
 export interface Problem {
   readonly tag: string
   readonly message: string
+  readonly runId?: string | undefined
 }
 
 export type Answer<A> =
@@ -31,6 +33,7 @@ export type Answer<A> =
 interface Refusal {
   readonly _tag: string
   readonly message: string
+  readonly runId?: string
 }
 
 /** A question to the executor. */
@@ -130,9 +133,13 @@ export const payload = (runId: string) =>
 
 export const outcome = (runId: string) => ofRun(runId, (runId) => runs.outcome({ path: { runId } }))
 
-export const start = (workflow: string, payload: unknown) =>
+export const start = (workflow: string, payload: unknown, options?: StartOptionsBody) =>
   Effect.map(
-    call(runs.start({ payload: { workflow, payload } })),
+    call(
+      runs.start({
+        payload: { workflow, payload, ...(options === undefined ? {} : { options }) }
+      })
+    ),
     (answer): StartedView => ("created" in answer ? answer : { ...answer, created: true })
   )
 
@@ -163,9 +170,9 @@ export const ask = <A>(question: Question<A>, signal?: AbortSignal): Promise<Ans
     .pipe(
       Effect.match({
         onSuccess: (value): Answer<A> => ({ ok: true, value }),
-        onFailure: ({ _tag: tag, message }): Answer<A> => {
+        onFailure: ({ _tag: tag, message, runId }): Answer<A> => {
           if (tag === "Unauthorized") signOut(message)
-          return { ok: false, problem: { tag, message } }
+          return { ok: false, problem: { tag, message, runId } }
         }
       }),
       Effect.catchAllCause((cause) =>

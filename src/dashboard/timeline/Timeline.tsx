@@ -4,7 +4,7 @@ import { now } from "../Hooks.js"
 import { Scroller } from "../parts/Scroller.js"
 import { useSeen } from "../parts/Window.js"
 import { clock, counted, duration, exact } from "../parts/Words.js"
-import type { Bar, Row } from "./Rows.js"
+import { attemptsOf, type Bar, isMoment, type Row } from "./Rows.js"
 import { make, type Scale, type Span } from "./Scale.js"
 
 /** In rem, as the style sheet has it. */
@@ -22,11 +22,13 @@ interface Props {
   readonly onSelect: (row: Row) => void
 }
 
-/** When steps and children were under way; waits alone are idle time. */
+/** When steps and children were under way; waits alone are idle time, and a moment is in no fold of it. */
 const activeOf = (rows: ReadonlyArray<Row>, end: number): ReadonlyArray<Span> =>
-  rows
-    .filter((row) => row.kind === "step" || row.kind === "child")
-    .flatMap((row) => row.bars.map((bar) => ({ from: bar.from, until: bar.until ?? end })))
+  rows.flatMap((row) =>
+    row.bars
+      .filter((bar) => bar.status !== "waiting")
+      .map((bar) => ({ from: bar.from, until: bar.until ?? end }))
+  )
 
 const endOf = ({ completedAt, createdAt, rows }: Props, time: number) => {
   const isOpen = completedAt === undefined
@@ -165,21 +167,27 @@ const Ruler = ({
 
 const percent = (part: number) => `${part * 100}%`
 
-const spoken = ({ bars, due, kind }: Row, time: number): string => {
+const spoken = (row: Row, time: number): string => {
+  const { bars, due, kind } = row
   const last = bars.at(-1)
   if (last === undefined) return kind
+  if (isMoment(last)) return `${last.status} at ${clock(last.from, time)}`
   const lasted = duration((last.until ?? time) - last.from)
-  const attempts = kind === "step" && bars.length > 1 ? `${bars.length} attempts, ` : ""
+  const tried = attemptsOf(row)
+  const attempts = tried > 1 ? `${tried} attempts, ` : ""
   const until = due === undefined ? "" : `, due at ${clock(due, time)}`
   return `${attempts}${last.status}, ${lasted}${until}`
 }
 
-const titleOf = ({ attempt, from, status, until }: Bar, end: number) =>
-  [
+const titleOf = (bar: Bar, end: number) => {
+  const { attempt, from, status, until } = bar
+  if (isMoment(bar)) return `${status} at ${exact(from)}`
+  return [
     attempt === undefined ? status : `attempt ${attempt}: ${status}`,
     `from ${exact(from)}`,
     `for ${duration((until ?? end) - from)}`
   ].join("\n")
+}
 
 const TimelineRow = ({
   end,
@@ -209,7 +217,7 @@ const TimelineRow = ({
     >
       {row.kind === "step" ? null : <span class="muted">{row.kind}</span>}
       <span class="text">{row.label}</span>
-      {row.bars.length > 1 ? <span class="attempts">×{row.bars.length}</span> : null}
+      {attemptsOf(row) > 1 ? <span class="attempts">×{attemptsOf(row)}</span> : null}
       <span class="sr-only">{spoken(row, end)}</span>
     </button>
     <div class="timeline-track">
@@ -219,7 +227,7 @@ const TimelineRow = ({
         return (
           <span
             key={`${bar.attempt}/${bar.from}`}
-            class={`bar is-${bar.status}${bar.until === undefined ? " is-open" : ""}`}
+            class={`${isMoment(bar) ? "moment" : "bar"} is-${bar.status}${bar.until === undefined ? " is-open" : ""}`}
             title={titleOf(bar, end)}
             style={{ left: percent(left), width: percent(Math.max(0, right - left)) }}
           />

@@ -29,6 +29,7 @@ import {
   overlay,
   viewAbout,
   viewFailure,
+  viewHolder,
   viewOutcome,
   viewPayload,
   viewRun,
@@ -106,6 +107,7 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
         isPaused: yield* isPaused(run),
         isRegistered: registered.some(({ name }) => name === run.workflow)
       }),
+      ...viewHolder(run, dispatcher.executor()),
       ...viewAbout(found.value),
       steps: viewSteps(found.value, inFlight(run.status)),
       ...(cursor === undefined ? {} : { stepsCursor: Cursors.ofSteps(cursor) })
