@@ -20,7 +20,8 @@ export interface Output {
 const polls = [
   { path: "/metrics", every: 5_000 },
   { path: "/activity", every: 5_000 },
-  { path: "/runs/counts", every: 10_000 }
+  { path: "/runs/counts", every: 10_000 },
+  { path: "/executors", every: 10_000 }
 ]
 
 /** What it asks for when it is told to look anew. */
