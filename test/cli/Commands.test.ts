@@ -231,7 +231,9 @@ describe("runs", () => {
 
         const executors = yield* command(["executors", ...database])
         expect(executors).toMatchObject({ code: 0, err: "" })
-        expect(executors.out).toMatch(new RegExp(`^1 +\\S+ +${executor.pid} +[0-9.]+ +running +\\d`, "m"))
+        expect(executors.out).toMatch(
+          new RegExp(`^1 +\\S+ +${executor.pid} +[0-9.]+ +running +\\d`, "m")
+        )
 
         const listed = yield* runs("list", "--workflow", "Waiting")
         expect(listed).toMatchObject({ code: 0, err: "" })
