@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import { interleave } from "../harness/Rounds.js"
 import type { Row, Table } from "../report/Table.js"
+import type { Output } from "../tasks/HttpClient.js"
 import type { SessionOf } from "../tasks/Tasks.js"
 import type { Case, Context } from "./Case.js"
 
@@ -22,6 +23,42 @@ const serve = async (open: Context["open"], filename: string, full: boolean): Pr
   const address = await session.ask({ _tag: "Address" })
   if (address._tag !== "Address") throw new Error("the server did not tell its address")
   return { session, port: address.port, token: address.token }
+}
+
+/** Asks for as long as the children are expected to take. */
+const fansIn = async (
+  { port, session, token }: Server,
+  client: SessionOf<"HttpClient">,
+  { children, rounds }: Context["sizes"]
+): Promise<ReadonlyArray<Output>> => {
+  const fanIn = async () => {
+    const output = await session.ask({ _tag: "FanIn", children })
+    return output._tag === "FanIn" ? output.millis : 0
+  }
+  let millis = await fanIn()
+  const healths: Array<Output> = []
+  for (let round = 0; round < rounds; round++) {
+    const [taken, health] = await Promise.all([
+      fanIn(),
+      client.ask({ _tag: "Health", port, token, millis: 0.9 * millis, ...probes })
+    ])
+    millis = taken
+    healths.push(health)
+  }
+  return healths
+}
+
+const healthRows = (healths: ReadonlyArray<Output>): ReadonlyArray<Row> => {
+  const row = (key: string, pick: (output: Output) => number): Row => ({
+    key,
+    label: `/health, ${key}`,
+    values: healths.map(pick)
+  })
+  return [
+    row("median", ({ median }) => median),
+    row("p99", ({ p99 }) => p99),
+    row("highest", ({ highest }) => highest)
+  ]
 }
 
 export const http: Case = {
@@ -61,6 +98,8 @@ export const http: Case = {
       { loaded: () => load(executing, sizes.roundMillis) },
       sizes.rounds
     )
+    progress("GET /health while a run starts its children")
+    const fanIn = await fansIn(executing, client, sizes)
     for (const session of [client, executing.session, full.session]) await session.close()
 
     const startRows = (pick: (output: (typeof starts.full)[number]) => number) => [
@@ -71,11 +110,6 @@ export const http: Case = {
       },
       { key: "full", label: "runs wait for room", values: starts.full.map(pick) }
     ]
-    const healthRow = (key: string, pick: (output: (typeof loaded)[number]) => number): Row => ({
-      key,
-      label: `/health, ${key}`,
-      values: loaded.map(pick)
-    })
     const tables: ReadonlyArray<Table> = [
       {
         id: "http-start",
@@ -98,11 +132,15 @@ export const http: Case = {
         title: `GET /health while steps run at full speed, concurrency ${concurrency}`,
         unit: "ms",
         better: "lower",
-        rows: [
-          healthRow("median", ({ health }) => health.median),
-          healthRow("p99", ({ health }) => health.p99),
-          healthRow("highest", ({ health }) => health.highest)
-        ],
+        rows: healthRows(loaded.map(({ health }) => health)),
+        baselines: []
+      },
+      {
+        id: "http-health-fan-in",
+        title: `GET /health while a run has ${sizes.children.toLocaleString("en-US")} children, all at once`,
+        unit: "ms",
+        better: "lower",
+        rows: healthRows(fanIn),
         baselines: []
       },
       {

@@ -14,6 +14,8 @@ export type Input =
   | { readonly _tag: "Address" }
   /** Executes runs that are started here, as fast as it can. */
   | ({ readonly _tag: "Load" } & Throughput.Input)
+  /** Executes a run with so many children, all at once. */
+  | { readonly _tag: "FanIn"; readonly children: number }
   /** Waits until all runs are over. */
   | { readonly _tag: "Settle" }
 
@@ -24,6 +26,7 @@ export type Output =
       readonly stepsPerSecond: number
       readonly cpuMicrosPerStep: number
     }
+  | { readonly _tag: "FanIn"; readonly millis: number }
   | { readonly _tag: "Settled" }
 
 const shape: Workflows.Shape = { steps: 3, made: "once" }
@@ -34,8 +37,10 @@ export const open = async (params: {
   readonly full: boolean
 }): Promise<Session<Input, Output>> => {
   const authSecret = Redacted.make(randomBytes(32).toString("hex"))
-  const workflows = Layer.merge(
+  const workflows = Layer.mergeAll(
     Workflows.stepsLayer(shape),
+    Workflows.fanOutLayer,
+    Workflows.workLayer,
     Workflows.gatedLayer({ first: () => {}, inFlight: () => {}, gate: Effect.never })
   )
   const runtime = await Runtime.make(
@@ -63,6 +68,19 @@ export const open = async (params: {
             Throughput.round(shape, input)
           )
           return { _tag: "Load", stepsPerSecond, cpuMicrosPerStep }
+        }
+        case "FanIn": {
+          const { children } = input
+          const began = performance.now()
+          await runtime.run(
+            Workflows.FanOut.execute({
+              id: Throughput.nextId(),
+              children,
+              concurrency: 0,
+              millis: 0
+            })
+          )
+          return { _tag: "FanIn", millis: performance.now() - began }
         }
         case "Settle": {
           if (!params.full) await allOver(params.filename, 20)
