@@ -181,7 +181,12 @@ describe("GET /executors", () => {
   it.scopedLive("tells who is alive, what they hold, and which one answers", () =>
     Effect.gen(function* () {
       const { controls, get, store } = yield* serve()
-      const own = yield* store.register({ host: "a | boot | 1", pid: 7, leaseMillis: 60_000 })
+      const own = yield* store.register({
+        host: "a | boot | 1",
+        pid: 7,
+        version,
+        leaseMillis: 60_000
+      })
       const lapsed = yield* store.register({ host: "b", pid: 8, leaseMillis: -1 })
       const endless = yield* store.register({ host: "c", pid: 9, leaseMillis: 1e18 })
       yield* store.renew(own, { leaseMillis: 60_000, state: "draining" })
@@ -206,6 +211,7 @@ describe("GET /executors", () => {
       assert.isAbove(Date.parse(leaseUntil), Date.parse(startedAt))
       // only those of its own process are known to the executor that answers
       assert.notProperty(second, "stepsInFlight")
+      assert.notProperty(second, "version")
       assert.include(second, { id: lapsed, alive: false, self: false, runs: 0 })
       assert.include(third, { id: endless, alive: true })
     })
