@@ -2,8 +2,8 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { once } from "node:events"
 import { readFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
+import { freePort } from "../../test/support/PostgresServer.js"
 import { pause, sharedMillis } from "../harness/Process.js"
 import type { Told } from "./Order.js"
 import type { Answer, Ask, Params, Question } from "./Runner.js"
@@ -23,16 +23,6 @@ export interface Fleet {
   readonly add: () => Promise<Runner>
   readonly told: () => Promise<ReadonlyArray<Told>>
   readonly close: () => Promise<void>
-}
-
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const address = server.address()
-  server.close()
-  await once(server, "close")
-  if (address === null || typeof address === "string") throw new Error("no port")
-  return address.port
 }
 
 /** A runner that does not answer is not waited for: it says nothing. */

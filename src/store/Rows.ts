@@ -222,3 +222,17 @@ export const toTrace = (row: TraceRow): Trace | undefined =>
 /** Columns hold whole numbers; a duration may make a fraction or infinity of a time. */
 export const wholeMillis = (millis: number): Millis =>
   Math.min(Math.ceil(millis), Number.MAX_SAFE_INTEGER)
+
+/** The first of a page's runs that fit, and one at least. */
+export const fittingOf = <Found extends Sizes>(
+  found: ReadonlyArray<Found>,
+  query: Reading & { readonly maxBytes?: number | undefined }
+): ReadonlyArray<Found> => {
+  const { maxBytes = Number.POSITIVE_INFINITY } = query
+  let bytes = 0
+  const tooMany = found.findIndex((run) => {
+    bytes += bytesRead(run, query)
+    return bytes > maxBytes
+  })
+  return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
+}

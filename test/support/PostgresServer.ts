@@ -53,7 +53,8 @@ const installed = (): string | undefined =>
 /** Whether there is one to start. */
 export const isInstalled = (): boolean => installed() !== undefined
 
-const freePort = async (): Promise<number> => {
+/** One that nobody listens on now. */
+export const freePort = async (): Promise<number> => {
   const server = createServer().listen(0, "127.0.0.1")
   await once(server, "listening")
   const address = server.address()

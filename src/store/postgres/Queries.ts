@@ -7,7 +7,7 @@ import * as Labels from "../Labels.js"
 import * as NextWake from "../NextWake.js"
 import type { Reading, ReadRow, RunRow, Sizes } from "../Rows.js"
 import {
-  bytesRead,
+  fittingOf,
   isShownAsOneOf,
   readColumns,
   runColumns,
@@ -107,10 +107,13 @@ const selectFinished = `
   SELECT run_id, exit FROM workflow_runs
   WHERE run_id = ANY($1::text[]) AND status IN ('completed', 'failed', 'interrupted')`
 
-/** Before they are read: what ends in between is read, and what ends later sees it. */
-const awaitEnds = `
+/**
+ * Before they are read: what ends in between is read, and what ends later sees it. One at a time: whoever
+ * has several of these rows, and waits for another of them, would come to a deadlock with their ends.
+ */
+const awaitEnd = `
   UPDATE workflow_runs SET awaited = 1
-  WHERE run_id = ANY($1::text[]) AND completed_at IS NULL AND awaited IS NULL`
+  WHERE run_id = $1 AND completed_at IS NULL AND awaited IS NULL`
 
 /** In the order in which they were asked for. */
 export const finished =
@@ -118,7 +121,9 @@ export const finished =
   (sql: Sql) =>
     Effect.map(
       Effect.zipRight(
-        tells ? sql.rows(awaitEnds, [runIds]) : Effect.void,
+        tells
+          ? Effect.forEach(runIds, (runId) => sql.changes(awaitEnd, [runId]), { discard: true })
+          : Effect.void,
         sql.rows<{ readonly run_id: string; readonly exit: Json | null }>(selectFinished, [runIds])
       ),
       (rows) => {
@@ -303,14 +308,3 @@ const runsOf = (found: ReadonlyArray<Found>, reading: Reading) => (sql: Sql) =>
         sql.rows<ReadRow>(selectRuns, [...readingParams(reading), found.map(({ id }) => id)]),
         (rows): ReadonlyArray<Run> => rows.map((row) => toReadRun(row, reading))
       )
-
-/** The first of them that fit, and one at least. */
-const fittingOf = (found: ReadonlyArray<Found>, query: RunQuery): ReadonlyArray<Found> => {
-  const { maxBytes = Number.POSITIVE_INFINITY } = query
-  let bytes = 0
-  const tooMany = found.findIndex((run) => {
-    bytes += bytesRead(run, query)
-    return bytes > maxBytes
-  })
-  return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
-}

@@ -10,7 +10,7 @@ import { type CountRow, toCounts } from "../Counts.js"
 import * as Labels from "../Labels.js"
 import type { Reading, ReadRow, Sizes } from "../Rows.js"
 import {
-  bytesRead,
+  fittingOf,
   isUnsuccessful,
   readColumns,
   shownStatus,
@@ -285,17 +285,6 @@ const runsOf = (found: ReadonlyArray<Found>, reading: Reading) => (sql: Sql) =>
     ]),
     (rows): ReadonlyArray<Run> => rows.map((row) => toReadRun(row, reading))
   )
-
-/** The first of them that fit, and one at least. */
-const fittingOf = (found: ReadonlyArray<Found>, query: RunQuery): ReadonlyArray<Found> => {
-  const { maxBytes = Number.POSITIVE_INFINITY } = query
-  let bytes = 0
-  const tooMany = found.findIndex((run) => {
-    bytes += bytesRead(run, query)
-    return bytes > maxBytes
-  })
-  return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
-}
 
 // ---------------------------------------------------------------------------------------------
 // Counts
