@@ -4,6 +4,7 @@
  */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { isInner } from "../Rows.js"
 import type { Child, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
 import type { Sql } from "./Sql.js"
 
@@ -146,7 +147,7 @@ export const read = (
       yield* sql.rows<StepRow>(selectSteps, [keys]),
       ofRun,
       ({ attempt, exit, is_inner, name }): RecordedStep =>
-        is_inner === 1 ? { name, attempt, exit, inner: true } : { name, attempt, exit }
+        isInner(is_inner) ? { name, attempt, exit, inner: true } : { name, attempt, exit }
     )
     const timers = groupBy(yield* sql.rows<TimerRow>(selectTimers, [keys]), ofRun, (row) => row)
     const children = groupBy(

@@ -5,7 +5,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { shownStatus, wholeMillis } from "../Rows.js"
+import { isCompensation, shownStatus, wholeMillis } from "../Rows.js"
 import type {
   Json,
   Millis,
@@ -25,7 +25,8 @@ const stepColumns = "name, attempt, status, started_at, completed_at, position"
  * what comes after it, but where there is none.
  */
 const selectOutlines = `
-  SELECT ${stepColumns}, octet_length(exit) AS bytes, CASE WHEN exit IS NULL THEN executor END AS executor
+  SELECT ${stepColumns}, octet_length(exit) AS bytes, CASE WHEN exit IS NULL THEN executor END AS executor,
+    CASE WHEN exit IS NULL THEN is_inner END AS is_inner
   FROM workflow_steps
   WHERE run = $1 AND (started_at, position) > ($2::bigint, $3::bigint)
   ORDER BY started_at, position LIMIT $4::bigint`
@@ -38,6 +39,7 @@ interface StepRow {
   readonly completed_at: Millis | null
   readonly position: number
   readonly executor: number | null
+  readonly is_inner: number | null
 }
 
 interface Outline extends StepRow {
@@ -46,7 +48,7 @@ interface Outline extends StepRow {
 
 /** By the primary key. */
 const selectExits = `
-  SELECT s.name, s.attempt, s.exit, s.executor
+  SELECT s.name, s.attempt, s.exit, s.executor, s.is_inner
   FROM unnest($2::text[], $3::integer[]) v(name, attempt)
   JOIN workflow_steps s ON s.run = $1 AND s.name = v.name AND s.attempt = v.attempt`
 
@@ -61,7 +63,8 @@ const toStep = (row: StepRow, end: End | undefined): Step => ({
   completedAt: row.completed_at ?? undefined,
   exit: end?.exit ?? undefined,
   position: row.position,
-  executor: end?.executor ?? row.executor ?? undefined
+  executor: end?.executor ?? row.executor ?? undefined,
+  ...(isCompensation(end?.is_inner ?? row.is_inner) ? { compensation: true } : {})
 })
 
 export const stepsOf = (
@@ -117,6 +120,7 @@ const keyOf = ({ attempt, name }: { readonly name: string; readonly attempt: num
 interface End {
   readonly exit: Json | null
   readonly executor: number | null
+  readonly is_inner: number | null
 }
 
 interface ExitRow extends End {
@@ -128,7 +132,7 @@ const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, End> =>
   new Map(rows.map((row) => [keyOf(row), row]))
 
 const selectAllExits = `
-  SELECT name, attempt, exit, executor FROM workflow_steps WHERE run = $1 AND exit IS NOT NULL`
+  SELECT name, attempt, exit, executor, is_inner FROM workflow_steps WHERE run = $1 AND exit IS NOT NULL`
 
 /** Of a run whose steps fit all: most do. */
 const allExits = (sql: Sql, run: number) =>
@@ -163,7 +167,7 @@ export const steps =
 
 /** By the primary key. */
 const selectStep = `
-  SELECT ${stepColumns}, exit, executor FROM workflow_steps
+  SELECT ${stepColumns}, exit, executor, is_inner FROM workflow_steps
   WHERE run = (SELECT id FROM workflow_runs WHERE run_id = $1) AND name = $2 AND attempt = $3`
 
 export const step =

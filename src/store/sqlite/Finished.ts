@@ -2,11 +2,10 @@
 
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import { shownStatus } from "../Rows.js"
+import { shownStatus, wasTerminated } from "../Rows.js"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
-import { wasTerminated } from "./Terminate.js"
 import type { Transaction } from "./Transaction.js"
 
 const selectRun = `

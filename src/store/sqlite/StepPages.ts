@@ -5,7 +5,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { shownStatus, wholeMillis } from "../Rows.js"
+import { isCompensation, shownStatus, wholeMillis } from "../Rows.js"
 import type {
   Json,
   Millis,
@@ -27,7 +27,8 @@ const stepColumns = "name, attempt, status, started_at, completed_at, position"
  * what comes after it, but where there is none.
  */
 const selectOutlines = `
-  SELECT ${stepColumns}, octet_length(exit) AS bytes, iif(exit IS NULL, executor, NULL) AS executor
+  SELECT ${stepColumns}, octet_length(exit) AS bytes, iif(exit IS NULL, executor, NULL) AS executor,
+    iif(exit IS NULL, is_inner, NULL) AS is_inner
   FROM workflow_steps
   WHERE run = ? AND (started_at, position) > (?, ?)
   ORDER BY started_at, position LIMIT ?`
@@ -40,6 +41,7 @@ interface StepRow {
   readonly completed_at: Millis | null
   readonly position: number
   readonly executor: number | null
+  readonly is_inner: number | null
 }
 
 interface Outline extends StepRow {
@@ -49,7 +51,7 @@ interface Outline extends StepRow {
 /** By the primary key. */
 const selectExits = Statements.forRows(
   (rows) => `
-  SELECT s.name, s.attempt, s.exit, s.executor FROM ${Statements.table(rows, 3)} v
+  SELECT s.name, s.attempt, s.exit, s.executor, s.is_inner FROM ${Statements.table(rows, 3)} v
   CROSS JOIN workflow_steps s
     ON s.run = v.column1 AND s.name = v.column2 AND s.attempt = v.column3`
 )
@@ -65,7 +67,8 @@ const toStep = (row: StepRow, end: End | undefined): Step => ({
   completedAt: row.completed_at ?? undefined,
   exit: end?.exit ?? undefined,
   position: row.position,
-  executor: end?.executor ?? row.executor ?? undefined
+  executor: end?.executor ?? row.executor ?? undefined,
+  ...(isCompensation(end?.is_inner ?? row.is_inner) ? { compensation: true } : {})
 })
 
 export const stepsOf = (
@@ -121,6 +124,7 @@ const keyOf = ({ attempt, name }: { readonly name: string; readonly attempt: num
 interface End {
   readonly exit: Json | null
   readonly executor: number | null
+  readonly is_inner: number | null
 }
 
 interface ExitRow extends End {
@@ -132,7 +136,7 @@ const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, End> =>
   new Map(rows.map((row) => [keyOf(row), row]))
 
 const selectAllExits = `
-  SELECT name, attempt, exit, executor FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
+  SELECT name, attempt, exit, executor, is_inner FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
 
 /** Of a run whose steps fit all: most do. */
 const allExits = (sql: Sql, run: number) =>
@@ -171,7 +175,7 @@ export const steps =
 
 /** By the primary key. */
 const selectStep = `
-  SELECT ${stepColumns}, exit, executor FROM workflow_steps
+  SELECT ${stepColumns}, exit, executor, is_inner FROM workflow_steps
   WHERE run = (SELECT id FROM workflow_runs WHERE run_id = ?) AND name = ? AND attempt = ?`
 
 export const step =

@@ -7,14 +7,12 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { GroupCommit } from "../GroupCommit.js"
+import { wasTerminated } from "../Rows.js"
 import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import type { Transaction } from "./Transaction.js"
 import { wakeParents } from "./WakeUps.js"
-
-/** What `compensated` says of a run that was terminated: what it had done is neither kept nor undone. */
-export const wasTerminated = 2
 
 const selectRun = "SELECT id, run_id, status, executor FROM workflow_runs WHERE run_id = ?"
 
