@@ -290,6 +290,11 @@ export interface Change {
   readonly pending: boolean
   /** A process other than this one wrote to the store: look again at whatever you wait for. */
   readonly foreign: boolean
+  /**
+   * Of one that is not `foreign`: another process has told these runs something, and has changed nothing
+   * else. Whoever holds one reads it.
+   */
+  readonly told?: ReadonlyArray<string> | undefined
   /** Runs that are over. */
   readonly finished: ReadonlyArray<{ readonly runId: string; readonly exit: Json }>
   /** Signals that were stored. */

@@ -73,15 +73,43 @@ describe("a commit whose answer is lost", () => {
       if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
       // and not the isolation level
       proxy.loseAnswerTo("COMMIT\0")
-      expect(yield* store.signal({ runId: "a", name: "paid", exit: "1" })).toBe(true)
+      expect(yield* store.wake("a")).toEqual(Option.some("running"))
       expect(proxy.lost()).toBe(1)
       expect((yield* store.history(claimed.held)).wakeups).toBe(1)
       // one that did not come to its commit was not done
-      proxy.loseAnswerTo("INSERT INTO")
-      const refused = yield* Effect.flip(store.signal({ runId: "a", name: "more", exit: "1" }))
+      proxy.loseAnswerTo("UPDATE")
+      const refused = yield* Effect.flip(store.wake("a"))
       expect([proxy.lost(), refused.reason]).toEqual([2, "unavailable"])
       expect((yield* store.history(claimed.held)).wakeups).toBe(1)
-      expect(yield* store.signal({ runId: "a", name: "more", exit: "1" })).toBe(true)
+      expect(yield* store.wake("a")).toEqual(Option.some("running"))
+    })
+  )
+
+  it.scopedLive("stores signals once, and tells each whether it was its own", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      const { claimed } = yield* store.create(aRun("a"), executor)
+      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+      const signal = (name: string) => store.signal({ runId: "a", name, exit: "1" })
+      expect(yield* signal("before")).toBe(true)
+      const changes = yield* store.changes
+      proxy.loseAnswerTo("workflow_signal_v1")
+      const all = ["paid", "before", "more", "paid"]
+      expect(yield* Effect.forEach(all, signal, { concurrency: "unbounded" })).toEqual([
+        true,
+        false,
+        true,
+        false
+      ])
+      expect(proxy.lost()).toBe(1)
+      const { signals, wakeups } = yield* store.history(claimed.held)
+      expect([signals.map(({ name }) => name).sort(), wakeups]).toEqual([
+        ["before", "more", "paid"],
+        3
+      ])
+      const change = yield* changes.take
+      expect(change.signals.map(({ name }) => name)).toEqual(["paid", "more"])
+      expect(change.woken.at(-1)).toMatchObject({ runId: "a", wakeups: 3 })
     })
   )
 
@@ -142,7 +170,7 @@ describe("connections that the server ends", () => {
       expect(
         yield* Effect.retry(two.signal({ runId: "a", name: "paid", exit: "1" }), { times: 5 })
       ).toBe(true)
-      while (!(yield* changes.take).foreign) yield* Effect.void
+      while ((yield* changes.take).told?.[0] !== "a") yield* Effect.void
       expect((yield* one.wokenRuns(executor)).map(({ held }) => held.runId)).toEqual(["a"])
     })
   )

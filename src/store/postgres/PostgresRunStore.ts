@@ -203,7 +203,11 @@ const writes = (
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Claims.release(runs)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
-    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length, signal.runId),
+    signal: writeBatched(
+      WakeUps.signals,
+      ({ exit }) => exit.length,
+      ({ runId }) => runId
+    ),
     wake: (runId) => write(WakeUps.wake(runId), 0, runId),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
     terminate: terminate({ write }),
