@@ -14,7 +14,6 @@ import type { Committed, Created, Creation } from "./Commit.js"
 import { commit } from "./Commit.js"
 import { removeRun } from "./Finished.js"
 import * as Histories from "./History.js"
-import { locking } from "./Locking.js"
 import { inTransaction } from "./Numbered.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
@@ -140,7 +139,6 @@ const link = (
 
 /** What its start does to others. */
 const othersOf = (transaction: Transaction): Arrivals.Others => ({
-  locking,
   interrupt: (runId) => requestInterrupt(runId)(transaction),
   remove: (run) => removeRun(transaction, run)
 })

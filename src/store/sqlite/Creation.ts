@@ -11,7 +11,6 @@ import type { Batch, Operation } from "../Write.js"
 import { lost, lostAmong, takenOver } from "./Claims.js"
 import { removeRun } from "./Finished.js"
 import * as Histories from "./History.js"
-import { locking } from "./Locking.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
 import type { Transaction } from "./Transaction.js"
@@ -164,7 +163,6 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
 
 /** What its start does to others. */
 const othersOf = (transaction: Transaction): Arrivals.Others => ({
-  locking,
   interrupt: (runId) => requestInterrupt(runId)(transaction),
   remove: (run) => removeRun(transaction, run)
 })
