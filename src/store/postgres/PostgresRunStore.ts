@@ -50,6 +50,7 @@ import type {
 import { RunStore } from "../RunStore.js"
 import * as Schedules from "../ScheduleRows.js"
 import * as StartOptions from "../StartOptions.js"
+import { type Ending, terminate } from "../Terminate.js"
 import type { Operation } from "../Write.js"
 import * as Claims from "./Claims.js"
 import type { Creation } from "./Commit.js"
@@ -73,7 +74,6 @@ import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
 import * as StepPages from "./StepPages.js"
 import { takeOver } from "./TakeOver.js"
-import { terminate } from "./Terminate.js"
 import type { Queues } from "./Transact.js"
 import { transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
@@ -206,7 +206,7 @@ const writes = (
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length, signal.runId),
     wake: (runId) => write(WakeUps.wake(runId), 0, runId),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
-    terminate: terminate({ write }),
+    terminate: terminate((operation, run) => write(ending(operation), 0, run)),
     retry: (options) => write(Finished.retry(options), 0, options.runId),
     remove: (runId) => write(Finished.remove(runId), 0, runId),
     prune: (options) => write(Finished.prune(options)),
@@ -236,6 +236,14 @@ const writes = (
     removeSchedule: (name) => write(removeSchedule(name), 0, `schedule/${name}`)
   } satisfies Partial<RunStore["Type"]>
 }
+
+const ending =
+  <A>(operation: Operation<Ending, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    operation({
+      ...inTransaction(transaction),
+      wakeParents: (key) => WakeUps.wakeParents(transaction, key)
+    })
 
 const changeSchedule =
   (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>

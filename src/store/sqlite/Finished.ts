@@ -5,8 +5,8 @@ import * as Effect from "effect/Effect"
 import { shownStatus } from "../Rows.js"
 import type { Millis, Prune, Pruned, RunStatus, WithFinished } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
+import { wasTerminated } from "../Terminate.js"
 import type { Operation } from "../Write.js"
-import { wasTerminated } from "./Terminate.js"
 import type { Transaction } from "./Transaction.js"
 
 const selectRun = `

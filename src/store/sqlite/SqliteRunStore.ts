@@ -51,6 +51,7 @@ import type {
 import { RunStore } from "../RunStore.js"
 import * as Schedules from "../ScheduleRows.js"
 import * as StartOptions from "../StartOptions.js"
+import { type Ending, terminate } from "../Terminate.js"
 import type { Operation, Write } from "../Write.js"
 import * as Backup from "./Backup.js"
 import * as Claims from "./Claims.js"
@@ -74,7 +75,6 @@ import * as Queries from "./Queries.js"
 import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
 import * as StepPages from "./StepPages.js"
-import { terminate } from "./Terminate.js"
 import { type Queues, refusedInside, transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
 import * as WakeUps from "./WakeUps.js"
@@ -217,7 +217,7 @@ const writes = (
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
-    terminate: terminate({ write }),
+    terminate: terminate((operation, run) => write(ending(operation), 0, run)),
     retry: (options) => write(Finished.retry(options)),
     remove: (runId) => write(Finished.remove(runId)),
     prune: (options) => write(Finished.prune(options)),
@@ -243,6 +243,14 @@ const writes = (
     removeSchedule: (name) => write(removeSchedule(name))
   } satisfies Partial<RunStore["Type"]>
 }
+
+const ending =
+  <A>(operation: Operation<Ending, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    operation({
+      ...transaction,
+      wakeParents: (key) => WakeUps.wakeParents(transaction, key)
+    })
 
 const changeSchedule =
   (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>

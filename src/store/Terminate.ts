@@ -6,21 +6,23 @@
 
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { GroupCommit } from "../GroupCommit.js"
-import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "../RunStore.js"
-import { isFinal } from "../RunStore.js"
-import type { Operation } from "../Write.js"
-import type { Transaction } from "./Transaction.js"
-import { wakeParents } from "./WakeUps.js"
+import type { Dialect } from "./Dialect.js"
+import type { PortableTransaction } from "./Portable.js"
+import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "./RunStore.js"
+import { isFinal } from "./RunStore.js"
+import type { Operation } from "./Write.js"
 
 /** What `compensated` says of a run that was terminated: what it had done is neither kept nor undone. */
 export const wasTerminated = 2
 
-const selectRun = `
-  SELECT id, run_id, status, executor FROM workflow_runs WHERE run_id = $1 FOR UPDATE`
+const selectBy = (column: "id" | "run_id", { forUpdate }: Dialect) =>
+  `SELECT id, run_id, status, executor FROM workflow_runs WHERE ${column} = ? ${forUpdate}`
 
-const selectById = `
-  SELECT id, run_id, status, executor FROM workflow_runs WHERE id = $1 FOR UPDATE`
+/** A transaction in which runs are ended. */
+export interface Ending extends PortableTransaction {
+  /** Wakes the runs that wait for this one. */
+  readonly wakeParents: (key: number) => Effect.Effect<void, SqlError>
+}
 
 interface RunRow {
   readonly id: number
@@ -29,13 +31,19 @@ interface RunRow {
   readonly executor: number | null
 }
 
+const find = (transaction: Ending, column: "id" | "run_id", value: number | string) =>
+  Effect.map(
+    transaction.rows<RunRow>(selectBy(column, transaction.dialect), [value]),
+    ([row]) => row
+  )
+
 /** Its holder's claim is over with it, so that whatever that one still writes is refused. */
 const terminateRun = `
   UPDATE workflow_runs SET
-    status = 'interrupted', exit = $2, completed_at = $3, compensated = ${wasTerminated},
+    status = 'interrupted', exit = ?, completed_at = ?, compensated = ${wasTerminated},
     executor = NULL, claim = claim + 1, wakeups = wakeups + 1, wake_at = NULL, cause = NULL,
     crashes = 0, waits_for = NULL
-  WHERE id = $1
+  WHERE id = ?
   RETURNING run_id, workflow, claim, wakeups`
 
 interface EndedRow {
@@ -45,14 +53,14 @@ interface EndedRow {
   readonly wakeups: number
 }
 
-const deleteTimers = "DELETE FROM workflow_timers WHERE run = $1"
+const deleteTimers = "DELETE FROM workflow_timers WHERE run = ?"
 
 /** For its holder, where that is another process; what nobody reads any more goes. */
 const tellHolder = `
-  INSERT INTO workflow_terminations (executor, run, run_id, claim, at) VALUES ($1, $2, $3, $4, $5)
+  INSERT INTO workflow_terminations (executor, run, run_id, claim, at) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (executor, run) DO UPDATE SET claim = excluded.claim, at = excluded.at`
 
-const forgetTold = "DELETE FROM workflow_terminations WHERE at < $1"
+const forgetTold = "DELETE FROM workflow_terminations WHERE at < ?"
 
 /**
  * How long a holder has to read that its run was terminated. It looks whenever another process has
@@ -61,13 +69,13 @@ const forgetTold = "DELETE FROM workflow_terminations WHERE at < $1"
 const toldFor = 60 * 60 * 1000
 
 const endRun = (
-  transaction: Transaction,
+  transaction: Ending,
   { executor, id }: RunRow,
   exit: Json
 ): Effect.Effect<ReadonlyArray<EndedRow>, SqlError> =>
   Effect.gen(function* () {
     const { log, now } = transaction
-    const ended = yield* transaction.rows<EndedRow>(terminateRun, [id, exit, now])
+    const ended = yield* transaction.rows<EndedRow>(terminateRun, [exit, now, id])
     yield* transaction.changes(deleteTimers, [id])
     for (const { claim, run_id, wakeups } of ended) {
       if (executor !== null) {
@@ -77,7 +85,7 @@ const endRun = (
       log.wokeUp({ runId: run_id, claim, wakeups, at: now, over: true })
       log.finished(run_id, exit)
     }
-    yield* wakeParents(transaction, id)
+    yield* transaction.wakeParents(id)
     return ended
   })
 
@@ -101,14 +109,14 @@ interface Part {
 const partSize = 200
 
 const selectChildren = `
-  SELECT child FROM workflow_children WHERE parent = $1 AND child > $2 ORDER BY child LIMIT $3::bigint`
+  SELECT child FROM workflow_children WHERE parent = ? AND child > ? ORDER BY child LIMIT ?`
 
 /** Goes through children of runs, in the order in which they were come by; each run once. */
 const endBelow = (
   { parents, after }: Below,
   known: ReadonlySet<number>,
   exit: Json
-): Operation<Transaction, Omit<Part, "status">> =>
+): Operation<Ending, Omit<Part, "status">> =>
   Effect.fnUntraced(function* (transaction) {
     const open = [...parents]
     const seen = new Set<number>()
@@ -128,7 +136,7 @@ const endBelow = (
         if (known.has(child) || seen.has(child)) continue
         seen.add(child)
         open.push(child)
-        const [row] = yield* transaction.rows<RunRow>(selectById, [child])
+        const row = yield* find(transaction, "id", child)
         if (row !== undefined && !isFinal(row.status)) {
           ended.push(...(yield* endRun(transaction, row, exit)))
         }
@@ -145,10 +153,10 @@ const endBelow = (
 
 /** The run itself, and the first part of what is below it. */
 const endRoot =
-  ({ children, exit, runId }: Termination): Operation<Transaction, Part> =>
+  ({ children, exit, runId }: Termination): Operation<Ending, Part> =>
   (transaction) =>
     Effect.gen(function* () {
-      const [run] = yield* transaction.rows<RunRow>(selectRun, [runId])
+      const run = yield* find(transaction, "run_id", runId)
       const none = { ended: [], seen: [], below: { parents: [], after: 0 } }
       if (run === undefined) return { ...none, status: undefined }
       const { id, status } = run
@@ -169,10 +177,13 @@ const endRoot =
  * short, it is gone on with by asking again.
  */
 export const terminate =
-  ({ write }: Pick<GroupCommit<Transaction>, "write">) =>
+  (
+    /** `run` is that which the operation is about. */
+    write: <A>(operation: Operation<Ending, A>, run?: string) => Effect.Effect<A, RunStoreError>
+  ) =>
   (options: Termination): Effect.Effect<Terminated, RunStoreError> =>
     Effect.gen(function* () {
-      const { ended, status, ...first } = yield* write(endRoot(options), 0, options.runId)
+      const { ended, status, ...first } = yield* write(endRoot(options), options.runId)
       if (status === undefined) return { _tag: "NotFound" }
       const all = [...ended]
       const known = new Set(first.seen)
