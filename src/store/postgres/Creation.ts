@@ -2,6 +2,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Arrivals from "../Arrivals.js"
+import { removeRun } from "../Removal.js"
 import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, NewRun, Run } from "../RunStore.js"
@@ -12,7 +13,6 @@ import { removedMeanwhile } from "./Again.js"
 import { lostAmong } from "./Claims.js"
 import type { Committed, Created, Creation } from "./Commit.js"
 import { commit } from "./Commit.js"
-import { removeRun } from "./Finished.js"
 import * as Histories from "./History.js"
 import { inTransaction } from "./Numbered.js"
 import type { Sql } from "./Sql.js"
@@ -140,7 +140,7 @@ const link = (
 /** What its start does to others. */
 const othersOf = (transaction: Transaction): Arrivals.Others => ({
   interrupt: (runId) => requestInterrupt(runId)(transaction),
-  remove: (run) => removeRun(transaction, run)
+  remove: (run) => removeRun(inTransaction(transaction), run)
 })
 
 /** One that was started with more than most are: held back, it is claimed by nobody. */

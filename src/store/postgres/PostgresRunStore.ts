@@ -38,6 +38,8 @@ import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import * as Pauses from "../Pauses.js"
 import type { PortableTransaction } from "../Portable.js"
+import * as Removal from "../Removal.js"
+import { retry } from "../Retry.js"
 import type {
   Change,
   CreatedRun,
@@ -62,7 +64,6 @@ import * as Crashes from "./Crashes.js"
 import { bytesOf, createAll, createPending, createWithOptions } from "./Creation.js"
 import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
-import * as Finished from "./Finished.js"
 import * as Listen from "./Listen.js"
 import { migrate, newest, recorded } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
@@ -207,9 +208,9 @@ const writes = (
     wake: (runId) => write(WakeUps.wake(runId), 0, runId),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
-    retry: (options) => write(Finished.retry(options), 0, options.runId),
-    remove: (runId) => write(Finished.remove(runId), 0, runId),
-    prune: (options) => write(Finished.prune(options)),
+    retry: (options) => write(portably(retry, options), 0, options.runId),
+    remove: (runId) => write(portably(Removal.remove(Removal.removeRun), runId), 0, runId),
+    prune: (options) => write(portably(Removal.prune(Removal.removeRun), options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     changeQueue: (change) => write(changeQueue(change)),

@@ -39,6 +39,7 @@ import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
 import * as Pauses from "../Pauses.js"
 import type { PortableTransaction } from "../Portable.js"
+import { retry } from "../Retry.js"
 import type {
   Change,
   CreatedRun,
@@ -63,7 +64,6 @@ import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
 import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
-import * as Finished from "./Finished.js"
 import * as ForeignCommits from "./ForeignCommits.js"
 import * as Listing from "./Listing.js"
 import { migrate } from "./Migrate.js"
@@ -72,6 +72,7 @@ import type { OpenFile } from "./OpenFile.js"
 import * as OpenFiles from "./OpenFile.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
+import * as Removal from "./Removal.js"
 import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
 import * as StepPages from "./StepPages.js"
@@ -218,9 +219,9 @@ const writes = (
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
-    retry: (options) => write(Finished.retry(options)),
-    remove: (runId) => write(Finished.remove(runId)),
-    prune: (options) => write(Finished.prune(options)),
+    retry: (options) => write(portably(retry, options)),
+    remove: (runId) => write(portably(Removal.remove, runId)),
+    prune: (options) => write(portably(Removal.prune, options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
     changeQueue: (change) => write(changeQueue(change)),
