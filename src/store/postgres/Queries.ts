@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { aboutRun } from "../AboutRuns.js"
 import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
 import * as Labels from "../Labels.js"
@@ -30,7 +31,6 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
-import { aboutRun } from "./AboutRuns.js"
 import { portable } from "./Numbered.js"
 import type { Param, Sql } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
@@ -71,7 +71,7 @@ export const findWithSteps =
       return Option.some({
         run: found.run,
         ...(yield* stepsOf(sql, found.key, query)),
-        ...(yield* aboutRun(sql, { key: found.key, runId }))
+        ...(yield* aboutRun(portable(sql), { key: found.key, runId }))
       })
     })
 

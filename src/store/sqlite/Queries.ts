@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { aboutRun } from "../AboutRuns.js"
 import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
 import * as NextWake from "../NextWake.js"
@@ -15,7 +16,6 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
-import { aboutRun } from "./AboutRuns.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import { stepsOf } from "./StepPages.js"
