@@ -1,6 +1,6 @@
 /**
  * What a statement that is written once for all stores says in another way in each: how it locks rows,
- * and what is not left to the planner.
+ * what is not left to the planner, and how functions are called.
  */
 export interface Dialect {
   /** Locks the rows; nothing where transactions are serial. */
@@ -13,4 +13,6 @@ export interface Dialect {
   readonly join: string
   /** The index that is used, where that is up to the statement. */
   readonly by: (index: string) => string
+  /** Tells where in the first text the second begins, from 1 on; 0: nowhere. */
+  readonly instr: string
 }

@@ -5,5 +5,6 @@ export const dialect: Dialect = {
   forUpdateOf: (table) => `FOR UPDATE OF ${table}`,
   skipLocked: "FOR UPDATE SKIP LOCKED",
   join: "JOIN",
-  by: () => ""
+  by: () => "",
+  instr: "strpos"
 }

@@ -52,6 +52,7 @@ import type {
 import { RunStore } from "../RunStore.js"
 import * as Schedules from "../ScheduleRows.js"
 import * as StartOptions from "../StartOptions.js"
+import * as StepPages from "../StepPages.js"
 import { type Ending, terminate } from "../Terminate.js"
 import type { Operation } from "../Write.js"
 import * as Claims from "./Claims.js"
@@ -73,7 +74,7 @@ import * as Queries from "./Queries.js"
 import * as Schemas from "./Schema.js"
 import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
-import * as StepPages from "./StepPages.js"
+import { stepReader } from "./StepReader.js"
 import { takeOver } from "./TakeOver.js"
 import type { Queues } from "./Transact.js"
 import { transact } from "./Transact.js"
@@ -335,9 +336,9 @@ const reads = (read: Read) =>
   ({
     find: (runId) => read(Queries.find(runId)),
     findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
-    steps: (runId, query) => read(StepPages.steps(runId, query)),
-    step: (step) => read(StepPages.step(step)),
-    stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
+    steps: (runId, query) => read((sql) => StepPages.steps(stepReader(sql), runId, query)),
+    step: (step) => read((sql) => StepPages.step(portable(sql), step)),
+    stepFailedWith: (options) => read((sql) => StepPages.stepFailedWith(portable(sql), options)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds, options) => read(Queries.finished(runIds, options)),
     list: (query) => read(Queries.list(query)),

@@ -31,9 +31,10 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
+import { stepsOf } from "../StepPages.js"
 import { portable } from "./Numbered.js"
 import type { Param, Sql } from "./Sql.js"
-import { stepsOf } from "./StepPages.js"
+import { stepReader } from "./StepReader.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = $1`
 
@@ -70,7 +71,7 @@ export const findWithSteps =
       if (found === undefined) return Option.none()
       return Option.some({
         run: found.run,
-        ...(yield* stepsOf(sql, found.key, query)),
+        ...(yield* stepsOf(stepReader(sql), found.key, query)),
         ...(yield* aboutRun(portable(sql), { key: found.key, runId }))
       })
     })

@@ -9,5 +9,6 @@ export const dialect: Dialect = {
   forUpdateOf: () => "",
   skipLocked: "",
   join: "CROSS JOIN",
-  by: (index) => `INDEXED BY ${index}`
+  by: (index) => `INDEXED BY ${index}`,
+  instr: "instr"
 }

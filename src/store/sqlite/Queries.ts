@@ -16,9 +16,10 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
+import { stepsOf } from "../StepPages.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
-import { stepsOf } from "./StepPages.js"
+import { stepReader } from "./StepReader.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -58,7 +59,7 @@ export const findWithSteps =
         if (found === undefined) return Option.none()
         return Option.some({
           run: found.run,
-          ...(yield* stepsOf(sql, found.key, query)),
+          ...(yield* stepsOf(stepReader(sql), found.key, query)),
           ...(yield* aboutRun(sql, { key: found.key, runId }))
         })
       })

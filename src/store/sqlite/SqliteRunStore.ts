@@ -52,6 +52,7 @@ import type {
 import { RunStore } from "../RunStore.js"
 import * as Schedules from "../ScheduleRows.js"
 import * as StartOptions from "../StartOptions.js"
+import * as StepPages from "../StepPages.js"
 import { type Ending, terminate } from "../Terminate.js"
 import type { Operation, Write } from "../Write.js"
 import * as Backup from "./Backup.js"
@@ -74,8 +75,8 @@ import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
 import * as Removal from "./Removal.js"
 import * as Signals from "./Signals.js"
-import type { Sql } from "./Sql.js"
-import * as StepPages from "./StepPages.js"
+import { inSnapshot, type Sql } from "./Sql.js"
+import { stepReader } from "./StepReader.js"
 import { type Queues, refusedInside, transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
 import * as WakeUps from "./WakeUps.js"
@@ -350,9 +351,10 @@ const reads = (guarded: Guarded, database: Database) => {
   return {
     find: (runId) => read(Queries.find(runId)),
     findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
-    steps: (runId, query) => read(StepPages.steps(runId, query)),
-    step: (step) => read(StepPages.step(step)),
-    stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
+    steps: (runId, query) =>
+      read((sql) => inSnapshot(sql, StepPages.steps(stepReader(sql), runId, query))),
+    step: (step) => read((sql) => StepPages.step(sql, step)),
+    stepFailedWith: (options) => read((sql) => StepPages.stepFailedWith(sql, options)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds) => read(Queries.finished(runIds)),
     list: (query) => guarded(Listing.list(database, query)),
