@@ -32,6 +32,7 @@ import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import * as Bulk from "../Bulk.js"
 import { closed } from "../Closed.js"
+import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import * as Marks from "../copy/Marks.js"
 import type { Side } from "../copy/Side.js"
 import type { GroupCommit } from "../GroupCommit.js"
@@ -56,13 +57,12 @@ import * as StepPages from "../StepPages.js"
 import { type Ending, terminate } from "../Terminate.js"
 import type { Operation } from "../Write.js"
 import * as Claims from "./Claims.js"
-import type { Creation } from "./Commit.js"
 import * as Connect from "./Connect.js"
 import type { Connections } from "./Connections.js"
 import * as AllConnections from "./Connections.js"
 import * as CopySide from "./CopySide.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, createAll, createPending, createWithOptions } from "./Creation.js"
+import { createAll, creating } from "./Creation.js"
 import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as Listen from "./Listen.js"
@@ -180,7 +180,7 @@ const writes = (
   const create = (creation: Creation) => {
     if (creation.run.queue !== undefined) queues.known = true
     return StartOptions.has(creation.run)
-      ? write(createWithOptions(creation), bytesOf(creation), creation.run.runId)
+      ? write(creating(createWithOptions(creation)), bytesOf(creation), creation.run.runId)
       : createPlain(creation)
   }
   return {
@@ -251,7 +251,7 @@ const changeSchedule =
   (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
   (transaction) =>
     Schedules.change(change)(inTransaction(transaction), {
-      create: (runs) => createPending(runs)(transaction),
+      create: (runs) => creating(createPending(runs))(transaction),
       interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
     })
 

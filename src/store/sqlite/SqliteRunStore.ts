@@ -34,6 +34,7 @@ import * as Admission from "../Admission.js"
 import * as Bulk from "../Bulk.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
+import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import * as Marks from "../copy/Marks.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
@@ -60,7 +61,7 @@ import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as CopySide from "./CopySide.js"
 import * as Crashes from "./Crashes.js"
-import { bytesOf, type Creation, createAll, createPending, createWithOptions } from "./Creation.js"
+import { createAll, creating } from "./Creation.js"
 import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
 import * as Executors from "./Executors.js"
@@ -194,7 +195,7 @@ const writes = (
   const create = (creation: Creation) => {
     if (creation.run.queue !== undefined) queues.known = true
     return StartOptions.has(creation.run)
-      ? write(createWithOptions(creation), bytesOf(creation))
+      ? write(creating(createWithOptions(creation)), bytesOf(creation))
       : createPlain(creation)
   }
   return {
@@ -258,7 +259,7 @@ const changeSchedule =
   (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
   (transaction) =>
     Schedules.change(change)(transaction, {
-      create: (runs) => createPending(runs)(transaction),
+      create: (runs) => creating(createPending(runs))(transaction),
       interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
     })
 
