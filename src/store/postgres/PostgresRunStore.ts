@@ -71,6 +71,7 @@ import { migrations } from "./Migrations.js"
 import { inTransaction, portable } from "./Numbered.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
+import * as Release from "./Release.js"
 import * as Schemas from "./Schema.js"
 import * as Signals from "./Signals.js"
 import type { Sql } from "./Sql.js"
@@ -203,7 +204,7 @@ const writes = (
     proceed: (held) => write(Progress.proceed(held), 0, held.runId),
     evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
-    release: (runs) => write(Claims.release(runs)),
+    release: (runs) => write(Release.release(runs)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length, signal.runId),
     wake: (runId) => write(WakeUps.wake(runId), 0, runId),
@@ -223,7 +224,7 @@ const writes = (
     resumeWorkflow: (workflow) => write(portably(Pauses.resume, workflow)),
     register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
-    releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
+    releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
     takeOver: (options) => write(takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
@@ -275,7 +276,7 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
         taken.length === 0
           ? Effect.succeed([])
           : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
             )
       ).pipe(
         Effect.tap((claimed) => {

@@ -74,10 +74,12 @@ import type { OpenFile } from "./OpenFile.js"
 import * as OpenFiles from "./OpenFile.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
+import * as Release from "./Release.js"
 import * as Removal from "./Removal.js"
 import * as Signals from "./Signals.js"
 import { inSnapshot, type Sql } from "./Sql.js"
 import { stepReader } from "./StepReader.js"
+import { takeOver } from "./TakeOver.js"
 import { type Queues, refusedInside, transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
 import * as WakeUps from "./WakeUps.js"
@@ -215,7 +217,7 @@ const writes = (
     proceed: (held) => write(Progress.proceed(held)),
     evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
-    release: (runs) => write(Claims.release(runs)),
+    release: (runs) => write(Release.release(runs)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
     signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
     wake: (runId) => write(WakeUps.wake(runId)),
@@ -236,9 +238,9 @@ const writes = (
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) =>
       Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
-    releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
+    releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor)),
-    takeOver: (options) => write(Claims.takeOver(options)),
+    takeOver: (options) => write(takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     progressed: (held) => write(Crashes.progressed(held)),
     survived: (runs) => write(Crashes.survived(runs)),
@@ -283,7 +285,7 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
         taken.length === 0
           ? Effect.succeed([])
           : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
+              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
             )
       ).pipe(
         Effect.tap((claimed) => {
