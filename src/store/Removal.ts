@@ -59,20 +59,19 @@ export const removeRun: RemoveRun = (transaction, { id, run_id }) =>
     return spared.length
   })
 
-export const remove =
-  (removeOne: RemoveRun) =>
-  (transaction: PortableTransaction, runId: string): Effect.Effect<WithFinished, SqlError> =>
-    Effect.gen(function* () {
-      const run = yield* find(transaction, runId)
-      if (run === undefined) return { _tag: "NotFound" }
-      const { id, status } = run
-      if (!isFinal(status)) return { _tag: "Refused", status, because: "status" }
-      if (yield* isNeeded(transaction, id)) {
-        return { _tag: "Refused", status, because: "parent" }
-      }
-      yield* removeOne(transaction, run)
-      return { _tag: "Done" }
-    })
+export const remove = (
+  transaction: PortableTransaction,
+  { removeRun, runId }: { readonly runId: string; readonly removeRun: RemoveRun }
+): Effect.Effect<WithFinished, SqlError> =>
+  Effect.gen(function* () {
+    const run = yield* find(transaction, runId)
+    if (run === undefined) return { _tag: "NotFound" }
+    const { id, status } = run
+    if (!isFinal(status)) return { _tag: "Refused", status, because: "status" }
+    if (yield* isNeeded(transaction, id)) return { _tag: "Refused", status, because: "parent" }
+    yield* removeRun(transaction, run)
+    return { _tag: "Done" }
+  })
 
 /** Only what stands before the long JSON is read. */
 const selectEnded = ({ by, skipLocked }: Dialect) => `
@@ -96,30 +95,28 @@ const spare = "UPDATE workflow_runs SET spared = 1 WHERE id = ?"
  * From those that ended first, up to the first that is to be kept. One that has to stay because of
  * its parent is not looked at again before that is removed: what this costs is what it removes.
  */
-export const prune =
-  (removeOne: RemoveRun) =>
-  (
-    transaction: PortableTransaction,
-    { keep, limit, olderThanMillis }: Prune
-  ): Effect.Effect<Pruned, SqlError> =>
-    Effect.gen(function* () {
-      const [finished] = yield* transaction.rows<{ readonly runs: number }>(selectFinished)
-      const before =
-        olderThanMillis === undefined ? Number.NEGATIVE_INFINITY : transaction.now - olderThanMillis
-      let excess = keep === undefined ? 0 : (finished?.runs ?? 0) - keep
-      let removed = 0
-      let freed = 0
-      const rows = yield* transaction.rows<EndedRow>(selectEnded(transaction.dialect), [limit])
-      for (const row of rows) {
-        if (row.completed_at >= before && excess <= 0) return { removed, more: freed > 0 }
-        // what has to stay counts as gone, or newer ones would go in its place
-        excess--
-        if (yield* isNeeded(transaction, row.id)) {
-          yield* transaction.changes(spare, [row.id])
-        } else {
-          freed += yield* removeOne(transaction, row)
-          removed++
-        }
+export const prune = (
+  transaction: PortableTransaction,
+  { keep, limit, olderThanMillis, removeRun }: Prune & { readonly removeRun: RemoveRun }
+): Effect.Effect<Pruned, SqlError> =>
+  Effect.gen(function* () {
+    const [finished] = yield* transaction.rows<{ readonly runs: number }>(selectFinished)
+    const before =
+      olderThanMillis === undefined ? Number.NEGATIVE_INFINITY : transaction.now - olderThanMillis
+    let excess = keep === undefined ? 0 : (finished?.runs ?? 0) - keep
+    let removed = 0
+    let freed = 0
+    const rows = yield* transaction.rows<EndedRow>(selectEnded(transaction.dialect), [limit])
+    for (const row of rows) {
+      if (row.completed_at >= before && excess <= 0) return { removed, more: freed > 0 }
+      // what has to stay counts as gone, or newer ones would go in its place
+      excess--
+      if (yield* isNeeded(transaction, row.id)) {
+        yield* transaction.changes(spare, [row.id])
+      } else {
+        freed += yield* removeRun(transaction, row)
+        removed++
       }
-      return { removed, more: rows.length === limit || freed > 0 }
-    })
+    }
+    return { removed, more: rows.length === limit || freed > 0 }
+  })

@@ -16,7 +16,6 @@
  * is used as it is.
  */
 
-import type { SqlError } from "@effect/sql/SqlError"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -30,17 +29,15 @@ import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
-import * as Bulk from "../Bulk.js"
 import { closed } from "../Closed.js"
 import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import * as Marks from "../copy/Marks.js"
 import type { Side } from "../copy/Side.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import * as Pauses from "../Pauses.js"
 import type { PortableTransaction } from "../Portable.js"
-import * as Removal from "../Removal.js"
-import { retry } from "../Retry.js"
+import { portableReads, portableWrites } from "../PortableOperations.js"
+import { removeRun } from "../Removal.js"
 import type {
   Change,
   CreatedRun,
@@ -185,6 +182,7 @@ const writes = (
       : createPlain(creation)
   }
   return {
+    ...portableWrites((operation, bytes, run) => write(portably(operation), bytes, run), removeRun),
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused
       // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
@@ -210,18 +208,8 @@ const writes = (
     wake: (runId) => write(WakeUps.wake(runId), 0, runId),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
-    retry: (options) => write(portably(retry, options), 0, options.runId),
-    remove: (runId) => write(portably(Removal.remove(Removal.removeRun), runId), 0, runId),
-    prune: (options) => write(portably(Removal.prune(Removal.removeRun), options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    changeQueue: (change) => write(changeQueue(change)),
-    createBulk: (bulk) => write(portably(Bulk.create, bulk)),
-    claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
-    advanceBulk: (part) => write(portably(Bulk.advance, part)),
-    cancelBulk: (id) => write(portably(Bulk.cancel, id)),
-    pauseWorkflow: (pause) => write(portably(Pauses.pause, pause)),
-    resumeWorkflow: (workflow) => write(portably(Pauses.resume, workflow)),
     register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease)),
     releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
@@ -235,8 +223,7 @@ const writes = (
         changeSchedule(change),
         change.schedule.payload.length,
         `schedule/${change.schedule.name}`
-      ),
-    removeSchedule: (name) => write(removeSchedule(name), 0, `schedule/${name}`)
+      )
   } satisfies Partial<RunStore["Type"]>
 }
 
@@ -255,11 +242,6 @@ const changeSchedule =
       create: (runs) => creating(createPending(runs))(transaction),
       interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
     })
-
-const removeSchedule =
-  (name: string): Operation<Transaction, boolean> =>
-  (transaction) =>
-    Schedules.remove(name)(inTransaction(transaction))
 
 /** Writes after which histories are read, when they are committed. */
 const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
@@ -295,17 +277,9 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
 
 /** An operation that is written for all stores. */
 const portably =
-  <Input, A>(
-    operation: (transaction: PortableTransaction, input: Input) => Effect.Effect<A, SqlError>,
-    input: Input
-  ): Operation<Transaction, A> =>
+  <A>(operation: Operation<PortableTransaction, A>): Operation<Transaction, A> =>
   (transaction) =>
-    operation(inTransaction(transaction), input)
-
-const changeQueue =
-  (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
-  (transaction) =>
-    Admission.change(inTransaction(transaction), change)
+    operation(inTransaction(transaction))
 
 /** Milliseconds: how often a store without queues looks whether there is one. */
 const betweenLooks = 1_000
@@ -335,11 +309,10 @@ const readWith =
 
 const reads = (read: Read) =>
   ({
+    ...portableReads((use) => read((sql) => use(portable(sql)))),
     find: (runId) => read(Queries.find(runId)),
     findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
     steps: (runId, query) => read((sql) => StepPages.steps(stepReader(sql), runId, query)),
-    step: (step) => read((sql) => StepPages.step(portable(sql), step)),
-    stepFailedWith: (options) => read((sql) => StepPages.stepFailedWith(portable(sql), options)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds, options) => read(Queries.finished(runIds, options)),
     list: (query) => read(Queries.list(query)),
@@ -348,21 +321,11 @@ const reads = (read: Read) =>
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
     countBy: (filter) => read(Queries.countBy(filter)),
-    findBulk: (id) => read((sql) => Bulk.find(portable(sql), id)),
-    bulks: read((sql) => Bulk.newest(portable(sql))),
-    hasBulk: read((sql) => Bulk.hasAny(portable(sql))),
     queues: read(Queries.queues),
-    pausedWorkflows: read((sql) => Pauses.all(portable(sql))),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all),
-    findSchedule: (name) => read((sql) => Schedules.find(name)(portable(sql))),
-    listSchedules: (options) => read((sql) => Schedules.list(options)(portable(sql))),
-    dueSchedules: (options) => read((sql) => Schedules.dueOf(options)(portable(sql))),
-    nextSchedule: (options) => read((sql) => Schedules.nextOf(options)(portable(sql))),
-    lastBeginningWith: (options) =>
-      read((sql) => Schedules.lastBeginningWith(options)(portable(sql)))
+    executors: read(Executors.all)
   }) satisfies Partial<RunStore["Type"]>
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)

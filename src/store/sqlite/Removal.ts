@@ -6,7 +6,3 @@ const keepId = "UPDATE workflow_ids SET last = ? WHERE id = 1 AND last < ?"
 
 export const removeRun: Removal.RemoveRun = (transaction, run) =>
   Effect.zipLeft(Removal.removeRun(transaction, run), transaction.changes(keepId, [run.id, run.id]))
-
-export const remove = Removal.remove(removeRun)
-
-export const prune = Removal.prune(removeRun)

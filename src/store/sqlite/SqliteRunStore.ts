@@ -18,7 +18,6 @@
  */
 
 import * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
@@ -31,16 +30,13 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
-import * as Bulk from "../Bulk.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import * as Marks from "../copy/Marks.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import * as Pauses from "../Pauses.js"
-import type { PortableTransaction } from "../Portable.js"
-import { retry } from "../Retry.js"
+import { portableReads, portableWrites } from "../PortableOperations.js"
 import type {
   Change,
   CreatedRun,
@@ -75,7 +71,7 @@ import * as OpenFiles from "./OpenFile.js"
 import * as Progress from "./Progress.js"
 import * as Queries from "./Queries.js"
 import * as Release from "./Release.js"
-import * as Removal from "./Removal.js"
+import { removeRun } from "./Removal.js"
 import * as Signals from "./Signals.js"
 import { inSnapshot, type Sql } from "./Sql.js"
 import { stepReader } from "./StepReader.js"
@@ -201,6 +197,7 @@ const writes = (
       : createPlain(creation)
   }
   return {
+    ...portableWrites(write, removeRun),
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused
       // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
@@ -223,18 +220,8 @@ const writes = (
     wake: (runId) => write(WakeUps.wake(runId)),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
-    retry: (options) => write(portably(retry, options)),
-    remove: (runId) => write(portably(Removal.remove, runId)),
-    prune: (options) => write(portably(Removal.prune, options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    changeQueue: (change) => write(changeQueue(change)),
-    createBulk: (bulk) => write(portably(Bulk.create, bulk)),
-    claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
-    advanceBulk: (part) => write(portably(Bulk.advance, part)),
-    cancelBulk: (id) => write(portably(Bulk.cancel, id)),
-    pauseWorkflow: (pause) => write(portably(Pauses.pause, pause)),
-    resumeWorkflow: (workflow) => write(portably(Pauses.resume, workflow)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) =>
       Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
@@ -244,8 +231,7 @@ const writes = (
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     progressed: (held) => write(Crashes.progressed(held)),
     survived: (runs) => write(Crashes.survived(runs)),
-    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length),
-    removeSchedule: (name) => write(removeSchedule(name))
+    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length)
   } satisfies Partial<RunStore["Type"]>
 }
 
@@ -264,11 +250,6 @@ const changeSchedule =
       create: (runs) => creating(createPending(runs))(transaction),
       interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
     })
-
-const removeSchedule =
-  (name: string): Operation<Transaction, boolean> =>
-  (transaction) =>
-    Schedules.remove(name)(transaction)
 
 /** Writes after which histories are read: when they are committed, and out of the write lock. */
 const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
@@ -300,20 +281,6 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
     history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
   } satisfies Partial<RunStore["Type"]>
 }
-
-/** An operation that is written for all stores. */
-const portably =
-  <Input, A>(
-    operation: (transaction: PortableTransaction, input: Input) => Effect.Effect<A, SqlError>,
-    input: Input
-  ): Operation<Transaction, A> =>
-  (transaction) =>
-    operation(transaction, input)
-
-const changeQueue =
-  (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
-  (transaction) =>
-    Admission.change(transaction, change)
 
 /** Milliseconds: how often a store without queues looks whether there is one. */
 const betweenLooks = 1_000
@@ -352,12 +319,11 @@ const readWith =
 const reads = (guarded: Guarded, database: Database) => {
   const read = readWith(guarded, database)
   return {
+    ...portableReads(read),
     find: (runId) => read(Queries.find(runId)),
     findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
     steps: (runId, query) =>
       read((sql) => inSnapshot(sql, StepPages.steps(stepReader(sql), runId, query))),
-    step: (step) => read((sql) => StepPages.step(sql, step)),
-    stepFailedWith: (options) => read((sql) => StepPages.stepFailedWith(sql, options)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds) => read(Queries.finished(runIds)),
     list: (query) => guarded(Listing.list(database, query)),
@@ -366,20 +332,11 @@ const reads = (guarded: Guarded, database: Database) => {
     nextWakeAt: read(Queries.nextWakeAt),
     counts: read(Queries.counts),
     countBy: (filter) => guarded(Listing.countBy(database, filter)),
-    findBulk: (id) => read((sql) => Bulk.find(sql, id)),
-    bulks: read(Bulk.newest),
-    hasBulk: read(Bulk.hasAny),
     queues: read(Queries.queues),
-    pausedWorkflows: read(Pauses.all),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all),
-    findSchedule: (name) => read(Schedules.find(name)),
-    listSchedules: (options) => read(Schedules.list(options)),
-    dueSchedules: (options) => read(Schedules.dueOf(options)),
-    nextSchedule: (options) => read(Schedules.nextOf(options)),
-    lastBeginningWith: (options) => read(Schedules.lastBeginningWith(options))
+    executors: read(Executors.all)
   } satisfies Partial<RunStore["Type"]>
 }
 
