@@ -32,53 +32,25 @@ import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
-import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import * as Marks from "../copy/Marks.js"
-import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import { portableReads, portableWrites } from "../PortableOperations.js"
-import type {
-  Change,
-  CreatedRun,
-  Held,
-  History,
-  RunLost,
-  RunStoreError,
-  ScheduleChange
-} from "../RunStore.js"
+import type { Change, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
-import * as Schedules from "../ScheduleRows.js"
-import * as StartOptions from "../StartOptions.js"
-import * as StepPages from "../StepPages.js"
-import { type Ending, terminate } from "../Terminate.js"
-import type { Operation, Write } from "../Write.js"
+import type { Write } from "../Write.js"
 import * as Backup from "./Backup.js"
-import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as CopySide from "./CopySide.js"
-import * as Crashes from "./Crashes.js"
-import { createAll, creating } from "./Creation.js"
 import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
-import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
 import * as ForeignCommits from "./ForeignCommits.js"
-import * as Listing from "./Listing.js"
 import { migrate } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
-import type { OpenFile } from "./OpenFile.js"
 import * as OpenFiles from "./OpenFile.js"
-import * as Progress from "./Progress.js"
-import * as Queries from "./Queries.js"
-import * as Release from "./Release.js"
-import { removeRun } from "./Removal.js"
-import * as Signals from "./Signals.js"
-import { inSnapshot, type Sql } from "./Sql.js"
-import { stepReader } from "./StepReader.js"
-import { takeOver } from "./TakeOver.js"
+import { guardedWith, reads, readWith } from "./Reads.js"
 import { type Queues, refusedInside, transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
-import * as WakeUps from "./WakeUps.js"
+import { readingAfter, writes } from "./Writes.js"
 
 export interface Options {
   /**
@@ -183,162 +155,6 @@ const closedFlag = Effect.map(
   ),
   (state) => () => state.closed
 )
-
-const writes = (
-  { write, writeBatched }: GroupCommit<Transaction>,
-  file: OpenFile,
-  queues: Queues
-) => {
-  const createPlain = writeBatched(createAll, bytesOf)
-  const create = (creation: Creation) => {
-    if (creation.run.queue !== undefined) queues.known = true
-    return StartOptions.has(creation.run)
-      ? write(creating(createWithOptions(creation)), bytesOf(creation))
-      : createPlain(creation)
-  }
-  return {
-    ...portableWrites(write, removeRun),
-    create: (run, claimFor) =>
-      // only what is created in somebody's name can be refused
-      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
-    by: (held) => ({
-      create: (run, claimFor) => create({ run, claimFor, by: held }),
-      signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
-      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
-      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId))),
-      interruptChild: (runId) => write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)))
-    }),
-    recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
-    noteStep: (step) => write(Progress.noteStep(step)),
-    proceed: (held) => write(Progress.proceed(held)),
-    evict: (runs) => write(Progress.evict(runs)),
-    complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
-    release: (runs) => write(Release.release(runs)),
-    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
-    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
-    wake: (runId) => write(WakeUps.wake(runId)),
-    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
-    terminate: terminate((operation, run) => write(ending(operation), 0, run)),
-    expire: (options) => write(Signals.expire(options)),
-    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    register: (executor) => write(Executors.register(executor)),
-    renew: (executor, lease) =>
-      Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
-    releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
-    unregister: (executor) => write(Executors.unregister(executor)),
-    takeOver: (options) => write(takeOver(options)),
-    waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
-    progressed: (held) => write(Crashes.progressed(held)),
-    survived: (runs) => write(Crashes.survived(runs)),
-    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length)
-  } satisfies Partial<RunStore["Type"]>
-}
-
-const ending =
-  <A>(operation: Operation<Ending, A>): Operation<Transaction, A> =>
-  (transaction) =>
-    operation({
-      ...transaction,
-      wakeParents: (key) => WakeUps.wakeParents(transaction, key)
-    })
-
-const changeSchedule =
-  (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
-  (transaction) =>
-    Schedules.change(change)(transaction, {
-      create: (runs) => creating(createPending(runs))(transaction),
-      interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
-    })
-
-/** Writes after which histories are read: when they are committed, and out of the write lock. */
-const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
-  const historyOf = (held: Held) =>
-    Effect.flatMap(
-      read(Claims.histories([held])),
-      ([found = Option.none()]): Effect.Effect<History, RunLost> =>
-        Option.isSome(found) ? Effect.succeed(found.value) : Claims.lost(held)
-    )
-  return {
-    // what is claimed is read, or given back
-    claim: (options) =>
-      Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
-        taken.length === 0
-          ? Effect.succeed([])
-          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
-            )
-      ).pipe(
-        Effect.tap((claimed) => {
-          if (claimed.some(({ yields = false }) => yields)) queues.known = true
-          return Effect.void
-        })
-      ),
-    suspend: (suspension) =>
-      Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
-        suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
-      ),
-    history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
-  } satisfies Partial<RunStore["Type"]>
-}
-
-/** Milliseconds: how often a store without queues looks whether there is one. */
-const betweenLooks = 1_000
-
-/** Another process may have made the first of them. */
-const lookForQueues =
-  <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
-  (transaction) =>
-    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
-      ? operation(transaction)
-      : Effect.flatMap(Admission.hasAny(transaction), (any) => {
-          queues.known = any
-          queues.lookedAt = transaction.now
-          return operation(transaction)
-        })
-
-type Read = ReturnType<typeof readWith>
-
-const guardedWith =
-  (refused: () => RunStoreError | undefined, named: (error: RunStoreError) => RunStoreError) =>
-  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
-    Effect.suspend(() => {
-      const error = refused()
-      return error === undefined
-        ? Effect.mapError(Failure.orRunStoreError("read")(effect), named)
-        : Effect.fail(error)
-    })
-
-type Guarded = ReturnType<typeof guardedWith>
-
-const readWith =
-  (guarded: Guarded, database: Database) =>
-  <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) =>
-    guarded(database.read(query))
-
-const reads = (guarded: Guarded, database: Database) => {
-  const read = readWith(guarded, database)
-  return {
-    ...portableReads(read),
-    find: (runId) => read(Queries.find(runId)),
-    findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
-    steps: (runId, query) =>
-      read((sql) => inSnapshot(sql, StepPages.steps(stepReader(sql), runId, query))),
-    beginningWith: (options) => read(Queries.beginningWith(options)),
-    finished: (runIds) => read(Queries.finished(runIds)),
-    list: (query) => guarded(Listing.list(database, query)),
-    histories: (runs) => read(Claims.histories(runs)),
-    wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
-    nextWakeAt: read(Queries.nextWakeAt),
-    counts: read(Queries.counts),
-    countBy: (filter) => guarded(Listing.countBy(database, filter)),
-    queues: read(Queries.queues),
-    blocked: read(Queries.blocked),
-    oldestPending: read(Queries.oldestPending),
-    pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all)
-  } satisfies Partial<RunStore["Type"]>
-}
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
