@@ -30,7 +30,8 @@ const leftOut = <Field extends string>(...fields: ReadonlyArray<Field>) =>
 /**
  * Times are ISO 8601. `result` is the encoded success, `error` is there when it failed. One that is
  * `leftOut` is told of the step alone. `executor` is the id of the one that executes it, or has: not
- * there where that was not noted, and where something is left out.
+ * there where that was not noted, and where something is left out. `compensation`: it was executed
+ * while its run undid what it had done, for it had failed; not there where something is left out.
  */
 export const StepView = Schema.Struct({
   name: Schema.String,
@@ -42,7 +43,8 @@ export const StepView = Schema.Struct({
   error: Schema.optional(ErrorView),
   leftOut: leftOut("result", "error"),
   hidden: Hidden,
-  executor: Schema.optional(Schema.Int)
+  executor: Schema.optional(Schema.Int),
+  compensation: Schema.optional(Schema.Literal(true))
 })
 export type StepView = typeof StepView.Type
 
@@ -75,6 +77,12 @@ export const RunView = Schema.Struct({
   ),
   /** How many executors in a row have died while it was under way; absent where none has. */
   crashes: Schema.optional(Schema.Int),
+  /**
+   * Of one that failed or was interrupted, and is not retried for it: its compensations were executed,
+   * or it is not known whether they were; or it was terminated.
+   */
+  compensated: Schema.optional(Schema.Literal(true)),
+  terminated: Schema.optional(Schema.Literal(true)),
   result: Schema.optional(Schema.Unknown),
   error: Schema.optional(ErrorView),
   leftOut: leftOut("payload", "result", "error"),

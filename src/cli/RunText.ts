@@ -22,7 +22,7 @@ export const rowOfRun = (run: RunView): ReadonlyArray<string | undefined> => [
 ]
 
 export const rowOfStep = (step: StepView): ReadonlyArray<string | undefined> => [
-  step.name,
+  step.compensation === true ? `${step.name} (compensation)` : step.name,
   String(step.attempt),
   step.status,
   Table.time(step.startedAt),
@@ -42,6 +42,8 @@ export const fieldsOfRun = (
     ["created", Table.time(run.createdAt)],
     ["started", Table.time(run.startedAt)],
     ["completed", Table.time(run.completedAt)],
+    ["compensated", run.compensated === true ? "yes: it is not retried" : undefined],
+    ["terminated", run.terminated === true ? "yes: it is not retried" : undefined],
     ["crashes", run.crashes === undefined ? undefined : String(run.crashes)],
     ["result", valueOf(run.result, run.leftOut?.result)],
     ["error", run.error === undefined ? undefined : describeError(run.error)],

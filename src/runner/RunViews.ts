@@ -86,6 +86,8 @@ export const viewRun = (run: Run): RunView => ({
   ...(run.completedAt === undefined ? {} : { completedAt: iso(run.completedAt) }),
   ...viewOptions(run),
   ...(run.crashes === undefined ? {} : { crashes: run.crashes }),
+  ...(run.compensated === undefined ? {} : { compensated: run.compensated }),
+  ...(run.terminated === undefined ? {} : { terminated: run.terminated }),
   ...viewEnd(run),
   ...viewLeftOut(run)
 })
@@ -137,7 +139,8 @@ export const viewStep = (step: ToldStep): StepView => ({
   ...(step.completedAt === undefined ? {} : { completedAt: iso(step.completedAt) }),
   ...(step.exit === undefined ? {} : outcomeView(step.exit)),
   ...viewStepLeftOut(step),
-  ...(step.executor === undefined ? {} : { executor: step.executor })
+  ...(step.executor === undefined ? {} : { executor: step.executor }),
+  ...(step.compensation === undefined ? {} : { compensation: step.compensation })
 })
 
 const viewStepLeftOut = ({ leftOut, status }: ToldStep): Pick<StepView, "error" | "leftOut"> => {
@@ -333,7 +336,7 @@ export const overlay = (
       .filter((step) => isRecorded(step) || !flying.has(key(step)))
       .map((step) => [key(step), step])
   )
-  for (const { attempt, name, startedAt } of inFlight) {
+  for (const { attempt, compensation, name, startedAt } of inFlight) {
     const isHere =
       startedAt > (after?.startedAt ?? Number.NEGATIVE_INFINITY) &&
       startedAt <= (upTo?.startedAt ?? Number.POSITIVE_INFINITY)
@@ -345,7 +348,8 @@ export const overlay = (
       startedAt,
       completedAt: undefined,
       exit: undefined,
-      executor
+      executor,
+      ...(compensation === true ? { compensation } : {})
     })
   }
   return [...steps.values()].sort((a, b) => a.startedAt - b.startedAt)

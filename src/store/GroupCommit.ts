@@ -35,10 +35,14 @@ export interface GroupCommit<T> {
     bytes?: number,
     run?: string
   ) => Effect.Effect<A, E | RunStoreError>
-  /** As `write`; `bytesOf` says about how many an input has. */
+  /**
+   * As `write`; `bytesOf` says about how many an input has. With `runOf` each is about that run, and is
+   * done by itself, among others that lock runs.
+   */
   readonly writeBatched: <Input, A, E extends RunLost = never>(
     batch: Batch<T, Input, A, E>,
-    bytesOf: (input: Input) => number
+    bytesOf: (input: Input) => number,
+    runOf?: (input: Input) => string
   ) => (input: Input) => Effect.Effect<A, E | RunStoreError>
 }
 
@@ -124,10 +128,13 @@ export const make = <T>(options: Options<T>): Effect.Effect<GroupCommit<T>, neve
       writeBatched:
         <Input, A, E extends RunLost>(
           batch: Batch<T, Input, A, E>,
-          bytesOf: (input: Input) => number
+          bytesOf: (input: Input) => number,
+          runOf?: (input: Input) => string
         ) =>
         (input: Input) =>
-          enqueue<A, E>((answer) => makeBatched(batch, input, bytesOf(input), answer))
+          enqueue<A, E>((answer) =>
+            makeBatched(batch, input, bytesOf(input), answer, runOf?.(input))
+          )
     }
   })
 

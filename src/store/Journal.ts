@@ -96,6 +96,11 @@ export interface StepOutcome {
    * come by it. Default: false.
    */
   readonly inner?: boolean | undefined
+  /**
+   * It was executed while a run that failed undid what it had done: in a compensation, or in another
+   * finalizer of the workflow's scope. Such a step is `inner`, too. Default: false.
+   */
+  readonly compensation?: boolean | undefined
 }
 
 /** A note about a step that is not an outcome. */
@@ -106,6 +111,8 @@ export interface StepNote {
   readonly status: "running" | "interrupted"
   readonly startedAt: Millis
   readonly completedAt: Millis | undefined
+  /** See `StepOutcome.compensation`. */
+  readonly compensation?: boolean | undefined
 }
 
 export interface Suspension {

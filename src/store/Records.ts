@@ -145,6 +145,13 @@ export interface Run {
   readonly deadline?: Millis | undefined
   /** Its interrupt was asked for because its `timeout` was over. */
   readonly timedOut?: true | undefined
+  /**
+   * Of one that failed or was interrupted: its compensations were executed, or it is not known whether
+   * they were. It is not retried, then.
+   */
+  readonly compensated?: true | undefined
+  /** It was terminated: what it had done is neither kept nor undone. It is not retried, then. */
+  readonly terminated?: true | undefined
   readonly createdAt: Millis
   /** When it was first claimed. */
   readonly startedAt: Millis | undefined
@@ -167,6 +174,8 @@ export interface Step {
    * is left out.
    */
   readonly executor?: number | undefined
+  /** See `StepOutcome.compensation`. Not told with an `exit` that is left out. */
+  readonly compensation?: true | undefined
 }
 
 /**
@@ -281,6 +290,11 @@ export interface Change {
   readonly pending: boolean
   /** A process other than this one wrote to the store: look again at whatever you wait for. */
   readonly foreign: boolean
+  /**
+   * Of one that is not `foreign`: another process has told these runs something, and has changed nothing
+   * else. Whoever holds one reads it.
+   */
+  readonly told?: ReadonlyArray<string> | undefined
   /** Runs that are over. */
   readonly finished: ReadonlyArray<{ readonly runId: string; readonly exit: Json }>
   /** Signals that were stored. */

@@ -4,8 +4,8 @@ import * as Effect from "effect/Effect"
 import type { Dialect } from "./Dialect.js"
 import { type FinishedRow, find } from "./Finished.js"
 import type { PortableTransaction } from "./Portable.js"
+import { wasTerminated } from "./Rows.js"
 import type { Millis, WithFinished } from "./RunStore.js"
-import { wasTerminated } from "./Terminate.js"
 
 const any = (transaction: PortableTransaction, statement: string, key: number) =>
   Effect.map(transaction.rows(statement, [key]), (rows) => rows.length > 0)

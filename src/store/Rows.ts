@@ -30,6 +30,7 @@ export interface RunRow {
   readonly deadline: Millis | null
   readonly timed_out: number | null
   readonly labels: Json | null
+  readonly compensated: number | null
   readonly created_at: Millis
   readonly started_at: Millis | null
   readonly completed_at: Millis | null
@@ -37,7 +38,7 @@ export interface RunRow {
 
 export const runColumns = `id, run_id, workflow, status, payload, exit, cause, waits_for, executor,
   interrupt_requested, crashes, gate, wake_at, priority, start_at, timeout, deadline, timed_out, labels,
-  created_at, started_at, completed_at`
+  compensated, created_at, started_at, completed_at`
 
 /**
  * A run that may not begin yet is `suspended` in its row, where what claims and what counts pending runs
@@ -167,6 +168,18 @@ const optionsOf = (row: RunRow): Pick<Run, "options"> => {
   return { options }
 }
 
+/** What `compensated` says of a run that was terminated. */
+export const wasTerminated = 2
+
+/** Whether what it had done was undone, as far as that matters to who would retry it. */
+const undoingOf = ({
+  compensated,
+  status
+}: Pick<RunRow, "compensated" | "status">): Pick<Run, "compensated" | "terminated"> => {
+  if (!isUnsuccessful(status) || compensated === 0) return {}
+  return compensated === wasTerminated ? { terminated: true } : { compensated: true }
+}
+
 export const toRun = (row: RunRow): Run => ({
   runId: row.run_id,
   workflow: row.workflow,
@@ -187,6 +200,7 @@ export const toRun = (row: RunRow): Run => ({
   ...(isHeldBackRow(row) && row.gate === 2 ? { queued: true } : {}),
   ...(row.deadline === null ? {} : { deadline: row.deadline }),
   ...(row.timed_out === 1 ? { timedOut: true } : {}),
+  ...undoingOf(row),
   createdAt: row.created_at,
   startedAt: row.started_at ?? undefined,
   completedAt: row.completed_at ?? undefined
@@ -218,6 +232,19 @@ export const toTrace = (row: TraceRow): Trace | undefined =>
   row.trace_id === null || row.span_id === null
     ? undefined
     : { traceId: row.trace_id, spanId: row.span_id, sampled: row.sampled === 1 }
+
+/** What `is_inner` says of a step: 0 of one that a replay comes by, 1 of an inner one, 2 of one in a compensation. */
+export const innerness = ({
+  compensation = false,
+  inner = false
+}: {
+  readonly inner?: boolean | undefined
+  readonly compensation?: boolean | undefined
+}): 0 | 1 | 2 => (compensation ? 2 : inner ? 1 : 0)
+
+export const isInner = (innerness: number): boolean => innerness !== 0
+
+export const isCompensation = (innerness: number | null | undefined): boolean => innerness === 2
 
 /** Columns hold whole numbers; a duration may make a fraction or infinity of a time. */
 export const wholeMillis = (millis: number): Millis =>

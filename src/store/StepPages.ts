@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { Dialect } from "./Dialect.js"
 import type { Portable } from "./Portable.js"
-import { shownStatus, wholeMillis } from "./Rows.js"
+import { isCompensation, shownStatus, wholeMillis } from "./Rows.js"
 import type {
   Json,
   Millis,
@@ -37,6 +37,7 @@ interface StepKey {
 interface End {
   readonly exit: Json | null
   readonly executor: number | null
+  readonly is_inner: number | null
 }
 
 export interface ExitRow extends StepKey, End {}
@@ -48,7 +49,8 @@ const stepColumns = "name, attempt, status, started_at, completed_at, position"
  * what comes after it, but where there is none.
  */
 const selectOutlines = `
-  SELECT ${stepColumns}, octet_length(exit) AS bytes, CASE WHEN exit IS NULL THEN executor END AS executor
+  SELECT ${stepColumns}, octet_length(exit) AS bytes, CASE WHEN exit IS NULL THEN executor END AS executor,
+    CASE WHEN exit IS NULL THEN is_inner END AS is_inner
   FROM workflow_steps
   WHERE run = ? AND (started_at, position) > (?, ?)
   ORDER BY started_at, position LIMIT ?`
@@ -59,6 +61,7 @@ interface StepRow extends StepKey {
   readonly completed_at: Millis | null
   readonly position: number
   readonly executor: number | null
+  readonly is_inner: number | null
 }
 
 interface Outline extends StepRow {
@@ -76,7 +79,8 @@ const toStep = (row: StepRow, end: End | undefined): Step => ({
   completedAt: row.completed_at ?? undefined,
   exit: end?.exit ?? undefined,
   position: row.position,
-  executor: end?.executor ?? row.executor ?? undefined
+  executor: end?.executor ?? row.executor ?? undefined,
+  ...(isCompensation(end?.is_inner ?? row.is_inner) ? { compensation: true } : {})
 })
 
 export const stepsOf = (
@@ -131,7 +135,7 @@ const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, End> =>
   new Map(rows.map((row) => [keyOf(row), row]))
 
 const selectAllExits = `
-  SELECT name, attempt, exit, executor FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
+  SELECT name, attempt, exit, executor, is_inner FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
 
 /** Of a run whose steps fit all: most do. */
 const allExits = (sql: Portable, run: number) =>
@@ -159,7 +163,7 @@ export const steps = (
 
 /** By the primary key. */
 const selectStep = `
-  SELECT ${stepColumns}, exit, executor FROM workflow_steps
+  SELECT ${stepColumns}, exit, executor, is_inner FROM workflow_steps
   WHERE run = (SELECT id FROM workflow_runs WHERE run_id = ?) AND name = ? AND attempt = ?`
 
 export const step = (

@@ -8,12 +8,10 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Dialect } from "./Dialect.js"
 import type { PortableTransaction } from "./Portable.js"
+import { wasTerminated } from "./Rows.js"
 import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "./RunStore.js"
 import { isFinal } from "./RunStore.js"
 import type { Operation } from "./Write.js"
-
-/** What `compensated` says of a run that was terminated: what it had done is neither kept nor undone. */
-export const wasTerminated = 2
 
 const selectBy = (column: "id" | "run_id", { forUpdate }: Dialect) =>
   `SELECT id, run_id, status, executor FROM workflow_runs WHERE ${column} = ? ${forUpdate}`

@@ -95,20 +95,34 @@ class GroupOf<T, Input, A, E extends RunLost> implements Group<T> {
   }
 }
 
-/** One of which a transaction has many; a class, for there is one for every step. */
+/**
+ * One of which a transaction has many; a class, for there is one for every step. With a run it joins no
+ * group.
+ */
 class Batched<T, Input, A, E extends RunLost> implements Write<T> {
-  readonly attempt = undefined
-  readonly run = ""
+  readonly attempt: ((transaction: T) => Effect.Effect<void, SqlError>) | undefined
+  readonly run: string
   result: Exit.Exit<A, E> | undefined = undefined
 
   constructor(
     readonly batch: Batch<T, Input, A, E>,
     readonly input: Input,
     readonly bytes: number,
-    private readonly answer: Answer<A, E>
-  ) {}
+    private readonly answer: Answer<A, E>,
+    run: string | undefined
+  ) {
+    this.run = run ?? ""
+    this.attempt = run === undefined ? undefined : (transaction) => this.alone(transaction)
+  }
+
+  private alone(transaction: T): Effect.Effect<void, SqlError> {
+    return Effect.map(this.batch([this.input])(transaction), ([exit]) => {
+      this.result = exit
+    })
+  }
 
   join(groups: Map<unknown, Group<T>>): void {
+    if (this.attempt !== undefined) return
     // what is kept under a batch is a group of that batch
     const known = groups.get(this.batch) as GroupOf<T, Input, A, E> | undefined
     const group = known ?? new GroupOf(this.batch)
@@ -125,12 +139,14 @@ class Batched<T, Input, A, E extends RunLost> implements Write<T> {
   }
 }
 
+/** @param run the one that it is about, where it is to be done by itself */
 export const makeBatched = <T, Input, A, E extends RunLost>(
   batch: Batch<T, Input, A, E>,
   input: Input,
   bytes: number,
-  answer: Answer<A, E>
-): Write<T> => new Batched(batch, input, bytes, answer)
+  answer: Answer<A, E>,
+  run: string | undefined
+): Write<T> => new Batched(batch, input, bytes, answer, run)
 
 /** Those of the writes that are of one kind: their inputs, and how they are answered. */
 export const ofKind = <T, Input, A, E extends RunLost>(

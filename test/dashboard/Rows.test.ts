@@ -109,6 +109,15 @@ describe("the rows of a timeline", () => {
     ])
   })
 
+  it("tell the steps of compensations from the others", () => {
+    const step = (name: string, second: number) => ({ ...charge(1, second, second + 1), name })
+    const steps = [step("charge", 1), { ...step("refund", 3), compensation: true as const }]
+    assert.deepStrictEqual(told({ status: "failed", completedAt: at(4), steps }), [
+      ["step", "charge", [["failed", 1, 2]]],
+      ["compensation", "refund", [["failed", 3, 4]]]
+    ])
+  })
+
   it("say how much is not among them", () => {
     const signals = { total: 134, last: [{ name: "a", receivedAt: at(1) }] }
     const timers = { total: 1, last: [{ name: "nap", dueAt: at(4), fired: true }] }
@@ -137,6 +146,13 @@ describe("the timeline of a run", () => {
       yield* executor.request("POST", `/runs/${runId}/signals/Call`, { value: null })
       yield* does(async () => {
         await page.getByText(/^It failed after .*the line is busy/).waitFor()
+        await row(/^compensation hang up completed/).click()
+        await page.getByText("what was done to undo the run").waitFor()
+        // undone, it is not to be retried
+        await page
+          .getByRole("button", { name: "Retry" })
+          .and(page.locator("[aria-disabled=true]"))
+          .waitFor()
         await row(/^signal Call received at/).waitFor()
         await row(/^race first decided at/).waitFor()
         await row(/^timer nap due at/).waitFor()

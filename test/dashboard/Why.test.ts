@@ -153,7 +153,7 @@ describe("what is not possible", () => {
     const reason = (
       action: Parameters<typeof notPossible>[0],
       status: RunWithStepsView["status"]
-    ) => notPossible(action, { status, error: undefined })
+    ) => notPossible(action, { status })
     assert.isUndefined(reason("resume", "suspended"))
     assert.strictEqual(reason("resume", "pending"), "It is pending, not suspended")
     assert.isUndefined(reason("retry", "failed"))
@@ -167,11 +167,14 @@ describe("what is not possible", () => {
 
   it("knows that one that is to begin later can begin at once", () => {
     const waitsFor = { total: 1, first: [{ type: "start" as const, until: iso(60) }] }
-    assert.isUndefined(notPossible("resume", { status: "pending", error: undefined, waitsFor }))
+    assert.isUndefined(notPossible("resume", { status: "pending", waitsFor }))
   })
 
-  it("knows that a terminated run is not retried", () => {
-    const error = { _tag: "Interrupted", message: "terminated: no longer wanted" }
-    assert.include(notPossible("retry", { status: "interrupted", error }) ?? "", "terminated")
+  it("knows that a run that was terminated or undone is not retried", () => {
+    const reason = notPossible("retry", { status: "interrupted", terminated: true })
+    assert.include(reason ?? "", "terminated")
+    const undone = { status: "failed", compensated: true } as const
+    assert.include(notPossible("retry", undone) ?? "", "undone")
+    assert.isUndefined(notPossible("delete", undone))
   })
 })

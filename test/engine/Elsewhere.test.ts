@@ -6,12 +6,13 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Option from "effect/Option"
+import * as PubSub from "effect/PubSub"
 import * as Schema from "effect/Schema"
 import * as Executor from "../../src/Executor.js"
 import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
-import { type ClaimedRun, RunStore } from "../../src/store/RunStore.js"
+import { type Change, type ClaimedRun, RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
   exitOf,
@@ -45,6 +46,16 @@ const executor = (
   )
 }
 
+const nothing: Change = {
+  pending: false,
+  foreign: false,
+  finished: [],
+  signals: [],
+  interrupts: [],
+  woken: [],
+  wakeAt: undefined
+}
+
 const signalled = (filename: string, runIds: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const store = yield* RunStore
@@ -72,6 +83,45 @@ describe("what another process has written", () => {
           assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("go"))
         }
       }).pipe(Effect.scoped, Effect.provide(executor(filename)))
+    })
+  )
+
+  it.scoped("is read of the runs that it names, where they are held, and nowhere else", () =>
+    Effect.gen(function* () {
+      const filename = yield* temporaryFile
+      const notes = yield* PubSub.unbounded<Change>()
+      const read: Array<string> = []
+      let looks = 0
+      const noted = executor(filename, (store) => ({
+        changes: Effect.gen(function* () {
+          const own = yield* store.changes
+          const all = yield* PubSub.subscribe(notes)
+          yield* Effect.forkScoped(
+            Effect.forever(Effect.flatMap(own.take, (change) => PubSub.publish(notes, change)))
+          )
+          return all
+        }),
+        wokenRuns: (executor) => {
+          looks++
+          return store.wokenRuns(executor)
+        },
+        histories: (runs) => {
+          read.push(...runs.map(({ runId }) => runId))
+          return store.histories(runs)
+        }
+      }))
+      yield* Effect.gen(function* () {
+        const dispatcher = yield* Dispatcher
+        const W = textWorkflow()
+        yield* register(W.toLayer(() => DurableDeferred.await(Gate)))
+        const runId = yield* W.execute({ id: "1" }, { discard: true })
+        yield* untilTrue("it waits in memory", () => dispatcher.runs.warm() === 1)
+        yield* signalled(filename, [runId])
+        yield* PubSub.publish(notes, { ...nothing, told: ["of another executor"] })
+        yield* PubSub.publish(notes, { ...nothing, told: ["of another executor", runId] })
+        assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("go"))
+        assert.deepStrictEqual([read, looks], [[runId], 0])
+      }).pipe(Effect.scoped, Effect.provide(noted))
     })
   )
 

@@ -55,6 +55,7 @@ describe("POST /runs/:runId/retry", () => {
       const { runId } = yield* Effect.orDie(
         server.runs.start({ workflow: "Order", payload: { id: "3" } })
       )
+      assert.isTrue((yield* server.get(`/runs/${undone}`)).body.compensated)
       for (const [id, status, why] of [
         [completed, "completed", "it is completed"],
         [undone, "failed", "compensations were executed"],

@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import { command } from "../cli/support.js"
 import * as Process from "../support/Executor.js"
 import * as Postgres from "../support/Postgres.js"
-import { startAnother } from "../support/PostgresServer.js"
+import { startAnother, startReplicated } from "../support/PostgresServer.js"
 import * as Proxy from "../support/Proxy.js"
 import { times } from "./Fixture.js"
 
@@ -206,6 +206,13 @@ const ownServer = Effect.acquireRelease(Effect.promise(startAnother), ({ stop })
   Effect.promise(stop)
 )
 
+const replicated = Effect.acquireRelease(Effect.promise(startReplicated), ({ primary, standby }) =>
+  Effect.promise(async () => {
+    await standby.stop()
+    await primary.stop()
+  })
+)
+
 describe("a server of PostgreSQL that ends", () => {
   it.scopedLive(
     "is told by readiness, refuses what is new, and has all that was in flight when it is back",
@@ -270,6 +277,46 @@ describe("a server of PostgreSQL that ends", () => {
         expect((yield* executor.stop()).code).toBe(0)
       }),
     90_000
+  )
+
+  it.scopedLive(
+    "and of which a synchronous standby takes the place: nothing is lost, and nothing repeated",
+    () =>
+      Effect.gen(function* () {
+        const { primary, promote, standby } = yield* replicated
+        const proxy = yield* Proxy.make(primary.url)
+        const fixture = yield* executors(proxy.url, "workflows")
+        const executor = yield* fixture.start(longLease)
+        const held = yield* executor.run("Held", { id: "a" })
+        yield* fixture.began(held, "held")
+        const runIds = yield* Effect.forEach(
+          Array.from({ length: 20 }, (_, n) => `run-${n}`),
+          (id) => executor.run("Work", { id, steps: 10, millis: 50 }),
+          { concurrency: 20 }
+        )
+        yield* fixture.executed(
+          (executions) => executions.filter(({ event }) => event === "ended").length >= 70
+        )
+        yield* Effect.promise(primary.crash)
+        yield* whenReady(executor, 503)
+        yield* fixture.open("a")
+        yield* fixture.executed((executions) => times(executions, "ended", held, "held") === 1)
+        yield* Effect.promise(promote)
+        proxy.moveTo(standby.url)
+        yield* whenReady(executor, 200)
+        const all = [held, ...runIds]
+        yield* Effect.forEach(all, (runId) => executor.completed(runId), { concurrency: 10 })
+        const executions = yield* fixture.executions
+        expect(times(executions, "began", held, "held")).toBe(1)
+        for (const runId of runIds) {
+          for (let n = 1; n <= 10; n++) {
+            expect(times(executions, "began", runId, `step-${n}`)).toBe(1)
+          }
+        }
+        expect(executions.some(({ event }) => event === "compensated")).toBe(false)
+        expect((yield* executor.stop()).code).toBe(0)
+      }),
+    120_000
   )
 
   it.scopedLive(

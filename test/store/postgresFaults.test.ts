@@ -1,16 +1,51 @@
 /** A network and a database that fail. In real time: what they do follows no TestClock. */
+import * as PgClient from "@effect/sql-pg/PgClient"
 import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import * as PostgresRunStore from "../../src/store/postgres/PostgresRunStore.js"
+import { RunStore } from "../../src/store/RunStore.js"
 import { aRun, aStep } from "../../src/testing/Acts.js"
 import * as Postgres from "../support/Postgres.js"
 import * as Proxy from "../support/Proxy.js"
+
+/** A client of the app's own. */
+const twoConnections = Layer.unwrapEffect(
+  Effect.map(Postgres.url, (url) =>
+    PgClient.layer({
+      url: Redacted.make(url),
+      maxConnections: 2,
+      connectTimeout: "300 millis"
+    })
+  )
+)
+
+/** Fills it for all that grows, and frees it. */
+const diskOf = ({ schema }: Postgres.Database) => {
+  const tables = ["runs", "steps", "signals"].map((name) => `"${schema}".workflow_${name}`)
+  const body = "BEGIN RAISE EXCEPTION 'No space left on device' USING ERRCODE = '53100'; END"
+  const full = `"${schema}".disk_is_full`
+  return {
+    fill: Postgres.execute(
+      [
+        `CREATE FUNCTION ${full}() RETURNS trigger LANGUAGE plpgsql AS $$ ${body} $$`,
+        ...tables.map(
+          (table) =>
+            `CREATE TRIGGER disk_is_full BEFORE INSERT ON ${table} EXECUTE FUNCTION ${full}()`
+        )
+      ].join(";")
+    ),
+    free: Postgres.execute(`DROP FUNCTION ${full} CASCADE`)
+  }
+}
 
 /** A store by way of a proxy, with an executor. */
 const proxied = Effect.gen(function* () {
@@ -73,15 +108,43 @@ describe("a commit whose answer is lost", () => {
       if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
       // and not the isolation level
       proxy.loseAnswerTo("COMMIT\0")
-      expect(yield* store.signal({ runId: "a", name: "paid", exit: "1" })).toBe(true)
+      expect(yield* store.wake("a")).toEqual(Option.some("running"))
       expect(proxy.lost()).toBe(1)
       expect((yield* store.history(claimed.held)).wakeups).toBe(1)
       // one that did not come to its commit was not done
-      proxy.loseAnswerTo("INSERT INTO")
-      const refused = yield* Effect.flip(store.signal({ runId: "a", name: "more", exit: "1" }))
+      proxy.loseAnswerTo("UPDATE")
+      const refused = yield* Effect.flip(store.wake("a"))
       expect([proxy.lost(), refused.reason]).toEqual([2, "unavailable"])
       expect((yield* store.history(claimed.held)).wakeups).toBe(1)
-      expect(yield* store.signal({ runId: "a", name: "more", exit: "1" })).toBe(true)
+      expect(yield* store.wake("a")).toEqual(Option.some("running"))
+    })
+  )
+
+  it.scopedLive("stores signals once, and tells each whether it was its own", () =>
+    Effect.gen(function* () {
+      const { executor, proxy, store } = yield* proxied
+      const { claimed } = yield* store.create(aRun("a"), executor)
+      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+      const signal = (name: string) => store.signal({ runId: "a", name, exit: "1" })
+      expect(yield* signal("before")).toBe(true)
+      const changes = yield* store.changes
+      proxy.loseAnswerTo("workflow_signal_v1")
+      const all = ["paid", "before", "more", "paid"]
+      expect(yield* Effect.forEach(all, signal, { concurrency: "unbounded" })).toEqual([
+        true,
+        false,
+        true,
+        false
+      ])
+      expect(proxy.lost()).toBe(1)
+      const { signals, wakeups } = yield* store.history(claimed.held)
+      expect([signals.map(({ name }) => name).sort(), wakeups]).toEqual([
+        ["before", "more", "paid"],
+        3
+      ])
+      const change = yield* changes.take
+      expect(change.signals.map(({ name }) => name)).toEqual(["paid", "more"])
+      expect(change.woken.at(-1)).toMatchObject({ runId: "a", wakeups: 3 })
     })
   )
 
@@ -142,7 +205,7 @@ describe("connections that the server ends", () => {
       expect(
         yield* Effect.retry(two.signal({ runId: "a", name: "paid", exit: "1" }), { times: 5 })
       ).toBe(true)
-      while (!(yield* changes.take).foreign) yield* Effect.void
+      while ((yield* changes.take).told?.[0] !== "a") yield* Effect.void
       expect((yield* one.wokenRuns(executor)).map(({ held }) => held.runId)).toEqual(["a"])
     })
   )
@@ -168,6 +231,78 @@ describe("a caller that goes away while it waits for a connection", () => {
       yield* Scope.close(scope, Exit.void)
       expect(performance.now() - began).toBeLessThan(4_000)
     })
+  )
+})
+
+describe("connections that are all in use, by the app whose client it is", () => {
+  it.scopedLive("refuse what is new, and what is in flight is recorded when one is free", () =>
+    Effect.gen(function* () {
+      const { schema } = yield* Postgres.database
+      const client = yield* PgClient.PgClient
+      const store = Context.get(
+        yield* Layer.build(PostgresRunStore.layerWith({ schema })),
+        RunStore
+      )
+      const executor = yield* store.register({ host: "here", pid: 42, leaseMillis: 60_000 })
+      const { claimed } = yield* store.create(aRun("a"), executor)
+      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+      const app = yield* Scope.make()
+      yield* Effect.replicateEffect(Scope.extend(client.reserve, app), 2)
+      const recorded = yield* Effect.fork(
+        Effect.retry(store.recordStep(aStep(claimed.held)), {
+          while: (error) => error._tag === "RunStoreError"
+        })
+      )
+      for (const asked of [
+        store.signal({ runId: "a", name: "paid", exit: "1" }),
+        store.create(aRun("b")),
+        store.counts,
+        store.available
+      ] as const) {
+        expect(yield* Effect.flip(asked)).toMatchObject({ reason: "unavailable" })
+      }
+      yield* Scope.close(app, Exit.void)
+      yield* Fiber.join(recorded)
+      yield* store.available
+      expect(yield* store.signal({ runId: "a", name: "paid", exit: "1" })).toBe(true)
+      const { signals, steps } = yield* store.history(claimed.held)
+      expect([steps.length, signals.length]).toEqual([1, 1])
+      expect(Option.isNone(yield* store.find("b"))).toBe(true)
+    }).pipe(Effect.provide(twoConnections))
+  )
+})
+
+describe("a disk that is full, as the server says it", () => {
+  // what the server answers then is had of a trigger: a full disk of its own would be everybody's
+  it.scopedLive(
+    "refuses what is new, keeps what came of a step, and goes on when there is room",
+    () =>
+      Effect.gen(function* () {
+        const database = yield* Postgres.database
+        const store = yield* Postgres.open(database)
+        const executor = yield* store.register({ host: "here", pid: 42, leaseMillis: 60_000 })
+        const { claimed } = yield* store.create(aRun("a"), executor)
+        if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
+        const { fill, free } = diskOf(database)
+        yield* fill
+        const recorded = yield* Effect.fork(
+          Effect.retry(store.recordStep(aStep(claimed.held)), {
+            while: (error) => error._tag === "RunStoreError" && error.reason === "full",
+            schedule: Schedule.spaced("20 millis")
+          })
+        )
+        expect(yield* Effect.flip(store.create(aRun("b")))).toMatchObject({ reason: "full" })
+        expect(
+          yield* Effect.flip(store.signal({ runId: "a", name: "paid", exit: "1" }))
+        ).toMatchObject({ reason: "full" })
+        // it reads all the same
+        expect((yield* store.counts).running).toBe(1)
+        yield* free
+        yield* Fiber.join(recorded)
+        expect((yield* store.create(aRun("b"))).created).toBe(true)
+        const { steps } = Option.getOrThrow(yield* store.findWithSteps("a"))
+        expect(steps.map(({ exit }) => exit)).toEqual([`"charged"`])
+      })
   )
 })
 

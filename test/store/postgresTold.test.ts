@@ -5,13 +5,17 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Pg from "pg"
-import { RunStore } from "../../src/store/RunStore.js"
+import { type Change, RunStore } from "../../src/store/RunStore.js"
 import { begin, register } from "../../src/testing/Acts.js"
 import * as Postgres from "../support/Postgres.js"
 
 const decode = Schema.decodeUnknownSync(
   Schema.parseJson(
-    Schema.Struct({ woken: Schema.Boolean, pauses: Schema.optional(Schema.Literal(true)) })
+    Schema.Struct({
+      woken: Schema.Boolean,
+      runs: Schema.optional(Schema.Array(Schema.String)),
+      pauses: Schema.optional(Schema.Literal(true))
+    })
   )
 )
 
@@ -28,7 +32,7 @@ const listen = ({ schema, url }: Postgres.Database) =>
       (client) => Effect.promise(() => client.end())
     ),
     (client) => {
-      const heard: Array<{ readonly woken: boolean }> = []
+      const heard: Array<ReturnType<typeof decode>> = []
       let hear = () => {}
       const last = new Promise<void>((resolve) => {
         hear = resolve
@@ -45,6 +49,46 @@ const listen = ({ schema, url }: Postgres.Database) =>
       )
     }
   )
+
+describe("what a run is told", () => {
+  it.scoped(
+    "is told to others with its name, as long as they are few",
+    () =>
+      Effect.gen(function* () {
+        const database = yield* Postgres.database
+        const one = yield* Postgres.open(database)
+        const act = Effect.provideService(RunStore, one)
+        const executor = yield* act(register)
+        const odd = `"a", b}\u0000\\`
+        const many = Array.from({ length: 21 }, (_, n) => `run-${n}`)
+        yield* act(Effect.forEach([odd, ...many], (runId) => begin(executor, runId)))
+        const signal = (runId: string) => one.signal({ runId, name: "paid", exit: "1" })
+        const two = yield* Postgres.open(database)
+        const hears = yield* two.changes
+        const heard = yield* listen(database)
+        yield* signal(odd)
+        // nothing is new
+        yield* signal(odd)
+        yield* one.wake(odd)
+        yield* Effect.forEach(many, signal, { concurrency: "unbounded" })
+        // before its run: nobody has it yet
+        yield* signal("none")
+        yield* one.pauseWorkflow({ workflow: "Order", parks: false })
+        const notes = yield* heard
+        expect(notes.map(({ runs, woken }) => [woken, runs?.length])).toEqual([
+          [true, 1],
+          [true, 1],
+          [true, undefined],
+          [true, 1]
+        ])
+        const told: Array<Change> = []
+        while (told.at(-1)?.pauses !== true) told.push(yield* hears.take)
+        expect(told.flatMap((change) => change.told ?? [])).toEqual([odd, odd, "none"])
+        expect(told.filter(({ foreign, pending }) => foreign && !pending)).toHaveLength(1)
+      }),
+    60_000
+  )
+})
 
 describe("the end of a run", () => {
   it.scoped(

@@ -6,7 +6,15 @@
 import type { ChildProcess, SpawnOptions } from "node:child_process"
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { chownSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync
+} from "node:fs"
 import { createRequire } from "node:module"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
@@ -98,6 +106,7 @@ const quick = [
 
 /** One that can be ended and come up again, with what it has recorded. */
 export interface OwnServer extends Server {
+  readonly data: string
   /** The process that all others of the server are children of. */
   readonly pid: () => number
   /** As a failure of it or of its machine does: those who are connected are cut off. */
@@ -106,12 +115,27 @@ export interface OwnServer extends Server {
   readonly up: () => Promise<void>
 }
 
-const startOwn = async (bin: string, settings: ReadonlyArray<string>): Promise<OwnServer> => {
+/** Where a server has its data, and what its processes are started with. */
+interface Place {
+  readonly folder: string
+  readonly data: string
+  readonly options: SpawnOptions
+}
+
+const makePlace = (): Place => {
   const owner = user()
   const folder = mkdtempSync(join(tmpdir(), "postgres-"))
   if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
-  const data = join(folder, "data")
-  const options: SpawnOptions = { ...owner, cwd: folder, stdio: ["ignore", "pipe", "pipe"] }
+  return {
+    folder,
+    data: join(folder, "data"),
+    options: { ...owner, cwd: folder, stdio: ["ignore", "pipe", "pipe"] }
+  }
+}
+
+const startOwn = async (bin: string, settings: ReadonlyArray<string>): Promise<OwnServer> => {
+  const place = makePlace()
+  const { data, options } = place
   const initialize = ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]
   const made = spawn(join(bin, "initdb"), initialize, options)
   let said = ""
@@ -120,11 +144,21 @@ const startOwn = async (bin: string, settings: ReadonlyArray<string>): Promise<O
   })
   made.stdout?.resume()
   if ((await ended(made)) !== 0) throw new Error(`initdb failed: ${said}`)
+  return startIn(place, bin, settings)
+}
+
+/** On data that are there. */
+const startIn = async (
+  { data, folder, options }: Place,
+  bin: string,
+  settings: ReadonlyArray<string>
+): Promise<OwnServer> => {
   const port = await freePort()
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`
   const listening = ["-D", data, "-p", String(port), "-h", "127.0.0.1", "-k", folder]
   const set = settings.flatMap((setting) => ["-c", setting])
   let server: ChildProcess | undefined
+  let said = ""
   const up = async () => {
     const started = spawn(join(bin, "postgres"), [...listening, ...set], options)
     server = started
@@ -145,6 +179,7 @@ const startOwn = async (bin: string, settings: ReadonlyArray<string>): Promise<O
   await up()
   return {
     url,
+    data,
     pid: () => server?.pid ?? 0,
     crash,
     up,
@@ -182,6 +217,54 @@ export const start = async (): Promise<Server> => {
 
 /** Whatever is given: for tests that end it. */
 export const startAnother = async (): Promise<OwnServer> => startOwn(installedHere(), quick)
+
+/** A server, and one that has all that the first has acknowledged, and can take its place. */
+export interface Replicated {
+  readonly primary: OwnServer
+  readonly standby: OwnServer
+  /** The standby is replayed to its end, and takes writes. */
+  readonly promote: () => Promise<void>
+}
+
+/** Asks until it says yes. */
+const untilYes = async (url: string, question: string): Promise<void> => {
+  const client = new Pg.Client({ connectionString: url })
+  await client.connect()
+  while ((await client.query<{ readonly yes: boolean }>(question)).rows[0]?.yes !== true) {
+    // there is nothing to wait for but what it answers
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await client.end()
+}
+
+/** By streaming, synchronously: what is acknowledged is on both. */
+export const startReplicated = async (): Promise<Replicated> => {
+  const bin = installedHere()
+  const place = makePlace()
+  const primary = await startOwn(bin, [...quick, "synchronous_standby_names=*"])
+  await primary.crash()
+  cpSync(primary.data, place.data, { recursive: true })
+  writeFileSync(join(place.data, "standby.signal"), "")
+  if (place.options.uid !== undefined) {
+    execFileSync("chown", ["-R", `${place.options.uid}:${place.options.gid}`, place.data])
+  }
+  chmodSync(place.data, 0o700)
+  await primary.up()
+  const from = new URL(primary.url)
+  const standby = await startIn(place, bin, [
+    ...quick,
+    `primary_conninfo=host=127.0.0.1 port=${from.port} user=postgres`
+  ])
+  await untilYes(
+    primary.url,
+    "SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync') AS yes"
+  )
+  return {
+    primary,
+    standby,
+    promote: () => untilYes(standby.url, "SELECT pg_promote() AND NOT pg_is_in_recovery() AS yes")
+  }
+}
 
 /** As PostgreSQL comes, so that what is committed survives a power loss: for measurements. */
 export const startDurable = async (settings: ReadonlyArray<string> = []): Promise<OwnServer> =>

@@ -14,13 +14,15 @@ export interface Proxy {
   readonly restore: () => void
   /** How many answers were lost. */
   readonly lost: () => number
+  /** Whoever connects from now on comes to this one; as where an address moves to another machine. */
+  readonly moveTo: (url: string) => void
 }
 
 /** @param to the URL of the database */
 export const make = (to: string) =>
   Effect.acquireRelease(
     Effect.async<Proxy & { readonly close: () => void }>((resume) => {
-      const target = new URL(to)
+      let target = new URL(to)
       const sockets = new Set<Socket>()
       let awaited: string | undefined
       let lost = 0
@@ -71,6 +73,9 @@ export const make = (to: string) =>
               sockets.clear()
             },
             lost: () => lost,
+            moveTo: (url) => {
+              target = new URL(url)
+            },
             close: () => {
               server.close()
               for (const socket of sockets) socket.destroy()

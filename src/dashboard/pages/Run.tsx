@@ -166,7 +166,7 @@ const Steps = ({ run }: { readonly run: RunWithStepsView }) => {
       {attempts[0] === undefined ? null : (
         <StepDetails key={selected} runId={run.runId} name={attempts[0].name} attempts={attempts} />
       )}
-      {chosen === undefined || chosen.kind === "step" ? null : <MomentDetails row={chosen} />}
+      {chosen === undefined || attempts.length > 0 ? null : <MomentDetails row={chosen} />}
     </section>
   )
 }

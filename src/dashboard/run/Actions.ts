@@ -65,16 +65,24 @@ export const notIn = (action: Action, status: RunStatus): string | undefined => 
 export const notPossible = (
   action: Action,
   {
-    error,
+    compensated,
     status,
+    terminated,
     waitsFor
-  }: Pick<RunView, "status" | "error"> & Partial<Pick<RunWithStepsView, "waitsFor">>
+  }: Pick<RunView, "status" | "compensated" | "terminated"> &
+    Partial<Pick<RunWithStepsView, "waitsFor">>
 ): string | undefined =>
   // one that is to begin later begins at once
   action === "resume" && waitsFor?.first.some(({ type }) => type === "start") === true
     ? undefined
-    : action === "retry" &&
-        status === "interrupted" &&
-        error?.message.startsWith("terminated") === true
-      ? "It was terminated: nobody knows how far it was"
-      : notIn(action, status)
+    : (action === "retry" && neverRetried({ compensated, terminated })) || notIn(action, status)
+
+const neverRetried = ({
+  compensated,
+  terminated
+}: Pick<RunView, "compensated" | "terminated">): string | undefined =>
+  terminated === true
+    ? "It was terminated: nobody knows how far it was"
+    : compensated === true
+      ? "What it had done was undone, and would not be done again: start one like this"
+      : undefined

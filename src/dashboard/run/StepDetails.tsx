@@ -46,6 +46,12 @@ export const StepDetails = ({
         <dd>
           <Status status={attempt.status} />
         </dd>
+        {attempt.compensation === true ? (
+          <>
+            <dt>Part of</dt>
+            <dd>what was done to undo the run</dd>
+          </>
+        ) : null}
         <dt>Started</dt>
         <dd>
           <When at={attempt.startedAt} />

@@ -37,7 +37,8 @@ export const attemptsOf = ({ bars }: Row): number =>
 
 export interface Row {
   readonly key: string
-  readonly kind: "step" | "signal" | "race" | "timer" | "child"
+  /** `compensation`: a step that was executed while its run undid what it had done. */
+  readonly kind: "step" | "compensation" | "signal" | "race" | "timer" | "child"
   readonly label: string
   readonly bars: ReadonlyArray<Bar>
   /** When a timer is due. */
@@ -66,11 +67,11 @@ const stepRows = (
     if (attempts === undefined) byName.set(step.name, [step])
     else attempts.push(step)
   }
-  return Array.from(byName, ([name, attempts]) => {
+  return Array.from(byName, ([name, attempts]): Row => {
     const waits = pauses.filter((pause) => pause.step === name)
     return {
       key: `step/${name}`,
-      kind: "step" as const,
+      kind: attempts.some(({ compensation }) => compensation === true) ? "compensation" : "step",
       label: name,
       bars: attempts.flatMap((step) => [barOf(step), ...waits.flatMap(pauseAfter(step))]),
       due: waits.find(({ isWaitedFor }) => isWaitedFor)?.due,

@@ -4,15 +4,7 @@
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type {
-  ClaimedRun,
-  Held,
-  History,
-  Json,
-  RunStore,
-  RunStoreError,
-  Woken
-} from "../../store/RunStore.js"
+import type { ClaimedRun, Held, History, Json, RunStore, Woken } from "../../store/RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import { blockCause, causeToJson } from "../../values/Codec.js"
 import type { Bounded } from "../../values/ValueSize.js"
@@ -68,7 +60,7 @@ export interface ActiveRuns {
   readonly awaitChild: (run: ActiveRun, child: string) => void
   readonly childrenAwaited: () => ReadonlyArray<Told>
   /** Reads again what other processes told the runs held here. */
-  readonly refresh: (executor: number) => Effect.Effect<void, RunStoreError>
+  readonly refresh: Elsewhere.Refresh
   /** Keeps no run in memory that only waits. */
   readonly evictAll: Effect.Effect<void>
 

@@ -10,7 +10,14 @@ import type { Suspend } from "../pass/Suspend.js"
 /** How many histories that others have added to are read in one turn of the event loop. */
 const historiesAtOnce = 16
 
-/** Reads it again, for the executor that this process holds its runs as. */
+/** Reads it again. */
+export interface Refresh {
+  /** Of all runs that this process holds, as this executor. */
+  readonly all: (executor: number) => Effect.Effect<void, RunStoreError>
+  /** Of those of these runs that it holds. */
+  readonly runs: (runIds: ReadonlyArray<string>) => Effect.Effect<void, RunStoreError>
+}
+
 export const makeRefresh = (options: {
   readonly store: RunStore["Type"]
   readonly clock: Clock.Clock
@@ -19,7 +26,7 @@ export const makeRefresh = (options: {
   readonly woken: Suspend["woken"]
   /** A history was read that has news. */
   readonly load: (driving: Driving, history: History) => void
-}): ((executor: number) => Effect.Effect<void, RunStoreError>) => {
+}): Refresh => {
   const { clock, find, store, woken } = options
 
   /** Runs held here that were told something which is not known here yet. */
@@ -44,21 +51,38 @@ export const makeRefresh = (options: {
     options.load(driving, history)
   }
 
-  return Effect.fnUntraced(function* (executor) {
-    const told = unknownHere(yield* store.wokenRuns(executor))
-    for (let from = 0; from < told.length; from += historiesAtOnce) {
-      // what is under way here goes on in between
-      if (from > 0) yield* turn
-      const part = told.slice(from, from + historiesAtOnce).map(({ held }) => held)
-      const histories = yield* store.histories(part)
-      const seen: Array<WokenRun> = []
-      for (const [index, held] of part.entries()) {
+  /** Answers what is known of them now. */
+  const read = (part: ReadonlyArray<Held>) =>
+    Effect.map(store.histories(part), (histories) =>
+      part.flatMap((held, index): ReadonlyArray<WokenRun> => {
         const history = Option.getOrUndefined(histories[index] ?? Option.none())
-        if (history === undefined) continue
+        if (history === undefined) return []
         takeIn(held, history)
-        seen.push({ held, wakeups: history.wakeups })
+        return [{ held, wakeups: history.wakeups }]
+      })
+    )
+
+  return {
+    all: Effect.fnUntraced(function* (executor) {
+      const told = unknownHere(yield* store.wokenRuns(executor))
+      for (const [index, part] of inParts(told.map(({ held }) => held)).entries()) {
+        // what is under way here goes on in between
+        if (index > 0) yield* turn
+        yield* store.sawWakeups(yield* read(part))
       }
-      yield* store.sawWakeups(seen)
-    }
-  })
+    }),
+    runs: Effect.fnUntraced(function* (runIds) {
+      const held = runIds.flatMap((runId) => find(runId)?.run.held ?? [])
+      for (const [index, part] of inParts(held).entries()) {
+        if (index > 0) yield* turn
+        // that it knows of them is written when it suspends; until then it is told of them again
+        yield* read(part)
+      }
+    })
+  }
 }
+
+const inParts = (runs: ReadonlyArray<Held>): ReadonlyArray<ReadonlyArray<Held>> =>
+  Array.from({ length: Math.ceil(runs.length / historiesAtOnce) }, (_, part) =>
+    runs.slice(part * historiesAtOnce, (part + 1) * historiesAtOnce)
+  )

@@ -27,10 +27,11 @@ export const tell = (options: NewsOptions): Effect.Effect<void, never, Scope.Sco
     const round = Effect.flatMap(changes.take, (change) =>
       Effect.suspend(() => {
         react(options, change)
-        return change.foreign ? look : Effect.void
+        const at = change.foreign ? "all" : change.told
+        return at === undefined ? Effect.void : look(at)
       }).pipe(
         // what was to be told then is read from the store
-        Effect.tapErrorCause(() => look)
+        Effect.tapErrorCause(() => look("all"))
       )
     )
     yield* Effect.forkScoped(KeepGoing.forever("telling runs what has changed", round))
@@ -51,42 +52,58 @@ const react = ({ ends, room, runs }: NewsOptions, change: Change): void => {
   for (const runId of change.interrupts) runs.interrupt(runId)
 }
 
+/** What another process has written to: these runs, or it is not known which. */
+type Unseen = "all" | ReadonlyArray<string>
+
+const both = (one: Unseen, other: Unseen): Unseen =>
+  one === "all" || other === "all" ? "all" : [...new Set([...one, ...other])]
+
+const none: ReadonlyArray<string> = []
+
 /**
  * What another process wrote is looked for until it could be read; beside what is told of this
  * process's own writes, which does not wait for it.
  */
 const makeLook = ({ ends, executor, runs }: NewsOptions) =>
   Effect.map(Effect.scope, (scope) => {
-    /** Another process has written since the last look began. */
-    let unseen = false
+    /** What was written since the last look began. */
+    let unseen: Unseen = none
     let looking = false
 
-    const lookOnce = Effect.suspend(() => {
+    const lookOnce = (at: Unseen) => {
       const holder = executor()
+      if (at !== "all") return runs.refresh.runs(at)
       return Effect.zipRight(
         ends.look(runs.childrenAwaited()),
-        holder === undefined ? Effect.void : runs.refresh(holder)
+        holder === undefined ? Effect.void : runs.refresh.all(holder)
       )
-    })
+    }
 
     const lookWhileUnseen = Effect.gen(function* () {
-      while (unseen) {
-        unseen = false
-        yield* Effect.catchAllCause(lookOnce, (cause) => {
-          unseen = true
-          return Effect.zipRight(
-            Effect.logWarning("store could not be read; trying again", cause),
-            Effect.sleep("1 second")
-          )
-        })
+      while (unseen !== none) {
+        const at = unseen
+        unseen = none
+        yield* Effect.catchAllCause(
+          Effect.suspend(() => lookOnce(at)),
+          (cause) => {
+            unseen = both(unseen, at)
+            return Effect.zipRight(
+              Effect.logWarning("store could not be read; trying again", cause),
+              Effect.sleep("1 second")
+            )
+          }
+        )
       }
       looking = false
     })
 
-    return Effect.suspend(() => {
-      unseen = true
-      if (looking) return Effect.void
-      looking = true
-      return Effect.asVoid(Effect.forkIn(lookWhileUnseen, scope))
-    })
+    return (at: Unseen) =>
+      Effect.suspend(() => {
+        // most of what others are told is about runs that are theirs
+        if (at !== "all" && !at.some(runs.isHeld)) return Effect.void
+        unseen = both(unseen, at)
+        if (looking) return Effect.void
+        looking = true
+        return Effect.asVoid(Effect.forkIn(lookWhileUnseen, scope))
+      })
   })

@@ -103,6 +103,11 @@ export class Pass {
     return this.waiting
   }
 
+  /** It has failed, and what it had done is being undone. */
+  get isCompensating(): boolean {
+    return this.closing && this.compensated
+  }
+
   /** There are recorded outcomes that it is still to come by. */
   get isReplaying(): boolean {
     return this.ahead !== undefined

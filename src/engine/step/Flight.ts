@@ -91,6 +91,8 @@ export class Flight implements StepInFlight {
   readonly executionScope = new LazyScope()
   /** Replaying the workflow does not come by this step. */
   readonly inner: boolean
+  /** It is executed while its run undoes what it has done, for it has failed. */
+  readonly compensation: boolean
   /** While it is being executed: not while it is being started, nor recorded. */
   fiber: Executing | undefined = undefined
   /** It is not just being started, in the fiber of whoever asks. */
@@ -124,6 +126,7 @@ export class Flight implements StepInFlight {
     this.isInterruptible = RuntimeFlags.interruptible(runtimeFlags)
     this.quiescence = new Quiescence(() => onRest(this, this.quiescence.waitsForEngine))
     this.instance = stepInstance(pass, this, this.quiescence, this.instanceScope)
+    this.compensation = pass.isCompensating
     this.inner = nested || pass.closing || pass.interrupted || instance !== pass.instance
   }
 
@@ -151,7 +154,8 @@ export const toStepInFlight = (flight: Flight): StepInFlight => ({
   workflow: flight.workflow,
   name: flight.name,
   attempt: flight.attempt,
-  startedAt: flight.startedAt
+  startedAt: flight.startedAt,
+  compensation: flight.compensation
 })
 
 /** The event of its start. */

@@ -65,7 +65,8 @@ export const make = (options: RecordingOptions) => {
       completedAt,
       exit: text,
       timers,
-      inner: flight.inner
+      inner: flight.inner,
+      compensation: flight.compensation
     } as const
     const recorded = options.persist(store.recordStep(step))
     const written = run.isSuspended ? Effect.zipRight(options.activate(run), recorded) : recorded

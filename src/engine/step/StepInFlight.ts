@@ -8,4 +8,6 @@ export interface StepInFlight {
   readonly attempt: number
   /** Milliseconds since the epoch. */
   readonly startedAt: number
+  /** It is executed while its run undoes what it has done, for it has failed. Default: false. */
+  readonly compensation?: boolean | undefined
 }

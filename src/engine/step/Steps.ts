@@ -123,7 +123,8 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
               attempt: flight.attempt,
               status: "interrupted",
               startedAt: flight.startedAt,
-              completedAt: clock.unsafeCurrentTimeMillis()
+              completedAt: clock.unsafeCurrentTimeMillis(),
+              compensation: flight.compensation
             })
           )
 
@@ -209,7 +210,8 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
           attempt: request.attempt,
           status: "running",
           startedAt: clock.unsafeCurrentTimeMillis(),
-          completedAt: undefined
+          completedAt: undefined,
+          compensation: link.pass.isCompensating
         })
       }).pipe(
         Effect.catchAll((error) => {

@@ -53,6 +53,7 @@ export const left: Readonly<Record<string, string>> = {
 export const leftColumns: Readonly<Record<string, Row>> = {
   // of the commit that has created it: none that anybody asks after; and nobody waits for its end
   workflow_runs: { batch: -1, awaited: null },
+  workflow_signals: { batch: null },
   // whether a session of PostgreSQL stands for the executor: none does
   workflow_executors: { session: 0 }
 }

@@ -212,27 +212,13 @@ export const aboutToRead =
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
     })
 
-const selectHeld = `
-  SELECT ${Histories.claimedColumns
-    .split(", ")
-    .map((column) => `r.${column}`)
-    .join(", ")}
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
-
 /** Histories of runs that are held, as they are now. Writes nothing. */
 export const histories =
   (runs: ReadonlyArray<Held>) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
-    Effect.gen(function* () {
-      const rows = yield* sql.rows<Histories.Claimed>(selectHeld, [
-        runs.map(({ key }) => key),
-        runs.map(({ claim }) => claim)
-      ])
-      const read = yield* Histories.read(sql, rows)
-      const found = new Map(rows.map(({ id }, index) => [id, read[index]]))
-      return runs.map(({ key }) => Option.fromNullable(found.get(key)))
-    })
+    Effect.map(Histories.ofHeld(sql, runs), (found) =>
+      runs.map(({ key }) => Option.fromNullable(found.get(key)))
+    )
 
 const sawOfRuns = `
   UPDATE workflow_runs r SET seen_wakeups = greatest(r.seen_wakeups, v.wakeups)

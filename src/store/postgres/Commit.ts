@@ -2,7 +2,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { nextPosition } from "../Position.js"
-import { wholeMillis } from "../Rows.js"
+import { innerness, wholeMillis } from "../Rows.js"
 import type {
   Completion,
   Held,
@@ -19,7 +19,7 @@ import type { Transaction } from "./Transaction.js"
 
 /** What is recorded or noted of a step. */
 export type AnyStep = Omit<StepNote, "status"> &
-  Pick<StepOutcome, "timers" | "inner"> & {
+  Pick<StepOutcome, "timers" | "inner" | "compensation"> & {
     readonly status: StepStatus
     readonly exit: Json | null
   }
@@ -117,7 +117,7 @@ const ofSteps = (steps: ReadonlyArray<AnyStep>): ReadonlyArray<Param> => {
     steps.map(({ startedAt }) => wholeMillis(startedAt)),
     steps.map(({ completedAt }) => (completedAt === undefined ? null : wholeMillis(completedAt))),
     steps.map(({ exit }) => exit),
-    steps.map(({ inner = false }) => (inner ? 1 : 0)),
+    steps.map(innerness),
     timers.map(({ held }) => held.key),
     timers.map(({ held }) => held.claim),
     timers.map(({ timer }) => timer.name),

@@ -8,27 +8,15 @@
  */
 import { positionOfHolder, positionOfWakeUp } from "../Position.js"
 import {
+  byIndex,
   creationLock,
   databaseTime,
   isUnfinished,
+  plannedOnce,
   returningWoken,
   takenOver,
   wakeUp
 } from "./Fragments.js"
-
-/**
- * Whoever looks rows up by their keys is to find them by an index, whatever statistics say of a table
- * that was small a minute ago.
- */
-const byIndex = `
-  SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-  SET lock_timeout = '2s'`
-
-/**
- * And is not planned with every call, which took longer than what it does: the database's time for a step
- * was 2,600 µs at concurrency 1 and is 1,700 (medians of 7 rounds in turn, PostgreSQL 15, 2 cores).
- */
-const plannedOnce = `${byIndex} SET plan_cache_mode = force_generic_plan`
 
 /** Wakes the runs that wait for this one. Parents are locked first, so that their counts are right. */
 export const wakeParentsFunction = `

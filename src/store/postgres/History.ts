@@ -1,10 +1,11 @@
 /**
- * What runs have been through, of many at once. A run's own row is read before the rest: what comes in
- * between is then more than its `wakeups` have counted, and never less.
+ * What runs have been through, of many at once. A run's own row is read before the rest, or with it: what
+ * comes in between is then more than its `wakeups` have counted, and never less.
  */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { Child, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
+import { isInner } from "../Rows.js"
+import type { Child, Held, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
 import type { Sql } from "./Sql.js"
 
 /** The columns of a run that its history needs. */
@@ -66,14 +67,12 @@ const groupBy = <Row, Key, A>(
 }
 
 const selectSignals = `
-  SELECT run_id, name, exit, wakeup FROM workflow_signals
-  WHERE run_id = ANY($1::text[]) ORDER BY run_id, name`
+  SELECT run_id, name, exit FROM workflow_signals WHERE run_id = ANY($1::text[])`
 
 interface SignalRow {
   readonly run_id: string
   readonly name: string
   readonly exit: Json
-  readonly wakeup: number
 }
 
 const signalRows = (sql: Sql, runIds: ReadonlyArray<string>) =>
@@ -93,102 +92,155 @@ export const signalsOf = (
         )
       )
 
-const selectSteps = `
-  SELECT run, name, attempt, exit, is_inner FROM workflow_steps
-  WHERE run = ANY($1::bigint[]) AND exit IS NOT NULL ORDER BY run, name, attempt`
+/**
+ * All of it in one statement, so of one moment, and in one round trip.
+ *
+ * @param runs what says, in SQL, the keys of the runs
+ */
+const selectParts = (runs: string) => `
+  SELECT 'signal' AS kind, r.id AS run, s.name, s.exit, s.wakeup::bigint AS number, NULL::bigint AS other
+  FROM workflow_runs r JOIN workflow_signals s ON s.run_id = r.run_id WHERE r.id = ANY(${runs})
+  UNION ALL SELECT 'step', run, name, exit, attempt, is_inner FROM workflow_steps
+  WHERE run = ANY(${runs}) AND exit IS NOT NULL
+  UNION ALL SELECT 'timer', run, name, NULL, wake_at, fired FROM workflow_timers
+  WHERE run = ANY(${runs})
+  UNION ALL SELECT 'child', c.parent, r.run_id, r.exit, c.wakeup, NULL
+  FROM workflow_children c JOIN workflow_runs r ON r.id = c.child WHERE c.parent = ANY(${runs})`
 
-interface StepRow extends Omit<RecordedStep, "inner"> {
-  readonly run: number
-  readonly is_inner: number
-}
+const selectAll = selectParts("$1::bigint[]")
 
-const selectTimers = `
-  SELECT run, name, wake_at, fired FROM workflow_timers
-  WHERE run = ANY($1::bigint[]) ORDER BY run, name`
+/** Of runs that are held, with what their own rows say, and nothing of others. */
+const selectHeld = `
+  WITH held AS MATERIALIZED (
+    SELECT ${claimedColumns
+      .split(", ")
+      .map((column) => `r.${column}`)
+      .join(", ")}
+    FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+    JOIN workflow_runs r
+      ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+  )
+  SELECT 'run' AS kind, id AS run, run_id AS name, NULL AS exit, NULL::bigint AS number,
+    NULL::bigint AS other, claim, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at
+  FROM held
+  UNION ALL SELECT p.*, NULL, NULL, NULL, NULL, NULL
+  FROM (${selectParts("ARRAY(SELECT id FROM held)")}) p`
 
-interface TimerRow {
+interface PartRow<Kind extends string> {
+  readonly kind: Kind
   readonly run: number
   readonly name: string
-  readonly wake_at: Millis
-  readonly fired: number
 }
 
-const selectChildren = `
-  SELECT c.parent, r.run_id, r.exit, c.wakeup FROM workflow_children c
-  JOIN workflow_runs r ON r.id = c.child
-  WHERE c.parent = ANY($1::bigint[]) ORDER BY c.parent, c.child`
+/** `number`: the wake-up that it was. */
+interface SignalPart extends PartRow<"signal"> {
+  readonly exit: Json
+  readonly number: number
+}
 
-interface ChildRow {
-  readonly parent: number
-  readonly run_id: string
+/** `number`: the attempt; `other`: whether a replay comes by it. */
+interface StepPart extends PartRow<"step"> {
+  readonly exit: Json
+  readonly number: number
+  readonly other: number
+}
+
+/** `number`: when it is due; `other`: whether it was seen to be. */
+interface TimerPart extends PartRow<"timer"> {
+  readonly number: Millis
+  readonly other: number
+}
+
+/** By the child's id; `number`: the wake-up that its end was. */
+interface ChildPart extends PartRow<"child"> {
   readonly exit: Json | null
-  readonly wakeup: number | null
+  readonly number: number | null
 }
+
+type Part = SignalPart | StepPart | TimerPart | ChildPart
+
+interface HeldPart extends PartRow<"run">, Omit<Claimed, "id" | "run_id"> {}
 
 /** In the order of the runs. */
 export const read = (
   sql: Sql,
   runs: ReadonlyArray<Claimed>
 ): Effect.Effect<ReadonlyArray<History>, SqlError> =>
-  Effect.gen(function* () {
-    if (runs.length === 0) return []
-    const keys = runs.map(({ id }) => id)
-    const ofRun = ({ run }: { readonly run: number }) => run
-    const signals = groupBy(
-      yield* signalRows(
-        sql,
-        runs.map(({ run_id }) => run_id)
-      ),
-      ({ run_id }) => run_id,
-      (row) => row
-    )
-    const steps = groupBy(
-      yield* sql.rows<StepRow>(selectSteps, [keys]),
-      ofRun,
-      ({ attempt, exit, is_inner, name }): RecordedStep =>
-        is_inner === 1 ? { name, attempt, exit, inner: true } : { name, attempt, exit }
-    )
-    const timers = groupBy(yield* sql.rows<TimerRow>(selectTimers, [keys]), ofRun, (row) => row)
-    const children = groupBy(
-      yield* sql.rows<ChildRow>(selectChildren, [keys]),
-      ({ parent }) => parent,
-      (row) => row
-    )
-    return runs.map((run) => {
-      const parts = {
-        signals: signals.get(run.run_id) ?? [],
-        timers: timers.get(run.id) ?? [],
-        children: children.get(run.id) ?? []
-      }
-      return { ...toHistory(run, parts), steps: steps.get(run.id) ?? [] }
-    })
-  })
+  runs.length === 0
+    ? Effect.succeed([])
+    : Effect.map(sql.rows<Part>(selectAll, [runs.map(({ id }) => id)]), (rows) => {
+        const parts = byRun(rows)
+        return runs.map((run) => toHistory(run, parts.get(run.id) ?? []))
+      })
 
-interface Parts {
-  readonly signals: ReadonlyArray<SignalRow>
-  readonly timers: ReadonlyArray<TimerRow>
-  readonly children: ReadonlyArray<ChildRow>
+/** Those of the runs that are held under these claims, by their keys. */
+export const ofHeld = (
+  sql: Sql,
+  runs: ReadonlyArray<Held>
+): Effect.Effect<ReadonlyMap<number, History>, SqlError> =>
+  Effect.map(
+    sql.rows<Part | HeldPart>(selectHeld, [
+      runs.map(({ key }) => key),
+      runs.map(({ claim }) => claim)
+    ]),
+    (rows) => {
+      const parts = byRun(rows.filter((row) => row.kind !== "run"))
+      return new Map(
+        rows
+          .filter((row) => row.kind === "run")
+          .map((row) => [
+            row.run,
+            toHistory({ ...row, id: row.run, run_id: row.name }, parts.get(row.run) ?? [])
+          ])
+      )
+    }
+  )
+
+const byRun = (rows: ReadonlyArray<Part>) =>
+  groupBy(
+    rows,
+    ({ run }) => run,
+    (row) => row
+  )
+
+const toHistory = (run: Claimed, parts: ReadonlyArray<Part>): History => {
+  const signals = parts.filter((part) => part.kind === "signal")
+  const timers = parts.filter((part) => part.kind === "timer")
+  const children = parts.filter((part) => part.kind === "child")
+  return {
+    steps: parts.filter((part) => part.kind === "step").map(toStep),
+    signals: signals.map(({ exit, name }) => ({ name, exit })),
+    timers: timers.map(
+      ({ name, number, other }): Timer => ({ name, wakeAt: number, fired: other === 1 })
+    ),
+    children: children.map(({ exit, name }): Child => ({ runId: name, exit: exit ?? undefined })),
+    interruptRequested: run.interrupt_requested === 1,
+    wakeups: run.wakeups,
+    ...(run.interrupt_wakeup === null
+      ? {}
+      : {
+          beforeInterrupt: beforeInterrupt(
+            { signals, timers, children },
+            run.interrupt_wakeup,
+            run.interrupt_at ?? 0
+          )
+        })
+  }
 }
 
-const toHistory = (run: Claimed, parts: Parts): Omit<History, "steps"> => ({
-  signals: parts.signals.map(({ exit, name }) => ({ name, exit })),
-  timers: parts.timers.map(
-    ({ fired, name, wake_at }): Timer => ({ name, wakeAt: wake_at, fired: fired === 1 })
-  ),
-  children: parts.children.map(
-    ({ exit, run_id }): Child => ({ runId: run_id, exit: exit ?? undefined })
-  ),
-  interruptRequested: run.interrupt_requested === 1,
-  wakeups: run.wakeups,
-  ...(run.interrupt_wakeup === null
-    ? {}
-    : { beforeInterrupt: beforeInterrupt(parts, run.interrupt_wakeup, run.interrupt_at ?? 0) })
-})
+const toStep = ({ exit, name, number, other }: StepPart): RecordedStep =>
+  isInner(other) ? { name, attempt: number, exit, inner: true } : { name, attempt: number, exit }
+
+interface Parts {
+  readonly signals: ReadonlyArray<SignalPart>
+  readonly timers: ReadonlyArray<TimerPart>
+  readonly children: ReadonlyArray<ChildPart>
+}
 
 const beforeInterrupt = ({ children, signals, timers }: Parts, wakeup: number, at: Millis) => ({
-  signals: signals.filter((signal) => signal.wakeup < wakeup).map(({ name }) => name),
-  timers: timers.filter(({ wake_at }) => wake_at <= at).map(({ name }) => name),
+  signals: signals.filter(({ number }) => number < wakeup).map(({ name }) => name),
+  timers: timers.filter(({ number }) => number <= at).map(({ name }) => name),
   children: children
-    .filter((child) => child.exit !== null && (child.wakeup ?? 0) < wakeup)
-    .map(({ run_id }) => run_id)
+    .filter(({ exit, number }) => exit !== null && (number ?? 0) < wakeup)
+    .map(({ name }) => name)
 })

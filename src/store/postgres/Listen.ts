@@ -24,7 +24,7 @@ import type { Told } from "./Commit.js"
 import * as Liveness from "./Liveness.js"
 import type { Schema } from "./Schema.js"
 import type { Sql } from "./Sql.js"
-import { fromConnection } from "./Sql.js"
+import { decodedText, fromConnection } from "./Sql.js"
 
 const nothing: Change = {
   pending: false,
@@ -51,6 +51,7 @@ const Note = EffectSchema.parseJson(
     at: EffectSchema.optional(EffectSchema.Number),
     pending: EffectSchema.Boolean,
     woken: EffectSchema.Boolean,
+    runs: EffectSchema.optional(EffectSchema.Array(EffectSchema.String)),
     wakeAt: EffectSchema.optional(EffectSchema.Number),
     schedules: EffectSchema.optional(EffectSchema.Literal(true)),
     bulk: EffectSchema.optional(EffectSchema.Literal(true)),
@@ -71,7 +72,8 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
         : {
             ...nothing,
             pending: note.pending,
-            foreign: note.woken,
+            foreign: note.woken && note.runs === undefined,
+            ...(note.runs === undefined ? {} : { told: note.runs.map(decodedText) }),
             wakeAt: note.wakeAt,
             ...(note.schedules === undefined ? {} : { schedules: note.schedules }),
             ...(note.bulk === undefined ? {} : { bulk: note.bulk }),

@@ -6,6 +6,7 @@
  * their bytes. Functions carry a version in their names: in a rolling deploy both are called.
  */
 import { commitFunction, wakeParentsFunction } from "./Functions.js"
+import { signalFunction } from "./SignalCall.js"
 
 const initial = [
   // much is updated, and little of it indexed: room in the page spares the indexes
@@ -346,6 +347,9 @@ const executorVersions = ["ALTER TABLE workflow_executors ADD COLUMN version tex
 /** Who waits in another process for a run's end is told of it. */
 const awaitedEnds = ["ALTER TABLE workflow_runs ADD COLUMN awaited smallint", commitFunction(3)]
 
+/** `batch`: the commit that has stored it. */
+const signalsByCall = ["ALTER TABLE workflow_signals ADD COLUMN batch bigint", signalFunction]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -356,5 +360,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0006_arrivals": arrivals,
   "0007_sought_runs": soughtRuns,
   "0008_executor_versions": executorVersions,
-  "0009_awaited_ends": awaitedEnds
+  "0009_awaited_ends": awaitedEnds,
+  "0010_signals_by_call": signalsByCall
 }

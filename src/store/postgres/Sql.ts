@@ -81,12 +81,13 @@ const isKept = (param: Param): boolean =>
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it is about
 const escaped = /[\u0000\u0001]/g
 
-const encodedText = (text: string): string =>
+export const encodedText = (text: string): string =>
   text.includes("\u0000") || text.includes("\u0001")
     ? text.replace(escaped, (character) => (character === "\u0000" ? "\u0001a" : "\u0001b"))
     : text
 
-const decodedText = (text: string): string =>
+/** A text as it was, from how it is kept. */
+export const decodedText = (text: string): string =>
   text.includes("\u0001")
     ? text.replaceAll("\u0001a", "\u0000").replaceAll("\u0001b", "\u0001")
     : text

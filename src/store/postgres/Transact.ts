@@ -36,8 +36,11 @@ import {
   recordSteps,
   stepAnswers
 } from "./Progress.js"
+import { mostBytesTold, mostTold, signalAll } from "./SignalCall.js"
 import type { Sql } from "./Sql.js"
+import { encodedText } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
+import * as WakeUps from "./WakeUps.js"
 
 export interface Options {
   readonly connections: Connections
@@ -87,9 +90,9 @@ type Failed = TransactionFailed | OutcomeUnknown
 export const transact =
   (options: Options) =>
   (writes: ReadonlyArray<Write<Transaction>>): Effect.Effect<Change | undefined, Failed> => {
-    const hot = hotOf(writes)
+    const hot = hotOf(writes) ?? signalsOf(writes)
     if (hot === undefined) return Effect.uninterruptible(several(options, writes, false))
-    const called = oneCall(options, hot)
+    const called = oneCall(options, writes, hot)
     return Effect.uninterruptible(
       options.queues.known
         ? Effect.flatMap(called, (change) => admitAfter(options, change))
@@ -124,33 +127,61 @@ const unknown = (
 
 const newBatch = () => randomInt(2 ** 48 - 1)
 
+/** What a call of a function does; it answers the writes. */
+type Hot = (transaction: Called, told: Told) => Effect.Effect<void, SqlError>
+
 /** The writes by kind, where all are of those that the function does. */
-const hotOf = (writes: ReadonlyArray<Write<Transaction>>) => {
-  const creations = ofKind(writes, createAll)
-  const steps = ofKind(writes, recordSteps)
-  const completions = ofKind(writes, completeAll)
+const hotOf = (writes: ReadonlyArray<Write<Transaction>>): Hot | undefined => {
+  const kinds = kindsOf(writes)
+  const { completions, creations, steps } = kinds
   const count = creations.inputs.length + steps.inputs.length + completions.inputs.length
   const isPlain = creations.inputs.every(
     ({ by, run }) => by === undefined && run.parent === undefined
   )
-  return count === writes.length && isPlain ? { creations, steps, completions } : undefined
+  return count === writes.length && isPlain
+    ? (transaction, told) => committed(transaction, kinds, told)
+    : undefined
 }
 
-type Hot = NonNullable<ReturnType<typeof hotOf>>
+const kindsOf = (writes: ReadonlyArray<Write<Transaction>>) => ({
+  creations: ofKind(writes, createAll),
+  steps: ofKind(writes, recordSteps),
+  completions: ofKind(writes, completeAll)
+})
 
-const oneCall = (options: Options, hot: Hot): Effect.Effect<Change | undefined, Failed> => {
+type Kinds = ReturnType<typeof kindsOf>
+
+/** Where all are signals. */
+const signalsOf = (writes: ReadonlyArray<Write<Transaction>>): Hot | undefined => {
+  const { answer, inputs } = ofKind(writes, WakeUps.signals)
+  if (inputs.length < writes.length) return undefined
+  return (transaction, told) =>
+    Effect.flatMap(signalAll(transaction, inputs, told), (stored) =>
+      stored === "early"
+        ? Again.alone
+        : Effect.sync(() => answer(stored.map((isStored) => Exit.succeed(isStored))))
+    )
+}
+
+const oneCall = (
+  options: Options,
+  writes: ReadonlyArray<Write<Transaction>>,
+  hot: Hot
+): Effect.Effect<Change | undefined, Failed> => {
   const batch = newBatch()
-  const call = Effect.suspend(() => callOnce(options, hot, batch))
+  const call = Effect.suspend(() => callOnce(options, writes, hot, batch))
   return Effect.catchAll(call, (error) =>
     error._tag === "OutcomeUnknown" ? unknown(untilAnswered(call)) : Effect.fail(error)
   )
 }
 
 const callOnce = (
-  { connections, told }: Options,
+  options: Options,
+  writes: ReadonlyArray<Write<Transaction>>,
   hot: Hot,
   batch: number
 ): Effect.Effect<Change | undefined, Failed> => {
+  const { connections, told } = options
   let asked = false
   return connections
     .reserved((sql) =>
@@ -165,21 +196,26 @@ const callOnce = (
           log: new ChangeLog()
         }
         asked = true
-        return yield* answered(transaction, hot, told)
+        yield* hot(transaction, told)
+        return transaction.log.toChange()
       })
     )
     .pipe(
       Effect.catchAllCause((cause) =>
-        asked && Failure.isConnectionLost(cause) ? unknown(Effect.never) : failed(asked)(cause)
+        Cause.squash(cause) === Again.alone
+          ? several(options, writes, true)
+          : asked && Failure.isConnectionLost(cause)
+            ? unknown(Effect.never)
+            : failed(asked)(cause)
       )
     )
 }
 
 type Called = Parameters<typeof commit>[0]
 
-const answered = (transaction: Called, { completions, creations, steps }: Hot, told: Told) =>
+const committed = (transaction: Called, { completions, creations, steps }: Kinds, told: Told) =>
   Effect.gen(function* () {
-    const committed = yield* commit(
+    const done = yield* commit(
       transaction,
       {
         creations: firstOfEach(creations.inputs),
@@ -188,7 +224,7 @@ const answered = (transaction: Called, { completions, creations, steps }: Hot, t
       },
       told
     )
-    const answer = answers(committed, transaction.now)
+    const answer = answers(done, transaction.now)
     creations.answer(
       yield* Effect.forEach(creations.inputs, (creation) => {
         const created = answer(creation)
@@ -201,9 +237,8 @@ const answered = (transaction: Called, { completions, creations, steps }: Hot, t
             )
       })
     )
-    steps.answer(yield* stepAnswers(transaction, steps.inputs, committed.steps))
-    completions.answer(endAnswers(transaction, completions.inputs, committed.ended))
-    return transaction.log.toChange()
+    steps.answer(yield* stepAnswers(transaction, steps.inputs, done.steps))
+    completions.answer(endAnswers(transaction, completions.inputs, done.ended))
   })
 
 /**
@@ -309,6 +344,20 @@ const outcomeOf = (
     }).pipe(Effect.catchTag("SqlError", (error) => failed(false)(Cause.fail(error))))
   )
 
+/** The runs that were told something, where that is all; `undefined`: there is more, or there are many. */
+const toldRuns = (change: Change): ReadonlyArray<string> | undefined => {
+  const { finished, interrupts, signals, woken } = change
+  if (finished.length > 0 || woken.some(({ over }) => over === true)) return undefined
+  const runs = new Set([
+    ...interrupts,
+    ...signals.map(({ runId }) => runId),
+    ...woken.map(({ runId }) => runId)
+  ])
+  return runs.size > 0 && runs.size <= mostTold && JSON.stringify([...runs]).length < mostBytesTold
+    ? [...runs]
+    : undefined
+}
+
 const notifyOthers = "SELECT pg_notify($1, $2)"
 
 /** In the transaction, so that nobody is told of what was not committed, and nothing is left out. */
@@ -319,12 +368,14 @@ const notify = (
 ): Effect.Effect<unknown, SqlError> => {
   if (change === undefined) return Effect.void
   const { bulk, finished, interrupts, pauses, pending, schedules, signals, wakeAt, woken } = change
+  const runs = toldRuns(change)
   const tells = {
     from,
     // by the clock of who hears of itself; nobody else's
     at: performance.now(),
     pending,
     woken: finished.length + interrupts.length + signals.length + woken.length > 0,
+    ...(runs === undefined ? {} : { runs: runs.map(encodedText) }),
     ...(wakeAt === undefined ? {} : { wakeAt }),
     ...(schedules === undefined ? {} : { schedules }),
     ...(bulk === undefined ? {} : { bulk }),

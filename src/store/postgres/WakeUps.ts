@@ -5,6 +5,7 @@
  */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Admission from "../Admission.js"
 import * as Deadlines from "../Deadlines.js"
@@ -12,7 +13,7 @@ import { positionOfWakeUp } from "../Position.js"
 import { isHeldBack, shownStatus } from "../Rows.js"
 import type { Held, RunStatus, Signal } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
-import type { Operation } from "../Write.js"
+import type { Batch, Operation } from "../Write.js"
 import * as Again from "./Again.js"
 import { isUnfinished, letGo, returningWoken, staysHeldBack, wakeUp } from "./Fragments.js"
 import { inTransaction } from "./Numbered.js"
@@ -104,6 +105,10 @@ export const signal =
       transaction.log.signal(runId, name, exit)
       return true
     })
+
+/** Where they are all that a transaction does they are one call: see `SignalCall`. */
+export const signals: Batch<Transaction, Signal, boolean> = (inputs) => (transaction) =>
+  Effect.forEach(inputs, (input) => Effect.map(signal(input)(transaction), Exit.succeed))
 
 const resumeRun = `
   UPDATE workflow_runs r SET crashes = 0, ${letGo}, ${wakeUp("$2::bigint")}

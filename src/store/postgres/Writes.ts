@@ -70,7 +70,11 @@ export const writes = (
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
     release: (runs) => write(Release.release(runs)),
     sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
-    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length, signal.runId),
+    signal: writeBatched(
+      WakeUps.signals,
+      ({ exit }) => exit.length,
+      ({ runId }) => runId
+    ),
     wake: (runId) => write(WakeUps.wake(runId), 0, runId),
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),

@@ -1,5 +1,6 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { isInner } from "../Rows.js"
 import type { Child, History, Json, RecordedStep, Timer } from "../RunStore.js"
 import type { Sql } from "./Sql.js"
 import * as Statements from "./Statements.js"
@@ -123,10 +124,10 @@ const innerMark = ',"inner":true}'
 
 const stepsOf = (sql: Sql, key: number) =>
   Effect.map(
-    sql.rows<Omit<RecordedStep, "inner"> & { readonly is_inner: 0 | 1 }>(selectSteps, [key]),
+    sql.rows<Omit<RecordedStep, "inner"> & { readonly is_inner: number }>(selectSteps, [key]),
     (rows): ReadonlyArray<RecordedStep> =>
       rows.map(({ attempt, exit, is_inner, name }) =>
-        is_inner === 1 || exit.endsWith(innerMark)
+        isInner(is_inner) || exit.endsWith(innerMark)
           ? { name, attempt, exit, inner: true }
           : { name, attempt, exit }
       )

@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { nextPosition, positionOfHolder } from "../Position.js"
-import { wholeMillis } from "../Rows.js"
+import { innerness, wholeMillis } from "../Rows.js"
 import type {
   Completion,
   Held,
@@ -46,14 +46,13 @@ const upsertSteps = Statements.forRows(
 /** What only an outcome has is apart from the step, whatever else a note brings along. */
 const addStep = (
   params: Array<Param>,
-  step: Omit<StepNote, "status"> & { readonly status: StepStatus },
-  exit: Json | null,
-  inner: boolean
+  step: Omit<StepNote, "status"> & Pick<StepOutcome, "inner"> & { readonly status: StepStatus },
+  exit: Json | null
 ): void => {
   const { attempt, completedAt, held, name, startedAt, status } = step
   params.push(held.key, held.claim, nextPosition(), name, attempt, status)
   params.push(wholeMillis(startedAt), completedAt === undefined ? null : wholeMillis(completedAt))
-  params.push(exit, inner ? 1 : 0)
+  params.push(exit, innerness(step))
 }
 
 const selectHeld = `SELECT 1 FROM workflow_runs WHERE ${isHeld}`
@@ -66,7 +65,7 @@ export const noteStep =
   (transaction) =>
     Effect.gen(function* () {
       const params: Array<Param> = []
-      addStep(params, step, null, false)
+      addStep(params, step, null)
       const written = yield* transaction.changes(upsertSteps(1), params)
       if (written === 0 && !(yield* isStillHeld(transaction, step.held))) {
         return yield* lost(step.held)
@@ -80,7 +79,7 @@ export const recordSteps: Batch<Transaction, StepOutcome, void, RunLost> =
       let written = 0
       for (const part of Statements.parts(steps)) {
         const params: Array<Param> = []
-        for (const step of part) addStep(params, step, step.exit, step.inner === true)
+        for (const step of part) addStep(params, step, step.exit)
         written += yield* transaction.changes(upsertSteps(part.length), params)
       }
       const answers =

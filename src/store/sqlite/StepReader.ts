@@ -5,7 +5,7 @@ import * as Statements from "./Statements.js"
 
 const selectExits = Statements.forRows(
   (rows) => `
-  SELECT s.name, s.attempt, s.exit, s.executor FROM ${Statements.table(rows, 3)} v
+  SELECT s.name, s.attempt, s.exit, s.executor, s.is_inner FROM ${Statements.table(rows, 3)} v
   CROSS JOIN workflow_steps s
     ON s.run = v.column1 AND s.name = v.column2 AND s.attempt = v.column3`
 )

@@ -3,7 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
-import type { Held, RunStoreError, RunWithSteps } from "../../store/RunStore.js"
+import type { Held, RunStoreError, RunWithSteps, Step } from "../../store/RunStore.js"
 import { RunStore } from "../../store/RunStore.js"
 import { aRun, aStep, begin, claimOne, orMissing, register, suspend } from "../Acts.js"
 
@@ -225,6 +225,7 @@ export const facts = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       const executor = yield* register
       const { held } = yield* begin(executor, "a")
       yield* record(held, "inner", { inner: true })
+      yield* record(held, "compensation", { inner: true, compensation: true })
       yield* record(held, "outer")
       yield* record(held, "not", { inner: false, exit: `{"value":{"a":1,"inner":true}}` })
       yield* store.release([{ held, timers: [] }])
@@ -232,12 +233,37 @@ export const facts = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       expect(new Map(steps.map(({ inner, name }) => [name, inner === true]))).toEqual(
         new Map([
           ["inner", true],
+          ["compensation", true],
           ["outer", false],
           ["not", false]
         ])
       )
       // and its outcome is what was recorded
       expect(steps.find(({ name }) => name === "inner")?.exit).toBe(`"charged"`)
+    }).pipe(Effect.provide(layer))
+  )
+
+  it.effect("a step of a compensation is told as such, also one of which there is a note", () =>
+    Effect.gen(function* () {
+      const store = yield* RunStore
+      const { held } = yield* begin(yield* register, "a")
+      const undo = { inner: true, compensation: true }
+      yield* record(held, "small", undo)
+      yield* record(held, "large", { ...undo, exit: `"${"x".repeat(100)}"` })
+      const note = { ...aStep(held, { name: "noted" }), status: "running" } as const
+      yield* store.noteStep({ ...note, compensation: true })
+      yield* record(held, "inner", { inner: true })
+      yield* record(held, "outer")
+      const told = (steps: ReadonlyArray<Step>) =>
+        Object.fromEntries(steps.map(({ compensation, name }) => [name, compensation]))
+      const others = { small: true, noted: true, inner: undefined, outer: undefined }
+      expect(told((yield* found("a")).steps)).toEqual({ ...others, large: true })
+      // as whoever executed it: not with an outcome that is left out
+      const few = yield* Effect.flatMap(store.steps("a", { maxValueBytes: 50 }), orMissing("a"))
+      expect(told(few.steps)).toEqual({ ...others, large: undefined })
+      const alone = { runId: "a", name: "large", attempt: 1 }
+      const large = yield* Effect.flatMap(store.step(alone), orMissing("a"))
+      expect(large.compensation).toBe(true)
     }).pipe(Effect.provide(layer))
   )
 

@@ -100,6 +100,8 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
           expect(yield* retry(status)).toEqual(refused(status, "status"))
         }
         expect(yield* retry("undone")).toEqual(refused("failed", "compensated"))
+        expect(Option.getOrThrow(yield* store.find("undone")).compensated).toBe(true)
+        expect(Option.getOrThrow(yield* store.find("completed")).compensated).toBeUndefined()
         expect(yield* retry("none")).toEqual({ _tag: "NotFound" })
         expect(yield* statusOf("undone")).toBe("failed")
         yield* store.complete({ held: held.held, status: "completed", exit: "1" })
