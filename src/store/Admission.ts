@@ -13,6 +13,7 @@
  */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import type { Dialect } from "./Dialect.js"
 import type { Portable, PortableTransaction } from "./Portable.js"
 import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
 
@@ -33,12 +34,6 @@ const queueColumns = "id, name, declared, override, paused, turn"
 const limitsIn = (json: Json): QueueLimits => JSON.parse(json)
 
 const limitsOf = ({ declared, override }: QueueRow): QueueLimits => limitsIn(override ?? declared)
-
-/** Where transactions are not serial, what locks a row, and what passes over one that another locks. */
-export interface Locking {
-  readonly forUpdate: string
-  readonly skipLocked: string
-}
 
 const upsertQueue = `
   INSERT INTO workflow_queues (name, declared) VALUES (?, ?)
@@ -113,7 +108,7 @@ export const mark = (transaction: PortableTransaction, { lane, queue }: Lane) =>
 /** In the order in which all lock them. */
 const markedQueues = "SELECT DISTINCT queue AS id FROM workflow_lane_marks ORDER BY queue"
 
-const lockQueue = ({ forUpdate }: Locking) =>
+const lockQueue = ({ forUpdate }: Dialect) =>
   `SELECT ${queueColumns} FROM workflow_queues WHERE id = ? ${forUpdate}`
 
 /** So many lanes are looked at in one transaction; the rest in the next. */
@@ -125,30 +120,23 @@ const takeMarks = `
   ) RETURNING lane`
 
 /** Gives slots wherever something has changed since that was last done. */
-export const admitMarked = (
-  transaction: PortableTransaction,
-  locking: Locking
-): Effect.Effect<void, SqlError> =>
+export const admitMarked = (transaction: PortableTransaction): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const queues = yield* transaction.rows<{ readonly id: number }>(markedQueues)
     for (const { id } of queues) {
-      const [queue] = yield* transaction.rows<QueueRow>(lockQueue(locking), [id])
-      if (queue !== undefined) yield* admit(transaction, queue, locking)
+      const [queue] = yield* transaction.rows<QueueRow>(lockQueue(transaction.dialect), [id])
+      if (queue !== undefined) yield* admit(transaction, queue)
     }
   })
 
-const admit = (
-  transaction: PortableTransaction,
-  queue: QueueRow,
-  locking: Locking
-): Effect.Effect<void, SqlError> =>
+const admit = (transaction: PortableTransaction, queue: QueueRow): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const limits = limitsOf(queue)
     const marked = yield* transaction.rows<{ readonly lane: number }>(takeMarks, [queue.id])
     const lanes = new Set(marked.map(({ lane }) => lane))
     for (const lane of lanes) yield* look(transaction, { lane, queue: queue.id }, limits)
     if (marked.length >= mostMarks) transaction.log.becamePending()
-    const giving = { transaction, queue, limits, locking }
+    const giving = { transaction, queue, limits }
     yield* queue.paused === 0 ? giveSlots(giving) : goOn(giving, lanes)
   })
 
@@ -217,7 +205,7 @@ const whenAllowed = (
 const nextLane = `
   SELECT id FROM workflow_lanes WHERE queue = ? AND ready = 1 ORDER BY turn, id LIMIT 1`
 
-const nextRun = (more: string, { skipLocked }: Locking) => `
+const nextRun = (more: string, { skipLocked }: Dialect) => `
   SELECT id, started_at FROM workflow_runs
   WHERE queue = ? AND lane = ? AND gate = 2 AND status = 'suspended' ${more}
   ORDER BY priority, id LIMIT 1 ${skipLocked}`
@@ -248,7 +236,6 @@ interface Giving {
   readonly transaction: PortableTransaction
   readonly queue: QueueRow
   readonly limits: QueueLimits
-  readonly locking: Locking
 }
 
 /** How many more may be under way. */
@@ -261,9 +248,12 @@ const roomOf = ({ limits: { concurrency }, queue, transaction }: Giving) =>
       )
 
 /** Gives the next run of a lane a slot. Answers whether there was one. */
-const giveOne = ({ limits, locking, queue, transaction }: Giving, lane: number, more = "") =>
+const giveOne = ({ limits, queue, transaction }: Giving, lane: number, more = "") =>
   Effect.gen(function* () {
-    const [run] = yield* transaction.rows<Waiting>(nextRun(more, locking), [queue.id, lane])
+    const [run] = yield* transaction.rows<Waiting>(nextRun(more, transaction.dialect), [
+      queue.id,
+      lane
+    ])
     if (run === undefined) return false
     const slot = limits.keepsSlot === true ? slots.kept : slots.givenUp
     yield* transaction.changes(giveSlot, [slot, run.id])

@@ -10,13 +10,13 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Admission from "./Admission.js"
+import type { Dialect } from "./Dialect.js"
 import type { PortableTransaction } from "./Portable.js"
 import { type RunRow, runColumns, toRun } from "./Rows.js"
 import type { Arrival, CreatedRun, Debounce, Json, Millis, NewRun } from "./RunStore.js"
 
 /** What is done to other runs, in the same transaction. */
 export interface Others {
-  readonly locking: Admission.Locking
   readonly interrupt: (runId: string) => Effect.Effect<unknown, SqlError>
   /** Of a run that nobody has begun. */
   readonly remove: (run: {
@@ -38,7 +38,7 @@ const selectOthers = `
   WHERE ${ofLane} AND run_id <> ? AND interrupt_requested = 0 ORDER BY id`
 
 /** One that another run waits for is not taken back. */
-const selectWaiting = (skipLocked: string) => `
+const selectWaiting = ({ skipLocked }: Dialect) => `
   SELECT id, run_id FROM workflow_runs
   WHERE ${ofLane} AND gate = 1 AND status = 'suspended' AND started_at IS NULL
     AND interrupt_requested = 0
@@ -126,13 +126,13 @@ const supersededExit = (by: string): Json =>
 const debounced = (
   transaction: PortableTransaction,
   run: NewRun,
-  { debounce, locking, remove }: Others & { readonly debounce: Debounce }
+  { debounce, remove }: Others & { readonly debounce: Debounce }
 ): Effect.Effect<Arrived, SqlError> =>
   Effect.gen(function* () {
     if (run.queue === undefined) return { run }
     const { lane, queue } = yield* Admission.laneOf(transaction, run.queue)
     const waiting = yield* transaction.rows<{ readonly id: number; readonly run_id: string }>(
-      selectWaiting(locking.skipLocked),
+      selectWaiting(transaction.dialect),
       [queue, lane]
     )
     const isOneOfThem = waiting.some(({ run_id }) => run_id === run.runId)

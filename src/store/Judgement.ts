@@ -95,3 +95,9 @@ export const taken = (
     wakeAt: judged.pauseMillis === undefined ? undefined : now + judged.pauseMillis
   }
 }
+
+/** No executor has this id. */
+export const nobody = 0
+
+/** So many times a run may take its executor with it, unless it is said. */
+export const defaultMaxCrashes = 3

@@ -1,21 +1,21 @@
-/** Who holds a run: claiming and giving back. */
+/** Who holds a run: claiming, and what is read for whoever has claimed. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type { ClaimedRow, Taken } from "../Claimed.js"
+import { isNew, toClaimedRun, upTo } from "../Claimed.js"
+import { asHolderBy, lost, lostAmongBy } from "../Holding.js"
 import { suspicious } from "../Judgement.js"
-import type { TraceRow } from "../Rows.js"
-import { toTrace } from "../Rows.js"
 import type {
   ClaimedRun,
   ClaimOptions,
   Held,
   History,
-  Json,
   Millis,
   NewTimers,
+  RunLost,
   WokenRun
 } from "../RunStore.js"
-import { RunLost } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
 import { isHeld, takenOver } from "./Fragments.js"
@@ -24,7 +24,7 @@ import type { Sql } from "./Sql.js"
 import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
 
-export const lost = (held: Held) => new RunLost({ runId: held.runId })
+export { lost } from "../Holding.js"
 
 /**
  * The fence of what is not written to the run's own row; its holder may keep it in memory. Whoever
@@ -39,25 +39,9 @@ const selectHolder = `
 const holds = (transaction: Transaction, { claim, key }: Held) =>
   Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
 
-/** Refuses it once the run is not held under that claim. */
-export const asHolder =
-  <A>(held: Held, operation: Operation<Transaction, A>): Operation<Transaction, A, RunLost> =>
-  (transaction) =>
-    Effect.flatMap(
-      holds(transaction, held),
-      (isHolder): Effect.Effect<A, SqlError | RunLost> =>
-        isHolder ? operation(transaction) : lost(held)
-    )
+export const asHolder = asHolderBy(holds)
 
-/** Those of these holds that are over; looks at each once. */
-export const lostAmong = (
-  transaction: Transaction,
-  helds: ReadonlyArray<Held>
-): Effect.Effect<ReadonlySet<Held>, SqlError> =>
-  Effect.map(
-    Effect.filter(new Set(helds), (held) => Effect.map(holds(transaction, held), (is) => !is)),
-    (lost) => new Set(lost)
-  )
+export const lostAmong = lostAmongBy(holds)
 
 /** One that was taken over must not claim: nobody would ever take over from it again. */
 const selectExecutor = `
@@ -106,22 +90,6 @@ interface Sized {
   readonly bytes: number
 }
 
-/** A run that was claimed. */
-export interface Taken {
-  readonly held: Held
-  readonly bytes: number
-}
-
-/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
-const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Sized> => {
-  let bytes = 0
-  const enough = oldest.findIndex((run) => {
-    bytes += run.bytes
-    return bytes >= maxBytes
-  })
-  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
-}
-
 const claimRuns = `
   UPDATE workflow_runs SET
     status = 'running', executor = $1, claim = claim + 1, seen_wakeups = wakeups,
@@ -139,7 +107,7 @@ export const claim =
   (options: ClaimOptions): Operation<Transaction, ReadonlyArray<Taken>> =>
   (transaction) =>
     Effect.gen(function* () {
-      const { executor, limit, maxBytes = Number.POSITIVE_INFINITY } = options
+      const { executor, limit, maxBytes } = options
       const registered = yield* transaction.rows(selectExecutor, [executor])
       if (registered.length === 0) return []
       const pending = yield* transaction.rows<Pending>(selectPending, [
@@ -194,26 +162,18 @@ const selectClaimed = `
   FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
   JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
 
-interface ClaimedRow extends Histories.Claimed, TraceRow {
-  readonly workflow: string
-  readonly payload: Json
-  readonly waits_for: Json | null
-  readonly crashes: number
-  readonly timeout: Millis | null
-  readonly slot: number | null
-}
+type Row = Histories.Claimed & ClaimedRow
 
 /** Reads runs that were claimed, as they are now. Of one that is too large the history is not read. */
 export const read =
   (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
     Effect.gen(function* () {
-      const rows = yield* sql.rows<ClaimedRow>(selectClaimed, [
+      const rows = yield* sql.rows<Row>(selectClaimed, [
         taken.map(({ held }) => held.key),
         taken.map(({ held }) => held.claim)
       ])
       const rowOf = new Map(rows.map((row) => [row.id, row]))
-      const isNew = (row: ClaimedRow) => row.claim === 1 && row.interrupt_wakeup === null
       const small = taken.filter(({ bytes }) => bytes <= maxRunBytes)
       const old = small.flatMap(({ held }) => {
         const row = rowOf.get(held.key)
@@ -229,25 +189,11 @@ export const read =
         sql,
         rows.filter(({ crashes }) => crashes > 0).map(({ id }) => id)
       )
-      return taken.flatMap(({ bytes, held }): ReadonlyArray<ClaimedRun> => {
-        const row = rowOf.get(held.key)
+      return taken.flatMap((one): ReadonlyArray<ClaimedRun> => {
+        const row = rowOf.get(one.held.key)
         if (row === undefined) return []
-        return [
-          {
-            held,
-            workflow: row.workflow,
-            payload: row.payload,
-            trace: toTrace(row),
-            ...(row.timeout === null ? {} : { timeout: row.timeout }),
-            ...(row.slot === 1 ? { yields: true } : {}),
-            bytes,
-            waitsFor: row.waits_for ?? undefined,
-            history: histories.get(row.id) ?? Histories.first(row, signals),
-            ...(row.crashes === 0
-              ? {}
-              : { crashes: { count: row.crashes, steps: steps.get(row.id) ?? [] } })
-          }
-        ]
+        const history = histories.get(row.id) ?? Histories.first(row, signals)
+        return [toClaimedRun(row, one, { history, startedSteps: steps.get(row.id) ?? [] })]
       })
     })
 
@@ -289,56 +235,3 @@ export const sawWakeups =
         runs.map(({ wakeups }) => wakeups)
       ])
     )
-
-const giveBack = "status = 'pending', executor = NULL, claim = r.claim + 1"
-
-const releaseHeld = `
-  UPDATE workflow_runs r SET ${giveBack}
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
-  RETURNING r.id`
-
-/** One that waits in memory goes on waiting, held by nobody. */
-const letGoOfWaiting = `
-  UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'suspended'
-    AND r.executor IS NOT NULL`
-
-export const release =
-  (
-    runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
-  ): Operation<Transaction, number> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      if (runs.length === 0) return 0
-      const params = [runs.map(({ held }) => held.key), runs.map(({ held }) => held.claim)]
-      const rows = yield* transaction.rows<{ readonly id: number }>(releaseHeld, params)
-      if (rows.length < runs.length) yield* transaction.changes(letGoOfWaiting, params)
-      const released = new Set(rows.map(({ id }) => id))
-      yield* Timers.insert(
-        transaction,
-        runs
-          .filter(({ held }) => released.has(held.key))
-          .map(({ held, timers }) => ({ key: held.key, timers }))
-      )
-      return gaveBack(transaction, released.size)
-    })
-
-const releaseAllOf = `
-  UPDATE workflow_runs r SET ${giveBack} WHERE r.id = ANY(ARRAY(
-    SELECT id FROM workflow_runs
-    WHERE executor = $1 AND status = 'running' ORDER BY id LIMIT $2::bigint FOR UPDATE
-  ))`
-
-export const releaseAll =
-  (executor: number, limit: number): Operation<Transaction, number> =>
-  (transaction) =>
-    Effect.map(transaction.changes(releaseAllOf, [executor, limit]), (count) =>
-      gaveBack(transaction, count)
-    )
-
-const gaveBack = (transaction: Transaction, count: number): number => {
-  if (count > 0) transaction.log.becamePending()
-  return count
-}

@@ -1,20 +1,18 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Arrivals from "../Arrivals.js"
+import type { Creating, Creation } from "../Creation.js"
+import { claimedAtOnce } from "../Creation.js"
+import { removeRun } from "../Removal.js"
 import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
 import type { ClaimedRun, CreatedRun, NewRun, Run } from "../RunStore.js"
 import { isFinal, RunLost } from "../RunStore.js"
-import * as StartOptions from "../StartOptions.js"
 import type { Batch, Operation } from "../Write.js"
 import { removedMeanwhile } from "./Again.js"
 import { lostAmong } from "./Claims.js"
-import type { Committed, Created, Creation } from "./Commit.js"
+import type { Committed, Created } from "./Commit.js"
 import { commit } from "./Commit.js"
-import { removeRun } from "./Finished.js"
-import * as Histories from "./History.js"
-import { locking } from "./Locking.js"
 import { inTransaction } from "./Numbered.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
@@ -88,21 +86,11 @@ export const answers = ({ created, signals }: Committed, now: number) => {
       run: newRun(run, executor, now),
       claimed:
         claimFor !== undefined && executor === claimFor
-          ? claimedAtOnce(run, key, signals)
+          ? claimedAtOnce(run, key, signals.get(run.runId))
           : undefined
     }
   }
 }
-
-const claimedAtOnce = (run: NewRun, key: number, signals: Histories.Signals): ClaimedRun => ({
-  bytes: run.payload.length,
-  held: { runId: run.runId, key, claim: 1 },
-  workflow: run.workflow,
-  payload: run.payload,
-  trace: run.trace,
-  waitsFor: undefined,
-  history: Histories.first({ run_id: run.runId, wakeups: 0, interrupt_requested: 0 }, signals)
-})
 
 export const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = $1`
 
@@ -138,48 +126,15 @@ const link = (
   return transaction.changes(insertChild, [key, awaits ? 1 : 0, parent.runId])
 }
 
-/** What its start does to others. */
-const othersOf = (transaction: Transaction): Arrivals.Others => ({
-  locking,
-  interrupt: (runId) => requestInterrupt(runId)(transaction),
-  remove: (run) => removeRun(transaction, run)
-})
-
-/** One that was started with more than most are: held back, it is claimed by nobody. */
-export const createWithOptions =
-  (creation: Creation): Operation<Transaction, CreatedRun, RunLost> =>
+/** A part of a transaction that may do more: in which runs are created in any way. */
+export const creating =
+  <A, E extends RunLost = never>(
+    operation: Operation<Creating, A, E>
+  ): Operation<Transaction, A, E> =>
   (transaction) =>
-    Effect.gen(function* () {
-      const others = othersOf(transaction)
-      const arrived = yield* Arrivals.decide(inTransaction(transaction), creation.run, others)
-      if ("instead" in arrived) return arrived.instead
-      const { run } = arrived
-      const heldBack = StartOptions.isHeldBack(run, transaction.now)
-      const [created = Exit.die(creation)] = yield* createAll([
-        { ...creation, run, claimFor: heldBack ? undefined : creation.claimFor }
-      ])(transaction)
-      const answer = yield* StartOptions.finish(inTransaction(transaction), run, yield* created)
-      if (answer.created) yield* Arrivals.settle(inTransaction(transaction), run, others)
-      return answer
+    operation({
+      ...inTransaction(transaction),
+      createAll: (creations) => createAll(creations)(transaction),
+      interrupt: (runId) => requestInterrupt(runId)(transaction),
+      remove: (run) => removeRun(inTransaction(transaction), run)
     })
-
-/**
- * Within a transaction that does more: for whoever claims them. Those that are there stay. Most are
- * created together, and those with options or in a queue one by one.
- */
-export const createPending =
-  (runs: ReadonlyArray<NewRun>): Operation<Transaction, ReadonlyArray<CreatedRun>> =>
-  (transaction) =>
-    (runs.some(StartOptions.has)
-      ? Effect.forEach(runs, (run) => createWithOptions({ run, claimFor: undefined })(transaction))
-      : Effect.flatMap(
-          createAll(runs.map((run) => ({ run, claimFor: undefined })))(transaction),
-          Effect.all
-        )
-    ).pipe(
-      // they are created in nobody's name
-      Effect.catchTag("RunLost", Effect.die)
-    )
-
-/** About: what is not ASCII has more bytes than characters. */
-export const bytesOf = ({ run }: Creation): number => run.payload.length

@@ -1,5 +1,6 @@
 /** Operations that are written once for all stores, on PostgreSQL. */
 import type { Portable, PortableTransaction } from "../Portable.js"
+import { dialect } from "./Dialect.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -16,6 +17,7 @@ const numbered = (statement: string): string => {
 }
 
 export const portable = (sql: Sql): Portable => ({
+  dialect,
   rows: (statement, params) => sql.rows(numbered(statement), params),
   changes: (statement, params) => sql.changes(numbered(statement), params)
 })

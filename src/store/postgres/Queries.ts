@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { aboutRun } from "../AboutRuns.js"
 import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
 import * as Labels from "../Labels.js"
@@ -30,10 +31,10 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
-import { aboutRun } from "./AboutRuns.js"
+import { stepsOf } from "../StepPages.js"
 import { portable } from "./Numbered.js"
 import type { Param, Sql } from "./Sql.js"
-import { stepsOf } from "./StepPages.js"
+import { stepReader } from "./StepReader.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = $1`
 
@@ -70,8 +71,8 @@ export const findWithSteps =
       if (found === undefined) return Option.none()
       return Option.some({
         run: found.run,
-        ...(yield* stepsOf(sql, found.key, query)),
-        ...(yield* aboutRun(sql, { key: found.key, runId }))
+        ...(yield* stepsOf(stepReader(sql), found.key, query)),
+        ...(yield* aboutRun(portable(sql), { key: found.key, runId }))
       })
     })
 

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Left } from "../Judgement.js"
-import { suspicious } from "../Judgement.js"
+import { defaultMaxCrashes, nobody, suspicious } from "../Judgement.js"
 import type { Executors } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
@@ -54,11 +54,6 @@ const removeLapsed = `
   WHERE e.id <> $1 AND e.lease_until = ${takenOver} AND NOT EXISTS (
     SELECT 1 FROM workflow_runs WHERE executor = e.id AND status = 'running'
   )`
-
-/** No executor has this id. */
-const nobody = 0
-
-const defaultMaxCrashes = 3
 
 export const takeOver =
   ({

@@ -27,7 +27,6 @@ import type { Connections } from "./Connections.js"
 import { answers, createAll, existing, firstOfEach } from "./Creation.js"
 import * as Failure from "./Failure.js"
 import { creationLock, databaseTime } from "./Fragments.js"
-import { locking } from "./Locking.js"
 import { inTransaction } from "./Numbered.js"
 import {
   completeAll,
@@ -56,8 +55,7 @@ export interface Queues {
   lookedAt: number
 }
 
-const admitMarked = (transaction: Transaction) =>
-  Admission.admitMarked(inTransaction(transaction), locking)
+const admitMarked = (transaction: Transaction) => Admission.admitMarked(inTransaction(transaction))
 
 const isMarked = "SELECT 1 FROM workflow_lane_marks LIMIT 1"
 

@@ -1,23 +1,22 @@
-/** Who holds a run: claiming, giving back, taking over. */
+/** Who holds a run: claiming, and what is read for whoever has claimed. */
 
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import type { Left } from "../Judgement.js"
+import type { ClaimedRow, Taken } from "../Claimed.js"
+import { isNew, toClaimedRun, upTo } from "../Claimed.js"
+import { asHolderBy, lost, lostAmongBy } from "../Holding.js"
 import { suspicious } from "../Judgement.js"
-import type { TraceRow } from "../Rows.js"
-import { toTrace } from "../Rows.js"
 import type {
   ClaimedRun,
   ClaimOptions,
   Held,
   History,
-  Json,
   Millis,
   NewTimers,
+  RunLost,
   WokenRun
 } from "../RunStore.js"
-import { RunLost } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
 import * as Histories from "./History.js"
@@ -25,6 +24,8 @@ import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
 import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
+
+export { lost } from "../Holding.js"
 
 /**
  * Every write of a holder has this condition in the statement that writes; its parameters are
@@ -43,27 +44,9 @@ const selectHolder = `
 const holds = (transaction: Transaction, { claim, key }: Held) =>
   Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
 
-/** Refuses it once the run is not held under that claim. */
-export const asHolder =
-  <A>(held: Held, operation: Operation<Transaction, A>): Operation<Transaction, A, RunLost> =>
-  (transaction) =>
-    Effect.flatMap(
-      holds(transaction, held),
-      (isHolder): Effect.Effect<A, SqlError | RunLost> =>
-        isHolder ? operation(transaction) : lost(held)
-    )
+export const asHolder = asHolderBy(holds)
 
-/** Those of these holds that are over; looks at each once. */
-export const lostAmong = (
-  transaction: Transaction,
-  helds: ReadonlyArray<Held>
-): Effect.Effect<ReadonlySet<Held>, SqlError> =>
-  Effect.map(
-    Effect.filter(new Set(helds), (held) => Effect.map(holds(transaction, held), (is) => !is)),
-    (lost) => new Set(lost)
-  )
-
-export const lost = (held: Held) => new RunLost({ runId: held.runId })
+export const lostAmong = lostAmongBy(holds)
 
 const firstOf = (column: string) => `(
   SELECT ${column} FROM workflow_runs INDEXED BY workflow_runs_pending
@@ -127,23 +110,8 @@ export const takenOver = -1
 
 const selectExecutor = `SELECT id FROM workflow_executors WHERE id = ? AND lease_until <> ${takenOver}`
 
-/** A run that was claimed. */
-export interface Taken {
-  readonly held: Held
-  readonly bytes: number
-}
-
-/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
-const upTo = (oldest: ReadonlyArray<Sized>, maxBytes: number): ReadonlyArray<Sized> => {
-  let bytes = 0
-  const enough = oldest.findIndex((run) => {
-    bytes += run.bytes
-    return bytes >= maxBytes
-  })
-  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
-}
-
-interface Sized extends Key {
+interface Sized {
+  readonly id: number
   readonly priority: number
   readonly bytes: number
 }
@@ -167,7 +135,7 @@ export const claim =
               .slice(0, limit)
       const claimed: Array<Taken> = []
       const heldBack: Array<number> = []
-      for (const { bytes, id } of upTo(oldest, options.maxBytes ?? Number.POSITIVE_INFINITY)) {
+      for (const { bytes, id } of upTo(oldest, options.maxBytes)) {
         const { now } = transaction
         const [row] = yield* transaction.rows<
           Pick<Histories.Claimed, "claim" | "run_id"> & { readonly deadline: Millis | null }
@@ -189,14 +157,7 @@ const selectClaimed = `
     timeout, slot
   FROM workflow_runs WHERE ${isHeld}`
 
-interface ClaimedRow extends Histories.Claimed, TraceRow {
-  readonly workflow: string
-  readonly payload: Json
-  readonly waits_for: Json | null
-  readonly crashes: number
-  readonly timeout: Millis | null
-  readonly slot: number | null
-}
+type Row = Histories.Claimed & ClaimedRow
 
 /**
  * Reads runs that were claimed, in one turn and out of the write lock: as they are now. One that is
@@ -208,10 +169,10 @@ export const read =
     inSnapshot(
       sql,
       Effect.gen(function* () {
-        const rows: Array<{ readonly row: ClaimedRow; readonly taken: Taken }> = []
+        const rows: Array<{ readonly row: Row; readonly taken: Taken }> = []
         for (const one of taken) {
           const { claim, key } = one.held
-          const [row] = yield* sql.rows<ClaimedRow>(selectClaimed, [key, claim])
+          const [row] = yield* sql.rows<Row>(selectClaimed, [key, claim])
           if (row !== undefined) rows.push({ row, taken: one })
         }
         const signals = yield* Histories.signalsOf(
@@ -224,31 +185,17 @@ export const read =
 
 const claimedRun = (
   sql: Sql,
-  { row, taken }: { readonly row: ClaimedRow; readonly taken: Taken },
+  { row, taken }: { readonly row: Row; readonly taken: Taken },
   signals: Histories.Signals,
   maxRunBytes: number
 ): Effect.Effect<ClaimedRun, SqlError> =>
   Effect.gen(function* () {
-    const isNew = row.claim === 1 && row.interrupt_wakeup === null
-    const crashes =
-      row.crashes === 0
-        ? {}
-        : { crashes: { count: row.crashes, steps: yield* Crashes.startedSteps(sql, row.id) } }
-    return {
-      held: taken.held,
-      workflow: row.workflow,
-      payload: row.payload,
-      trace: toTrace(row),
-      ...(row.timeout === null ? {} : { timeout: row.timeout }),
-      ...(row.slot === 1 ? { yields: true } : {}),
-      bytes: taken.bytes,
-      waitsFor: row.waits_for ?? undefined,
-      history:
-        isNew || taken.bytes > maxRunBytes
-          ? Histories.first(row, signals)
-          : yield* Histories.read(sql, row, signals),
-      ...crashes
-    }
+    const startedSteps = row.crashes === 0 ? [] : yield* Crashes.startedSteps(sql, row.id)
+    const history =
+      isNew(row) || taken.bytes > maxRunBytes
+        ? Histories.first(row, signals)
+        : yield* Histories.read(sql, row, signals)
+    return toClaimedRun(row, taken, { history, startedSteps })
   })
 
 const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}`
@@ -302,151 +249,3 @@ export const sawWakeups =
       ({ held, wakeups }) => transaction.changes(sawOfRun, [wakeups, held.key, held.claim]),
       { discard: true }
     )
-
-const giveBack = "status = 'pending', executor = NULL, claim = claim + 1"
-
-const releaseHeld = `UPDATE workflow_runs SET ${giveBack} WHERE ${isHeld}`
-
-/** One that waits in memory goes on waiting, held by nobody. */
-const letGoOfWaiting = `
-  UPDATE workflow_runs SET executor = NULL, claim = claim + 1
-  WHERE id = ? AND claim = ? AND status = 'suspended' AND executor IS NOT NULL`
-
-export const release =
-  (
-    runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
-  ): Operation<Transaction, number> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      const released: Array<(typeof runs)[number]> = []
-      for (const run of runs) {
-        const params = [run.held.key, run.held.claim]
-        if ((yield* transaction.changes(releaseHeld, params)) > 0) released.push(run)
-        else yield* transaction.changes(letGoOfWaiting, params)
-      }
-      yield* Timers.insert(
-        transaction,
-        released.map(({ held, timers }) => ({ key: held.key, timers }))
-      )
-      return gaveBack(transaction, released.length)
-    })
-
-const selectHeldBy = `
-  SELECT id FROM workflow_runs INDEXED BY workflow_runs_held
-  WHERE executor = ? AND status = 'running' LIMIT ?`
-
-export const releaseAll =
-  (executor: number, limit: number): Operation<Transaction, number> =>
-  (transaction) =>
-    Effect.flatMap(transaction.rows<Key>(selectHeldBy, [executor, limit]), (runs) =>
-      giveBackAll(transaction, runs)
-    )
-
-/** From each holder to the next one; one that is not registered at all has no lease either. */
-const selectLapsed = `
-  WITH RECURSIVE names (executor) AS (
-    SELECT (
-      SELECT executor FROM workflow_runs INDEXED BY workflow_runs_held
-      WHERE status = 'running' AND executor >= 0 ORDER BY executor LIMIT 1
-    )
-    UNION ALL
-    SELECT (
-      SELECT executor FROM workflow_runs INDEXED BY workflow_runs_held
-      WHERE status = 'running' AND executor > names.executor ORDER BY executor LIMIT 1
-    ) FROM names WHERE executor IS NOT NULL
-  )
-  SELECT ${Crashes.leftColumns} FROM names
-  LEFT JOIN workflow_executors e ON e.id = names.executor
-  CROSS JOIN workflow_runs r INDEXED BY workflow_runs_held
-    ON r.executor = names.executor AND r.status = 'running'
-  WHERE names.executor <> ? AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
-
-/** The one that was under way, first of all: what it died beside is known now. */
-const selectLapsedSuspects = `
-  SELECT ${Crashes.leftColumns}
-  FROM workflow_runs r INDEXED BY workflow_runs_suspects
-  LEFT JOIN workflow_executors e ON e.id = r.executor
-  WHERE r.crashes >= ${suspicious} AND r.status = 'running' AND r.executor <> ?
-    AND (e.id IS NULL OR e.lease_until < ?) LIMIT ?`
-
-const markLapsed = `
-  UPDATE workflow_executors SET lease_until = ${takenOver}
-  WHERE id <> ? AND lease_until < ? AND lease_until <> ${takenOver}`
-
-const removeLapsed = `
-  DELETE FROM workflow_executors
-  WHERE id <> ? AND lease_until < ? AND NOT EXISTS (
-    SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_held
-    WHERE executor = workflow_executors.id AND status = 'running'
-  )`
-
-const markDead = `
-  UPDATE workflow_executors SET lease_until = ${takenOver} WHERE id = ? AND lease_until <> ${takenOver}`
-
-const selectNewlyLapsed = `
-  SELECT 1 FROM workflow_executors
-  WHERE id <> ? AND lease_until < ? AND lease_until <> ${takenOver} LIMIT 1`
-
-/** Whether one of them has died of which nothing has been taken over yet. */
-const hasNewDeath = (transaction: Transaction, by: number, dead: ReadonlyArray<number>) =>
-  Effect.gen(function* () {
-    const lapsed = yield* transaction.rows(selectNewlyLapsed, [by, transaction.now])
-    let count = lapsed.length
-    for (const id of dead) count += yield* transaction.changes(markDead, [id])
-    return count > 0
-  })
-
-/** No executor has this id. */
-const nobody = 0
-
-const defaultMaxCrashes = 3
-
-export const takeOver =
-  ({
-    by = nobody,
-    limit,
-    maxCrashes = defaultMaxCrashes,
-    dead = []
-  }: {
-    readonly maxCrashes?: number | undefined
-    readonly by?: number | undefined
-    readonly limit: number
-    readonly dead?: ReadonlyArray<number> | undefined
-  }): Operation<Transaction, number> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      let taken = 0
-      if ((yield* hasNewDeath(transaction, by, dead)) && Number.isFinite(maxCrashes)) {
-        const alone = !(yield* Crashes.diedWithout(transaction))
-        const suspects = yield* transaction.rows<Left>(selectLapsedSuspects, [
-          by,
-          transaction.now,
-          limit
-        ])
-        for (const run of suspects) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone })
-        taken += suspects.length
-      }
-      const runs = yield* transaction.rows<Left>(selectLapsed, [by, transaction.now, limit - taken])
-      for (const run of runs) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone: true })
-      taken += runs.length
-      yield* transaction.changes(removeLapsed, [by, transaction.now])
-      if (taken === limit) yield* transaction.changes(markLapsed, [by, transaction.now])
-      return taken
-    })
-
-interface Key {
-  readonly id: number
-}
-
-const releaseRun = `UPDATE workflow_runs SET ${giveBack} WHERE id = ?`
-
-const giveBackAll = (transaction: Transaction, runs: ReadonlyArray<Key>) =>
-  Effect.map(
-    Effect.forEach(runs, ({ id }) => transaction.changes(releaseRun, [id]), { discard: true }),
-    () => gaveBack(transaction, runs.length)
-  )
-
-const gaveBack = (transaction: Transaction, count: number): number => {
-  if (count > 0) transaction.log.becamePending()
-  return count
-}

@@ -1,17 +1,16 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Arrivals from "../Arrivals.js"
+import type { Creating, Creation } from "../Creation.js"
+import { claimedAtOnce } from "../Creation.js"
 import type { RunRow } from "../Rows.js"
 import { newRun, runColumns, toRun } from "../Rows.js"
-import type { ClaimedRun, CreatedRun, Held, Millis, NewRun, Run, RunLost } from "../RunStore.js"
+import type { CreatedRun, Held, Millis, Run, RunLost } from "../RunStore.js"
 import { isFinal } from "../RunStore.js"
-import * as StartOptions from "../StartOptions.js"
 import type { Batch, Operation } from "../Write.js"
 import { lost, lostAmong, takenOver } from "./Claims.js"
-import { removeRun } from "./Finished.js"
 import * as Histories from "./History.js"
-import { locking } from "./Locking.js"
+import { removeRun } from "./Removal.js"
 import type { Param } from "./Sql.js"
 import * as Statements from "./Statements.js"
 import type { Transaction } from "./Transaction.js"
@@ -50,13 +49,6 @@ const insertChild = `
   INSERT INTO workflow_children (parent, child, awaits)
   SELECT id, ?, ? FROM workflow_runs WHERE run_id = ?
   ON CONFLICT (parent, child) DO UPDATE SET awaits = max(awaits, excluded.awaits)`
-
-export interface Creation {
-  readonly run: NewRun
-  readonly claimFor: number | undefined
-  /** Whoever creates it does so as the holder of this run, and only as long as that is so. */
-  readonly by?: Held | undefined
-}
 
 export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
   (creations) => (transaction) =>
@@ -99,7 +91,7 @@ export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
             created: row !== undefined,
             claimed:
               claimFor !== undefined && holder === claimFor
-                ? claimedAtOnce(run, found.key, signals)
+                ? claimedAtOnce(run, found.key, signals.get(run.runId))
                 : undefined
           })
         )
@@ -162,58 +154,15 @@ const existing = (transaction: Transaction, runId: string): Effect.Effect<Found,
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
-/** What its start does to others. */
-const othersOf = (transaction: Transaction): Arrivals.Others => ({
-  locking,
-  interrupt: (runId) => requestInterrupt(runId)(transaction),
-  remove: (run) => removeRun(transaction, run)
-})
-
-/** One that was started with more than most are: held back, it is claimed by nobody. */
-export const createWithOptions =
-  (creation: Creation): Operation<Transaction, CreatedRun, RunLost> =>
+/** A part of a transaction that may do more: in which runs are created in any way. */
+export const creating =
+  <A, E extends RunLost = never>(
+    operation: Operation<Creating, A, E>
+  ): Operation<Transaction, A, E> =>
   (transaction) =>
-    Effect.gen(function* () {
-      const others = othersOf(transaction)
-      const arrived = yield* Arrivals.decide(transaction, creation.run, others)
-      if ("instead" in arrived) return arrived.instead
-      const { run } = arrived
-      const heldBack = StartOptions.isHeldBack(run, transaction.now)
-      const [created = Exit.die(creation)] = yield* createAll([
-        { ...creation, run, claimFor: heldBack ? undefined : creation.claimFor }
-      ])(transaction)
-      const answer = yield* StartOptions.finish(transaction, run, yield* created)
-      if (answer.created) yield* Arrivals.settle(transaction, run, others)
-      return answer
+    operation({
+      ...transaction,
+      createAll: (creations) => createAll(creations)(transaction),
+      interrupt: (runId) => requestInterrupt(runId)(transaction),
+      remove: (run) => removeRun(transaction, run)
     })
-
-/**
- * Within a transaction that does more: for whoever claims them. Those that are there stay. Most are
- * created together, and those with options or in a queue one by one.
- */
-export const createPending =
-  (runs: ReadonlyArray<NewRun>): Operation<Transaction, ReadonlyArray<CreatedRun>> =>
-  (transaction) =>
-    (runs.some(StartOptions.has)
-      ? Effect.forEach(runs, (run) => createWithOptions({ run, claimFor: undefined })(transaction))
-      : Effect.flatMap(
-          createAll(runs.map((run) => ({ run, claimFor: undefined })))(transaction),
-          Effect.all
-        )
-    ).pipe(
-      // they are created in nobody's name
-      Effect.catchTag("RunLost", Effect.die)
-    )
-
-/** About: what is not ASCII has more bytes than characters. */
-export const bytesOf = ({ run }: Creation): number => run.payload.length
-
-const claimedAtOnce = (run: NewRun, key: number, signals: Histories.Signals): ClaimedRun => ({
-  bytes: run.payload.length,
-  held: { runId: run.runId, key, claim: 1 },
-  workflow: run.workflow,
-  payload: run.payload,
-  trace: run.trace,
-  waitsFor: undefined,
-  history: Histories.first({ run_id: run.runId, wakeups: 0, interrupt_requested: 0 }, signals)
-})

@@ -1,6 +1,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { aboutRun } from "../AboutRuns.js"
 import * as Admission from "../Admission.js"
 import { type CountRow, toCounts } from "../Counts.js"
 import * as NextWake from "../NextWake.js"
@@ -15,10 +16,10 @@ import type {
   StepsQuery,
   WokenRun
 } from "../RunStore.js"
-import { aboutRun } from "./AboutRuns.js"
+import { stepsOf } from "../StepPages.js"
 import type { Sql } from "./Sql.js"
 import { inSnapshot } from "./Sql.js"
-import { stepsOf } from "./StepPages.js"
+import { stepReader } from "./StepReader.js"
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
@@ -58,7 +59,7 @@ export const findWithSteps =
         if (found === undefined) return Option.none()
         return Option.some({
           run: found.run,
-          ...(yield* stepsOf(sql, found.key, query)),
+          ...(yield* stepsOf(stepReader(sql), found.key, query)),
           ...(yield* aboutRun(sql, { key: found.key, runId }))
         })
       })

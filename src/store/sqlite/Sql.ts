@@ -3,6 +3,8 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Predicate from "effect/Predicate"
+import type { Dialect } from "../Dialect.js"
+import { dialect } from "./Dialect.js"
 
 export type Param = string | number | null
 
@@ -11,6 +13,7 @@ export type Param = string | number | null
  * built, compiled and traced each time, which costs more than SQLite needs for the statement.
  */
 export interface Sql {
+  readonly dialect: Dialect
   readonly rows: <Row>(
     statement: string,
     params?: ReadonlyArray<Param>
@@ -38,6 +41,7 @@ export const fromConnection = (connection: Connection): Sql => {
   )
 
   return {
+    dialect,
     rows: <Row>(statement: string, params: ReadonlyArray<Param> = []) => {
       const prepared: Effect.Effect<ReadonlyArray<Row>, SqlError> = connection.execute(
         statement,

@@ -18,7 +18,6 @@
  */
 
 import * as SqlClient from "@effect/sql/SqlClient"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
@@ -31,53 +30,27 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
-import * as Bulk from "../Bulk.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import * as Marks from "../copy/Marks.js"
-import type { GroupCommit } from "../GroupCommit.js"
 import * as GroupCommits from "../GroupCommit.js"
-import * as Pauses from "../Pauses.js"
-import type { PortableTransaction } from "../Portable.js"
-import type {
-  Change,
-  CreatedRun,
-  Held,
-  History,
-  RunLost,
-  RunStoreError,
-  ScheduleChange
-} from "../RunStore.js"
+import type { Change, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
-import * as Schedules from "../ScheduleRows.js"
-import * as StartOptions from "../StartOptions.js"
-import type { Operation, Write } from "../Write.js"
+import type { Write } from "../Write.js"
 import * as Backup from "./Backup.js"
-import * as Claims from "./Claims.js"
 import * as Connect from "./Connect.js"
 import * as CopySide from "./CopySide.js"
-import * as Crashes from "./Crashes.js"
-import { bytesOf, type Creation, createAll, createPending, createWithOptions } from "./Creation.js"
 import type { Database } from "./Database.js"
 import * as Databases from "./Database.js"
-import * as Executors from "./Executors.js"
 import * as Failure from "./Failure.js"
-import * as Finished from "./Finished.js"
 import * as ForeignCommits from "./ForeignCommits.js"
-import * as Listing from "./Listing.js"
 import { migrate } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
-import type { OpenFile } from "./OpenFile.js"
 import * as OpenFiles from "./OpenFile.js"
-import * as Progress from "./Progress.js"
-import * as Queries from "./Queries.js"
-import * as Signals from "./Signals.js"
-import type { Sql } from "./Sql.js"
-import * as StepPages from "./StepPages.js"
-import { terminate } from "./Terminate.js"
+import { guardedWith, reads, readWith } from "./Reads.js"
 import { type Queues, refusedInside, transact } from "./Transact.js"
 import type { Transaction } from "./Transaction.js"
-import * as WakeUps from "./WakeUps.js"
+import { readingAfter, writes } from "./Writes.js"
 
 export interface Options {
   /**
@@ -182,192 +155,6 @@ const closedFlag = Effect.map(
   ),
   (state) => () => state.closed
 )
-
-const writes = (
-  { write, writeBatched }: GroupCommit<Transaction>,
-  file: OpenFile,
-  queues: Queues
-) => {
-  const createPlain = writeBatched(createAll, bytesOf)
-  const create = (creation: Creation) => {
-    if (creation.run.queue !== undefined) queues.known = true
-    return StartOptions.has(creation.run)
-      ? write(createWithOptions(creation), bytesOf(creation))
-      : createPlain(creation)
-  }
-  return {
-    create: (run, claimFor) =>
-      // only what is created in somebody's name can be refused
-      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
-      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
-    by: (held) => ({
-      create: (run, claimFor) => create({ run, claimFor, by: held }),
-      signal: (signal) => write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length),
-      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId))),
-      requestInterrupt: (runId) => write(Claims.asHolder(held, WakeUps.requestInterrupt(runId))),
-      interruptChild: (runId) => write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)))
-    }),
-    recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
-    noteStep: (step) => write(Progress.noteStep(step)),
-    proceed: (held) => write(Progress.proceed(held)),
-    evict: (runs) => write(Progress.evict(runs)),
-    complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
-    release: (runs) => write(Claims.release(runs)),
-    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
-    signal: (signal) => write(WakeUps.signal(signal), signal.exit.length),
-    wake: (runId) => write(WakeUps.wake(runId)),
-    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
-    terminate: terminate({ write }),
-    retry: (options) => write(Finished.retry(options)),
-    remove: (runId) => write(Finished.remove(runId)),
-    prune: (options) => write(Finished.prune(options)),
-    expire: (options) => write(Signals.expire(options)),
-    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    changeQueue: (change) => write(changeQueue(change)),
-    createBulk: (bulk) => write(portably(Bulk.create, bulk)),
-    claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
-    advanceBulk: (part) => write(portably(Bulk.advance, part)),
-    cancelBulk: (id) => write(portably(Bulk.cancel, id)),
-    pauseWorkflow: (pause) => write(portably(Pauses.pause, pause)),
-    resumeWorkflow: (workflow) => write(portably(Pauses.resume, workflow)),
-    register: (executor) => write(Executors.register(executor)),
-    renew: (executor, lease) =>
-      Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
-    releaseAll: (executor, limit) => write(Claims.releaseAll(executor, limit)),
-    unregister: (executor) => write(Executors.unregister(executor)),
-    takeOver: (options) => write(Claims.takeOver(options)),
-    waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
-    progressed: (held) => write(Crashes.progressed(held)),
-    survived: (runs) => write(Crashes.survived(runs)),
-    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length),
-    removeSchedule: (name) => write(removeSchedule(name))
-  } satisfies Partial<RunStore["Type"]>
-}
-
-const changeSchedule =
-  (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
-  (transaction) =>
-    Schedules.change(change)(transaction, {
-      create: (runs) => createPending(runs)(transaction),
-      interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
-    })
-
-const removeSchedule =
-  (name: string): Operation<Transaction, boolean> =>
-  (transaction) =>
-    Schedules.remove(name)(transaction)
-
-/** Writes after which histories are read: when they are committed, and out of the write lock. */
-const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
-  const historyOf = (held: Held) =>
-    Effect.flatMap(
-      read(Claims.histories([held])),
-      ([found = Option.none()]): Effect.Effect<History, RunLost> =>
-        Option.isSome(found) ? Effect.succeed(found.value) : Claims.lost(held)
-    )
-  return {
-    // what is claimed is read, or given back
-    claim: (options) =>
-      Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
-        taken.length === 0
-          ? Effect.succeed([])
-          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Claims.release(taken.map(({ held }) => ({ held, timers: [] })))))
-            )
-      ).pipe(
-        Effect.tap((claimed) => {
-          if (claimed.some(({ yields = false }) => yields)) queues.known = true
-          return Effect.void
-        })
-      ),
-    suspend: (suspension) =>
-      Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
-        suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
-      ),
-    history: (held) => Effect.zipRight(write(Claims.aboutToRead(held)), historyOf(held))
-  } satisfies Partial<RunStore["Type"]>
-}
-
-/** An operation that is written for all stores. */
-const portably =
-  <Input, A>(
-    operation: (transaction: PortableTransaction, input: Input) => Effect.Effect<A, SqlError>,
-    input: Input
-  ): Operation<Transaction, A> =>
-  (transaction) =>
-    operation(transaction, input)
-
-const changeQueue =
-  (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
-  (transaction) =>
-    Admission.change(transaction, change)
-
-/** Milliseconds: how often a store without queues looks whether there is one. */
-const betweenLooks = 1_000
-
-/** Another process may have made the first of them. */
-const lookForQueues =
-  <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
-  (transaction) =>
-    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
-      ? operation(transaction)
-      : Effect.flatMap(Admission.hasAny(transaction), (any) => {
-          queues.known = any
-          queues.lookedAt = transaction.now
-          return operation(transaction)
-        })
-
-type Read = ReturnType<typeof readWith>
-
-const guardedWith =
-  (refused: () => RunStoreError | undefined, named: (error: RunStoreError) => RunStoreError) =>
-  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, RunStoreError> =>
-    Effect.suspend(() => {
-      const error = refused()
-      return error === undefined
-        ? Effect.mapError(Failure.orRunStoreError("read")(effect), named)
-        : Effect.fail(error)
-    })
-
-type Guarded = ReturnType<typeof guardedWith>
-
-const readWith =
-  (guarded: Guarded, database: Database) =>
-  <A, E>(query: (sql: Sql) => Effect.Effect<A, E>) =>
-    guarded(database.read(query))
-
-const reads = (guarded: Guarded, database: Database) => {
-  const read = readWith(guarded, database)
-  return {
-    find: (runId) => read(Queries.find(runId)),
-    findWithSteps: (runId, query) => read(Queries.findWithSteps(runId, query)),
-    steps: (runId, query) => read(StepPages.steps(runId, query)),
-    step: (step) => read(StepPages.step(step)),
-    stepFailedWith: (options) => read(StepPages.stepFailedWith(options)),
-    beginningWith: (options) => read(Queries.beginningWith(options)),
-    finished: (runIds) => read(Queries.finished(runIds)),
-    list: (query) => guarded(Listing.list(database, query)),
-    histories: (runs) => read(Claims.histories(runs)),
-    wokenRuns: (executor) => read(Queries.wokenRuns(executor)),
-    nextWakeAt: read(Queries.nextWakeAt),
-    counts: read(Queries.counts),
-    countBy: (filter) => guarded(Listing.countBy(database, filter)),
-    findBulk: (id) => read((sql) => Bulk.find(sql, id)),
-    bulks: read(Bulk.newest),
-    hasBulk: read(Bulk.hasAny),
-    queues: read(Queries.queues),
-    pausedWorkflows: read(Pauses.all),
-    blocked: read(Queries.blocked),
-    oldestPending: read(Queries.oldestPending),
-    pendingWorkflows: read(Queries.pendingWorkflows),
-    executors: read(Executors.all),
-    findSchedule: (name) => read(Schedules.find(name)),
-    listSchedules: (options) => read(Schedules.list(options)),
-    dueSchedules: (options) => read(Schedules.dueOf(options)),
-    nextSchedule: (options) => read(Schedules.nextOf(options)),
-    lastBeginningWith: (options) => read(Schedules.lastBeginningWith(options))
-  } satisfies Partial<RunStore["Type"]>
-}
 
 const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 

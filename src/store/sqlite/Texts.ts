@@ -23,7 +23,8 @@ export const requireWellFormed = (
 }
 
 /** Every text that is written passes here. */
-export const onlyWellFormed = ({ changes, once, rows }: Sql): Sql => ({
+export const onlyWellFormed = ({ changes, dialect, once, rows }: Sql): Sql => ({
+  dialect,
   once,
   rows: <Row>(statement: string, params: ReadonlyArray<Param> = []) => {
     const refusal = requireWellFormed(params)

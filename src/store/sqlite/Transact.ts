@@ -13,7 +13,6 @@ import type { Write } from "../Write.js"
 import { runAll } from "../Write.js"
 import type { Database } from "./Database.js"
 import { fromCause, ignoreAll, ofStatement } from "./Failure.js"
-import { locking } from "./Locking.js"
 import { onlyWellFormed } from "./Texts.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -54,7 +53,7 @@ export const transact = (
           log: new ChangeLog()
         }
         yield* runAll(writes, transaction)
-        if (queues.known) yield* Admission.admitMarked(transaction, locking)
+        if (queues.known) yield* Admission.admitMarked(transaction)
         stage = "commits"
         yield* sql.rows("COMMIT")
         return transaction.log.toChange()

@@ -1,7 +1,9 @@
 /** What there is about a run beside its steps: the runs around it, what it was told, what it has set. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import { shownStatus } from "../Rows.js"
+import type { Dialect } from "./Dialect.js"
+import type { Param, Portable } from "./Portable.js"
+import { shownStatus } from "./Rows.js"
 import type {
   Latest,
   Millis,
@@ -11,45 +13,64 @@ import type {
   RunWithSteps,
   SetTimer,
   StartedRelative
-} from "../RunStore.js"
-import type { Param, Sql } from "./Sql.js"
+} from "./RunStore.js"
 
 /** So many of each are told. */
 const shown = 20
 
 /** Those that were removed are still linked; a run has few of them, if any. */
-const relativesBy = (own: string, other: string, columns: string) => ({
+const relativesBy = (
+  own: string,
+  other: string,
+  {
+    index = "",
+    join,
+    position
+  }: { readonly index?: string; readonly join: string; readonly position: string }
+) => ({
   some: `
-    SELECT r.run_id, r.workflow, ${shownStatus("r")} AS status, ${columns} FROM workflow_children c
-    JOIN workflow_runs r ON r.id = c.${other}
-    WHERE c.${own} = $1 ORDER BY c.${other} LIMIT ${shown}`,
+    SELECT r.run_id, r.workflow, ${shownStatus("r")} AS status, ${position} AS position
+    FROM workflow_children c ${index}
+    ${join} workflow_runs r ON r.id = c.${other}
+    WHERE c.${own} = ? ORDER BY c.${other} LIMIT ${shown}`,
   total: `
-    SELECT count(*) AS total FROM workflow_children c
-    WHERE c.${own} = $1 AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
+    SELECT count(*) AS total FROM workflow_children c ${index}
+    WHERE c.${own} = ? AND EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.${other})`
 })
 
-const parents = relativesBy("child", "parent", "NULL::bigint AS position")
+const parents = ({ by, join }: Dialect) =>
+  relativesBy("child", "parent", {
+    index: by("workflow_children_of"),
+    join,
+    position: "CAST(NULL AS bigint)"
+  })
 
-const children = relativesBy("parent", "child", "c.position")
+const children = ({ join }: Dialect) =>
+  relativesBy("parent", "child", { join, position: "c.position" })
 
 const signals = {
   some: `
     SELECT name, received_at, position FROM workflow_signals
-    WHERE run_id = $1 ORDER BY position DESC, received_at DESC, name DESC LIMIT ${shown}`,
-  total: "SELECT count(*) AS total FROM workflow_signals WHERE run_id = $1"
+    WHERE run_id = ? ORDER BY position DESC, received_at DESC, name DESC LIMIT ${shown}`,
+  total: "SELECT count(*) AS total FROM workflow_signals WHERE run_id = ?"
 }
 
 const timers = {
   some: `
     SELECT name, wake_at, fired, position FROM workflow_timers
-    WHERE run = $1 ORDER BY position DESC, wake_at DESC, name DESC LIMIT ${shown}`,
-  total: "SELECT count(*) AS total FROM workflow_timers WHERE run = $1"
+    WHERE run = ? ORDER BY position DESC, wake_at DESC, name DESC LIMIT ${shown}`,
+  total: "SELECT count(*) AS total FROM workflow_timers WHERE run = ?"
+}
+
+interface Statements {
+  readonly some: string
+  readonly total: string
 }
 
 /** Some of them, and how many there are: counted only where there may be more than are shown. */
 const someOf = <Row>(
-  sql: Sql,
-  statements: { readonly some: string; readonly total: string },
+  sql: Portable,
+  statements: Statements,
   key: Param
 ): Effect.Effect<{ readonly total: number; readonly some: ReadonlyArray<Row> }, SqlError> =>
   Effect.gen(function* () {
@@ -66,7 +87,7 @@ interface RelativeRow {
   readonly position: number | null
 }
 
-const relatives = (sql: Sql, statements: typeof parents, key: number) =>
+const relatives = (sql: Portable, statements: Statements, key: number) =>
   Effect.map(
     someOf<RelativeRow>(sql, statements, key),
     ({ some, total }): Relatives<StartedRelative> => ({
@@ -86,7 +107,7 @@ interface SignalRow {
   readonly position: number
 }
 
-const signalsOf = (sql: Sql, runId: string) =>
+const signalsOf = (sql: Portable, runId: string) =>
   Effect.map(
     someOf<SignalRow>(sql, signals, runId),
     ({ some, total }): Latest<ReceivedSignal> => ({
@@ -108,7 +129,7 @@ interface TimerRow {
   readonly position: number
 }
 
-const timersOf = (sql: Sql, key: number) =>
+const timersOf = (sql: Portable, key: number) =>
   Effect.map(
     someOf<TimerRow>(sql, timers, key),
     ({ some, total }): Latest<SetTimer> => ({
@@ -125,12 +146,12 @@ const timersOf = (sql: Sql, key: number) =>
   )
 
 export const aboutRun = (
-  sql: Sql,
+  sql: Portable,
   { key, runId }: { readonly key: number; readonly runId: string }
 ): Effect.Effect<Pick<RunWithSteps, "children" | "parents" | "signals" | "timers">, SqlError> =>
   Effect.all({
-    parents: relatives(sql, parents, key),
-    children: relatives(sql, children, key),
+    parents: relatives(sql, parents(sql.dialect), key),
+    children: relatives(sql, children(sql.dialect), key),
     signals: signalsOf(sql, runId),
     timers: timersOf(sql, key)
   })

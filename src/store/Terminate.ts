@@ -6,17 +6,21 @@
 
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
-import type { GroupCommit } from "../GroupCommit.js"
-import { wasTerminated } from "../Rows.js"
-import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "../RunStore.js"
-import { isFinal } from "../RunStore.js"
-import type { Operation } from "../Write.js"
-import type { Transaction } from "./Transaction.js"
-import { wakeParents } from "./WakeUps.js"
+import type { Dialect } from "./Dialect.js"
+import type { PortableTransaction } from "./Portable.js"
+import { wasTerminated } from "./Rows.js"
+import type { Json, RunStatus, RunStoreError, Terminated, Termination } from "./RunStore.js"
+import { isFinal } from "./RunStore.js"
+import type { Operation } from "./Write.js"
 
-const selectRun = "SELECT id, run_id, status, executor FROM workflow_runs WHERE run_id = ?"
+const selectBy = (column: "id" | "run_id", { forUpdate }: Dialect) =>
+  `SELECT id, run_id, status, executor FROM workflow_runs WHERE ${column} = ? ${forUpdate}`
 
-const selectById = "SELECT id, run_id, status, executor FROM workflow_runs WHERE id = ?"
+/** A transaction in which runs are ended. */
+export interface Ending extends PortableTransaction {
+  /** Wakes the runs that wait for this one. */
+  readonly wakeParents: (key: number) => Effect.Effect<void, SqlError>
+}
 
 interface RunRow {
   readonly id: number
@@ -24,6 +28,12 @@ interface RunRow {
   readonly status: RunStatus
   readonly executor: number | null
 }
+
+const find = (transaction: Ending, column: "id" | "run_id", value: number | string) =>
+  Effect.map(
+    transaction.rows<RunRow>(selectBy(column, transaction.dialect), [value]),
+    ([row]) => row
+  )
 
 /** Its holder's claim is over with it, so that whatever that one still writes is refused. */
 const terminateRun = `
@@ -57,7 +67,7 @@ const forgetTold = "DELETE FROM workflow_terminations WHERE at < ?"
 const toldFor = 60 * 60 * 1000
 
 const endRun = (
-  transaction: Transaction,
+  transaction: Ending,
   { executor, id }: RunRow,
   exit: Json
 ): Effect.Effect<ReadonlyArray<EndedRow>, SqlError> =>
@@ -73,7 +83,7 @@ const endRun = (
       log.wokeUp({ runId: run_id, claim, wakeups, at: now, over: true })
       log.finished(run_id, exit)
     }
-    yield* wakeParents(transaction, id)
+    yield* transaction.wakeParents(id)
     return ended
   })
 
@@ -104,7 +114,7 @@ const endBelow = (
   { parents, after }: Below,
   known: ReadonlySet<number>,
   exit: Json
-): Operation<Transaction, Omit<Part, "status">> =>
+): Operation<Ending, Omit<Part, "status">> =>
   Effect.fnUntraced(function* (transaction) {
     const open = [...parents]
     const seen = new Set<number>()
@@ -124,7 +134,7 @@ const endBelow = (
         if (known.has(child) || seen.has(child)) continue
         seen.add(child)
         open.push(child)
-        const [row] = yield* transaction.rows<RunRow>(selectById, [child])
+        const row = yield* find(transaction, "id", child)
         if (row !== undefined && !isFinal(row.status)) {
           ended.push(...(yield* endRun(transaction, row, exit)))
         }
@@ -141,10 +151,10 @@ const endBelow = (
 
 /** The run itself, and the first part of what is below it. */
 const endRoot =
-  ({ children, exit, runId }: Termination): Operation<Transaction, Part> =>
+  ({ children, exit, runId }: Termination): Operation<Ending, Part> =>
   (transaction) =>
     Effect.gen(function* () {
-      const [run] = yield* transaction.rows<RunRow>(selectRun, [runId])
+      const run = yield* find(transaction, "run_id", runId)
       const none = { ended: [], seen: [], below: { parents: [], after: 0 } }
       if (run === undefined) return { ...none, status: undefined }
       const { id, status } = run
@@ -165,10 +175,13 @@ const endRoot =
  * short, it is gone on with by asking again.
  */
 export const terminate =
-  ({ write }: Pick<GroupCommit<Transaction>, "write">) =>
+  (
+    /** `run` is that which the operation is about. */
+    write: <A>(operation: Operation<Ending, A>, run?: string) => Effect.Effect<A, RunStoreError>
+  ) =>
   (options: Termination): Effect.Effect<Terminated, RunStoreError> =>
     Effect.gen(function* () {
-      const { ended, status, ...first } = yield* write(endRoot(options))
+      const { ended, status, ...first } = yield* write(endRoot(options), options.runId)
       if (status === undefined) return { _tag: "NotFound" }
       const all = [...ended]
       const known = new Set(first.seen)

@@ -5,7 +5,9 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { isCompensation, shownStatus, wholeMillis } from "../Rows.js"
+import type { Dialect } from "./Dialect.js"
+import type { Portable } from "./Portable.js"
+import { isCompensation, shownStatus, wholeMillis } from "./Rows.js"
 import type {
   Json,
   Millis,
@@ -15,10 +17,30 @@ import type {
   StepStatus,
   StepsPage,
   StepsQuery
-} from "../RunStore.js"
-import type { Param, Sql } from "./Sql.js"
-import { inSnapshot } from "./Sql.js"
-import * as Statements from "./Statements.js"
+} from "./RunStore.js"
+
+/** What reads steps. */
+export interface StepReader extends Portable {
+  /** The outcomes of these steps of a run, by the primary key. */
+  readonly exitsOf: (
+    run: number,
+    steps: ReadonlyArray<StepKey>
+  ) => Effect.Effect<ReadonlyArray<ExitRow>, SqlError>
+}
+
+interface StepKey {
+  readonly name: string
+  readonly attempt: number
+}
+
+/** An outcome, and what comes after it in its row. */
+interface End {
+  readonly exit: Json | null
+  readonly executor: number | null
+  readonly is_inner: number | null
+}
+
+export interface ExitRow extends StepKey, End {}
 
 const stepColumns = "name, attempt, status, started_at, completed_at, position"
 
@@ -27,15 +49,13 @@ const stepColumns = "name, attempt, status, started_at, completed_at, position"
  * what comes after it, but where there is none.
  */
 const selectOutlines = `
-  SELECT ${stepColumns}, octet_length(exit) AS bytes, iif(exit IS NULL, executor, NULL) AS executor,
-    iif(exit IS NULL, is_inner, NULL) AS is_inner
+  SELECT ${stepColumns}, octet_length(exit) AS bytes, CASE WHEN exit IS NULL THEN executor END AS executor,
+    CASE WHEN exit IS NULL THEN is_inner END AS is_inner
   FROM workflow_steps
   WHERE run = ? AND (started_at, position) > (?, ?)
   ORDER BY started_at, position LIMIT ?`
 
-interface StepRow {
-  readonly name: string
-  readonly attempt: number
+interface StepRow extends StepKey {
   readonly status: StepStatus
   readonly started_at: Millis
   readonly completed_at: Millis | null
@@ -47,14 +67,6 @@ interface StepRow {
 interface Outline extends StepRow {
   readonly bytes: number | null
 }
-
-/** By the primary key. */
-const selectExits = Statements.forRows(
-  (rows) => `
-  SELECT s.name, s.attempt, s.exit, s.executor, s.is_inner FROM ${Statements.table(rows, 3)} v
-  CROSS JOIN workflow_steps s
-    ON s.run = v.column1 AND s.name = v.column2 AND s.attempt = v.column3`
-)
 
 const beforeAll: StepCursor = { startedAt: Number.MIN_SAFE_INTEGER, position: 0 }
 
@@ -72,7 +84,7 @@ const toStep = (row: StepRow, end: End | undefined): Step => ({
 })
 
 export const stepsOf = (
-  sql: Sql,
+  sql: StepReader,
   run: number,
   query: StepsQuery
 ): Effect.Effect<StepsPage, SqlError> =>
@@ -94,7 +106,7 @@ export const stepsOf = (
       query.after === undefined &&
       last === undefined &&
       fitting.every((step) => step.bytes === null || isRead(step))
-    const exits = yield* isWhole ? allExits(sql, run) : exitsOf(sql, run, read)
+    const exits = yield* isWhole ? allExits(sql, run) : Effect.map(sql.exitsOf(run, read), byKey)
     return {
       steps: fitting.map((row) => ({
         ...toStep(row, exits.get(keyOf(row))),
@@ -117,20 +129,7 @@ const fittingOf = (
   return tooMany === -1 ? found : found.slice(0, Math.max(1, tooMany))
 }
 
-const keyOf = ({ attempt, name }: { readonly name: string; readonly attempt: number }) =>
-  `${attempt}/${name}`
-
-/** An outcome, and what comes after it in its row. */
-interface End {
-  readonly exit: Json | null
-  readonly executor: number | null
-  readonly is_inner: number | null
-}
-
-interface ExitRow extends End {
-  readonly name: string
-  readonly attempt: number
-}
+const keyOf = ({ attempt, name }: StepKey) => `${attempt}/${name}`
 
 const byKey = (rows: ReadonlyArray<ExitRow>): ReadonlyMap<string, End> =>
   new Map(rows.map((row) => [keyOf(row), row]))
@@ -139,19 +138,8 @@ const selectAllExits = `
   SELECT name, attempt, exit, executor, is_inner FROM workflow_steps WHERE run = ? AND exit IS NOT NULL`
 
 /** Of a run whose steps fit all: most do. */
-const allExits = (sql: Sql, run: number) =>
+const allExits = (sql: Portable, run: number) =>
   Effect.map(sql.rows<ExitRow>(selectAllExits, [run]), byKey)
-
-const exitsOf = (sql: Sql, run: number, steps: ReadonlyArray<Outline>) =>
-  Effect.gen(function* () {
-    const found: Array<ExitRow> = []
-    for (const part of Statements.parts(steps)) {
-      const params: Array<Param> = []
-      for (const { attempt, name } of part) params.push(run, name, attempt)
-      found.push(...(yield* sql.rows<ExitRow>(selectExits(part.length), params)))
-    }
-    return byKey(found)
-  })
 
 const selectKey = `
   SELECT id, ${shownStatus("workflow_runs")} AS status FROM workflow_runs WHERE run_id = ?`
@@ -161,52 +149,50 @@ interface KeyRow {
   readonly status: RunStatus
 }
 
-export const steps =
-  (runId: string, query: StepsQuery) =>
-  (sql: Sql): Effect.Effect<Option.Option<StepsPage & { readonly status: RunStatus }>, SqlError> =>
-    inSnapshot(
-      sql,
-      Effect.gen(function* () {
-        const [run] = yield* sql.rows<KeyRow>(selectKey, [runId])
-        if (run === undefined) return Option.none()
-        return Option.some({ ...(yield* stepsOf(sql, run.id, query)), status: run.status })
-      })
-    )
+/** Of the run, how it is as well. */
+export const steps = (
+  sql: StepReader,
+  runId: string,
+  query: StepsQuery
+): Effect.Effect<Option.Option<StepsPage & { readonly status: RunStatus }>, SqlError> =>
+  Effect.gen(function* () {
+    const [run] = yield* sql.rows<KeyRow>(selectKey, [runId])
+    if (run === undefined) return Option.none()
+    return Option.some({ ...(yield* stepsOf(sql, run.id, query)), status: run.status })
+  })
 
 /** By the primary key. */
 const selectStep = `
   SELECT ${stepColumns}, exit, executor, is_inner FROM workflow_steps
   WHERE run = (SELECT id FROM workflow_runs WHERE run_id = ?) AND name = ? AND attempt = ?`
 
-export const step =
-  (key: { readonly runId: string; readonly name: string; readonly attempt: number }) =>
-  (sql: Sql): Effect.Effect<Option.Option<Step>, SqlError> =>
-    Effect.map(
-      sql.rows<StepRow & { readonly exit: Json | null }>(selectStep, [
-        key.runId,
-        key.name,
-        key.attempt
-      ]),
-      ([row]) => (row === undefined ? Option.none() : Option.some(toStep(row, row)))
-    )
+export const step = (
+  sql: Portable,
+  key: StepKey & { readonly runId: string }
+): Effect.Effect<Option.Option<Step>, SqlError> =>
+  Effect.map(
+    sql.rows<StepRow & { readonly exit: Json | null }>(selectStep, [
+      key.runId,
+      key.name,
+      key.attempt
+    ]),
+    ([row]) => (row === undefined ? Option.none() : Option.some(toStep(row, row)))
+  )
 
-const selectFailedWith = `
+const selectFailedWith = ({ instr, join }: Dialect) => `
   SELECT s.name, s.attempt FROM (
     SELECT run, name, attempt FROM workflow_steps
     WHERE run = (SELECT id FROM workflow_runs WHERE run_id = ?) AND status = 'failed'
     ORDER BY started_at DESC, position DESC LIMIT 100
   ) v
-  CROSS JOIN workflow_steps s ON s.run = v.run AND s.name = v.name AND s.attempt = v.attempt
-  WHERE instr(s.exit, ?) > 0
+  ${join} workflow_steps s ON s.run = v.run AND s.name = v.name AND s.attempt = v.attempt
+  WHERE ${instr}(s.exit, ?) > 0
   ORDER BY s.started_at DESC, s.position DESC LIMIT 1`
 
-export const stepFailedWith =
-  ({ runId, text }: { readonly runId: string; readonly text: string }) =>
-  (sql: Sql) =>
-    Effect.map(
-      sql.rows<{ readonly name: string; readonly attempt: number }>(selectFailedWith, [
-        runId,
-        text
-      ]),
-      ([row]) => Option.fromNullable(row)
-    )
+export const stepFailedWith = (
+  sql: Portable,
+  { runId, text }: { readonly runId: string; readonly text: string }
+): Effect.Effect<Option.Option<StepKey>, SqlError> =>
+  Effect.map(sql.rows<StepKey>(selectFailedWith(sql.dialect), [runId, text]), ([row]) =>
+    Option.fromNullable(row)
+  )

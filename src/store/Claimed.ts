@@ -1,0 +1,62 @@
+/** Runs that were claimed: how many at a time, and what whoever claimed them is told of them. */
+import type { TraceRow } from "./Rows.js"
+import { toTrace } from "./Rows.js"
+import type { ClaimedRun, Held, History, Json, Millis } from "./RunStore.js"
+
+/** A run that was claimed. */
+export interface Taken {
+  readonly held: Held
+  /** Of JSON that it has, with its payload. */
+  readonly bytes: number
+}
+
+/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
+export const upTo = <Sized extends { readonly bytes: number }>(
+  oldest: ReadonlyArray<Sized>,
+  maxBytes = Number.POSITIVE_INFINITY
+): ReadonlyArray<Sized> => {
+  let bytes = 0
+  const enough = oldest.findIndex((run) => {
+    bytes += run.bytes
+    return bytes >= maxBytes
+  })
+  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
+}
+
+export interface ClaimedRow extends TraceRow {
+  readonly claim: number
+  readonly interrupt_wakeup: number | null
+  readonly workflow: string
+  readonly payload: Json
+  readonly waits_for: Json | null
+  readonly crashes: number
+  readonly timeout: Millis | null
+  readonly slot: number | null
+}
+
+/** Whether nothing can have happened to it but signals: its history need not be read. */
+export const isNew = (row: ClaimedRow): boolean => row.claim === 1 && row.interrupt_wakeup === null
+
+export const toClaimedRun = (
+  row: ClaimedRow,
+  { bytes, held }: Taken,
+  {
+    history,
+    startedSteps
+  }: {
+    readonly history: History
+    /** Of a run that has crashed. */
+    readonly startedSteps: NonNullable<ClaimedRun["crashes"]>["steps"]
+  }
+): ClaimedRun => ({
+  held,
+  workflow: row.workflow,
+  payload: row.payload,
+  trace: toTrace(row),
+  ...(row.timeout === null ? {} : { timeout: row.timeout }),
+  ...(row.slot === 1 ? { yields: true } : {}),
+  bytes,
+  waitsFor: row.waits_for ?? undefined,
+  history,
+  ...(row.crashes === 0 ? {} : { crashes: { count: row.crashes, steps: startedSteps } })
+})

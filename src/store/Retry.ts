@@ -1,0 +1,136 @@
+/** Begins a run again that is over, where it failed. */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import type { Dialect } from "./Dialect.js"
+import { type FinishedRow, find } from "./Finished.js"
+import type { PortableTransaction } from "./Portable.js"
+import { wasTerminated } from "./Rows.js"
+import type { Millis, WithFinished } from "./RunStore.js"
+
+const any = (transaction: PortableTransaction, statement: string, key: number) =>
+  Effect.map(transaction.rows(statement, [key]), (rows) => rows.length > 0)
+
+/**
+ * A run replays what its children came to, but one that is suspended because of a failure has not gone on
+ * from it.
+ */
+const goneOnParent = ({ by, join }: Dialect) => `
+  SELECT 1 FROM workflow_children c ${by("workflow_children_of")}
+  ${join} workflow_runs r ON r.id = c.parent
+  WHERE c.child = ? AND (
+    r.status IN ('pending', 'running') OR (r.status = 'suspended' AND r.cause IS NULL)
+  ) LIMIT 1`
+
+/** A child that was removed would begin anew. */
+const removedChild = `
+  SELECT 1 FROM workflow_children c
+  WHERE c.parent = ? AND NOT EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.child) LIMIT 1`
+
+const lastCompleted = `
+  SELECT started_at, position FROM workflow_steps
+  WHERE run = ? AND status = 'completed' ORDER BY started_at DESC, position DESC LIMIT 1`
+
+/**
+ * The failures that the run did not get over: no step that completed began after them. The others
+ * were tried again, or made the run take another way, and stay.
+ */
+const deleteFailures = `
+  DELETE FROM workflow_steps
+  WHERE run = ? AND status = 'failed' AND (completed_at, position) > (?, ?)`
+
+/** Who awaits it is to hear of its new end. */
+const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
+
+const beginAgain = `
+  UPDATE workflow_runs SET
+    status = 'pending', exit = NULL, cause = NULL, waits_for = NULL, compensated = NULL, completed_at = NULL,
+    spared = NULL, executor = NULL,
+    interrupt_requested = 0, interrupt_wakeup = NULL, interrupt_at = NULL,
+    wakeups = wakeups + 1, crashes = 0, deadline = NULL, timed_out = NULL
+  WHERE id = ?`
+
+/** So many runs are retried in one write. */
+const maxRetried = 1_000
+
+/**
+ * Children whose failure the run did not get over, as `deleteFailures` has it for steps; only those
+ * that it awaited have a `wakeup`.
+ */
+const failedChildren = ({ forUpdateOf, join }: Dialect) => `
+  SELECT r.id, r.run_id, r.status, r.compensated FROM workflow_children c
+  ${join} workflow_runs r ON r.id = c.child
+  WHERE c.parent = ? AND c.wakeup IS NOT NULL AND r.status IN ('failed', 'interrupted')
+    AND (r.completed_at, coalesce(c.position, 0)) > (?, ?)
+  ORDER BY c.child LIMIT ${maxRetried + 1} ${forUpdateOf("r")}`
+
+interface Last {
+  readonly started_at: Millis
+  readonly position: number
+}
+
+/** The last step of the run that completed. */
+const lastOf = (transaction: PortableTransaction, key: number) =>
+  Effect.map(
+    transaction.rows<Last>(lastCompleted, [key]),
+    ([last]) => [last?.started_at ?? -1, last?.position ?? -1] as const
+  )
+
+type Because = Extract<WithFinished, { readonly _tag: "Refused" }>["because"]
+
+/** Why it cannot be begun again, if it cannot. */
+const whyNot = (
+  transaction: PortableTransaction,
+  { compensated, id, status }: FinishedRow
+): Effect.Effect<Because | undefined, SqlError> =>
+  Effect.gen(function* () {
+    if (status !== "failed" && status !== "interrupted") return "status"
+    if (compensated === wasTerminated) return "terminated"
+    // of a run that ended before this was noted it is not known
+    if (compensated !== 0) return "compensated"
+    if (yield* any(transaction, goneOnParent(transaction.dialect), id)) return "parent"
+    if (yield* any(transaction, removedChild, id)) return "child"
+    return undefined
+  })
+
+const again = (transaction: PortableTransaction, run: FinishedRow) =>
+  Effect.gen(function* () {
+    yield* transaction.changes(deleteFailures, [run.id, ...(yield* lastOf(transaction, run.id))])
+    yield* transaction.changes(awaitAgain, [run.id])
+    yield* transaction.changes(beginAgain, [run.id])
+  })
+
+export const retry = (
+  transaction: PortableTransaction,
+  {
+    runId,
+    withChildren = false
+  }: { readonly runId: string; readonly withChildren?: boolean | undefined }
+): Effect.Effect<WithFinished, SqlError> =>
+  Effect.gen(function* () {
+    const run = yield* find(transaction, runId)
+    if (run === undefined) return { _tag: "NotFound" }
+    const { status } = run
+    const refused = (because: Because, by: FinishedRow): WithFinished => ({
+      _tag: "Refused",
+      status,
+      because,
+      ...(by === run ? {} : { runId: by.run_id })
+    })
+    // children after the runs that they are retried for; all are looked at before one is changed
+    const all = new Map([[run.id, run]])
+    for (const one of all.values()) {
+      const because = yield* whyNot(transaction, one)
+      if (because !== undefined) return refused(because, one)
+      const children = yield* transaction.rows<FinishedRow>(failedChildren(transaction.dialect), [
+        one.id,
+        ...(yield* lastOf(transaction, one.id))
+      ])
+      const [first] = children
+      if (first !== undefined && !withChildren) return refused("failed child", first)
+      for (const child of children) if (!all.has(child.id)) all.set(child.id, child)
+      if (all.size > maxRetried) return refused("too many", run)
+    }
+    for (const one of all.values()) yield* again(transaction, one)
+    transaction.log.becamePending()
+    return { _tag: "Done" }
+  })

@@ -1,0 +1,59 @@
+/** Giving back what is held. */
+import * as Effect from "effect/Effect"
+import type { Held, NewTimers } from "../RunStore.js"
+import type { Operation } from "../Write.js"
+import * as Timers from "./Timers.js"
+import type { Transaction } from "./Transaction.js"
+
+const giveBack = "status = 'pending', executor = NULL, claim = r.claim + 1"
+
+const releaseHeld = `
+  UPDATE workflow_runs r SET ${giveBack}
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+  RETURNING r.id`
+
+/** One that waits in memory goes on waiting, held by nobody. */
+const letGoOfWaiting = `
+  UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
+  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
+  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'suspended'
+    AND r.executor IS NOT NULL`
+
+export const release =
+  (
+    runs: ReadonlyArray<{ readonly held: Held; readonly timers: NewTimers }>
+  ): Operation<Transaction, number> =>
+  (transaction) =>
+    Effect.gen(function* () {
+      if (runs.length === 0) return 0
+      const params = [runs.map(({ held }) => held.key), runs.map(({ held }) => held.claim)]
+      const rows = yield* transaction.rows<{ readonly id: number }>(releaseHeld, params)
+      if (rows.length < runs.length) yield* transaction.changes(letGoOfWaiting, params)
+      const released = new Set(rows.map(({ id }) => id))
+      yield* Timers.insert(
+        transaction,
+        runs
+          .filter(({ held }) => released.has(held.key))
+          .map(({ held, timers }) => ({ key: held.key, timers }))
+      )
+      return gaveBack(transaction, released.size)
+    })
+
+const releaseAllOf = `
+  UPDATE workflow_runs r SET ${giveBack} WHERE r.id = ANY(ARRAY(
+    SELECT id FROM workflow_runs
+    WHERE executor = $1 AND status = 'running' ORDER BY id LIMIT $2::bigint FOR UPDATE
+  ))`
+
+export const releaseAll =
+  (executor: number, limit: number): Operation<Transaction, number> =>
+  (transaction) =>
+    Effect.map(transaction.changes(releaseAllOf, [executor, limit]), (count) =>
+      gaveBack(transaction, count)
+    )
+
+const gaveBack = (transaction: Transaction, count: number): number => {
+  if (count > 0) transaction.log.becamePending()
+  return count
+}

@@ -1,0 +1,167 @@
+/** What this store writes, and what it reads after it. */
+import * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import * as Admission from "../Admission.js"
+import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
+import type { GroupCommit } from "../GroupCommit.js"
+import type { PortableTransaction } from "../Portable.js"
+import { portableWrites } from "../PortableOperations.js"
+import { removeRun } from "../Removal.js"
+import type {
+  CreatedRun,
+  Held,
+  History,
+  RunLost,
+  RunStore,
+  RunStoreError,
+  ScheduleChange
+} from "../RunStore.js"
+import * as Schedules from "../ScheduleRows.js"
+import * as StartOptions from "../StartOptions.js"
+import { type Ending, terminate } from "../Terminate.js"
+import type { Operation } from "../Write.js"
+import * as Claims from "./Claims.js"
+import * as Crashes from "./Crashes.js"
+import { createAll, creating } from "./Creation.js"
+import * as Executors from "./Executors.js"
+import type * as Listen from "./Listen.js"
+import { inTransaction, portable } from "./Numbered.js"
+import * as Progress from "./Progress.js"
+import type { Read } from "./Reads.js"
+import * as Release from "./Release.js"
+import * as Signals from "./Signals.js"
+import { takeOver } from "./TakeOver.js"
+import type { Queues } from "./Transact.js"
+import type { Transaction } from "./Transaction.js"
+import * as WakeUps from "./WakeUps.js"
+
+export const writes = (
+  { write, writeBatched }: GroupCommit<Transaction>,
+  { standFor }: Listen.Listener,
+  queues: Queues
+) => {
+  const createPlain = writeBatched(createAll, bytesOf)
+  const create = (creation: Creation) => {
+    if (creation.run.queue !== undefined) queues.known = true
+    return StartOptions.has(creation.run)
+      ? write(creating(createWithOptions(creation)), bytesOf(creation), creation.run.runId)
+      : createPlain(creation)
+  }
+  return {
+    ...portableWrites((operation, bytes, run) => write(portably(operation), bytes, run), removeRun),
+    create: (run, claimFor) =>
+      // only what is created in somebody's name can be refused
+      // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
+      create({ run, claimFor }) as Effect.Effect<CreatedRun, RunStoreError>,
+    by: (held) => ({
+      create: (run, claimFor) => create({ run, claimFor, by: held }),
+      signal: (signal) =>
+        write(Claims.asHolder(held, WakeUps.signal(signal)), signal.exit.length, signal.runId),
+      wake: (runId) => write(Claims.asHolder(held, WakeUps.wake(runId)), 0, runId),
+      requestInterrupt: (runId) =>
+        write(Claims.asHolder(held, WakeUps.requestInterrupt(runId)), 0, runId),
+      interruptChild: (runId) =>
+        write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)), 0, runId)
+    }),
+    recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
+    noteStep: (step) => write(Progress.noteStep(step), 0, step.held.runId),
+    proceed: (held) => write(Progress.proceed(held), 0, held.runId),
+    evict: (runs) => write(Progress.evict(runs)),
+    complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
+    release: (runs) => write(Release.release(runs)),
+    sawWakeups: (runs) => write(Claims.sawWakeups(runs)),
+    signal: writeBatched(
+      WakeUps.signals,
+      ({ exit }) => exit.length,
+      ({ runId }) => runId
+    ),
+    wake: (runId) => write(WakeUps.wake(runId), 0, runId),
+    requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
+    terminate: terminate((operation, run) => write(ending(operation), 0, run)),
+    expire: (options) => write(Signals.expire(options)),
+    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
+    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
+    unregister: (executor) => write(Executors.unregister(executor)),
+    takeOver: (options) => write(takeOver(options)),
+    waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
+    progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
+    survived: (runs) => write(Crashes.survived(runs)),
+    changeSchedule: (change) =>
+      write(
+        changeSchedule(change),
+        change.schedule.payload.length,
+        `schedule/${change.schedule.name}`
+      )
+  } satisfies Partial<RunStore["Type"]>
+}
+
+const ending =
+  <A>(operation: Operation<Ending, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    operation({
+      ...inTransaction(transaction),
+      wakeParents: (key) => WakeUps.wakeParents(transaction, key)
+    })
+
+const changeSchedule =
+  (change: ScheduleChange): Operation<Transaction, Option.Option<ReadonlyArray<CreatedRun>>> =>
+  (transaction) =>
+    Schedules.change(change)(inTransaction(transaction), {
+      create: (runs) => creating(createPending(runs))(transaction),
+      interrupt: (runId) => WakeUps.requestInterrupt(runId)(transaction)
+    })
+
+/** Writes after which histories are read, when they are committed. */
+export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
+  const historyOf = (held: Held) =>
+    Effect.flatMap(
+      read(Claims.histories([held])),
+      ([found]): Effect.Effect<History, RunStoreError | RunLost> =>
+        found?._tag === "Some" ? Effect.succeed(found.value) : Effect.fail(Claims.lost(held))
+    )
+  return {
+    // what is claimed is read, or given back
+    claim: (options) =>
+      Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
+        taken.length === 0
+          ? Effect.succeed([])
+          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
+            )
+      ).pipe(
+        Effect.tap((claimed) => {
+          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          return Effect.void
+        })
+      ),
+    suspend: (suspension) =>
+      Effect.flatMap(write(Progress.suspend(suspension), 0, suspension.held.runId), (suspended) =>
+        suspended ? Effect.succeedNone : Effect.asSome(historyOf(suspension.held))
+      ),
+    history: (held) =>
+      Effect.zipRight(write(Claims.aboutToRead(held), 0, held.runId), historyOf(held))
+  } satisfies Partial<RunStore["Type"]>
+}
+
+/** An operation that is written for all stores. */
+const portably =
+  <A>(operation: Operation<PortableTransaction, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    operation(inTransaction(transaction))
+
+/** Milliseconds: how often a store without queues looks whether there is one. */
+const betweenLooks = 1_000
+
+/** Another process may have made the first of them. */
+const lookForQueues =
+  <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
+  (transaction) =>
+    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
+      ? operation(transaction)
+      : Effect.flatMap(Admission.hasAny(portable(transaction)), (any) => {
+          queues.known = any
+          queues.lookedAt = transaction.now
+          return operation(transaction)
+        })
