@@ -254,11 +254,11 @@ describe("connections that are all in use, by the app whose client it is", () =>
         })
       )
       for (const asked of [
-        store.signal({ runId: "a", name: "paid", exit: "1" }),
-        store.create(aRun("b")),
-        store.counts,
+        Effect.asVoid(store.signal({ runId: "a", name: "paid", exit: "1" })),
+        Effect.asVoid(store.create(aRun("b"))),
+        Effect.asVoid(store.counts),
         store.available
-      ] as const) {
+      ]) {
         expect(yield* Effect.flip(asked)).toMatchObject({ reason: "unavailable" })
       }
       yield* Scope.close(app, Exit.void)
