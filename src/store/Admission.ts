@@ -15,6 +15,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Portable, PortableTransaction } from "./Portable.js"
 import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
+import * as Unbegun from "./Unbegun.js"
 
 /** So many runs get a slot in one transaction; the rest in the next. */
 const largest = 200
@@ -88,14 +89,22 @@ export const laneOf = (
 const markWaiting = `
   INSERT INTO workflow_lane_marks (queue, lane)
   SELECT lanes.queue, lanes.id FROM workflow_lanes lanes
-  WHERE lanes.queue = (SELECT id FROM workflow_queues WHERE name = ?) AND EXISTS (
+  WHERE lanes.queue = ? AND EXISTS (
     SELECT 1 FROM workflow_runs r
     WHERE r.queue = lanes.queue AND r.lane = lanes.id AND r.gate = 2 AND r.status = 'suspended'
   )
   ON CONFLICT DO NOTHING`
 
+/** The mark of a queue as a whole, which no lane has. */
+const whole = (queue: number) => -queue
+
+const markWhole = `
+  INSERT INTO workflow_lane_marks (queue, lane)
+  SELECT id, -id FROM workflow_queues WHERE name = ? ON CONFLICT DO NOTHING`
+
+/** What has not begun is to wait anew, and every lane to be looked at: other runs may begin than before. */
 const markAll = (transaction: PortableTransaction, queue: string) =>
-  transaction.changes(markWaiting, [queue])
+  transaction.changes(markWhole, [queue])
 
 const markFirst = `
   INSERT INTO workflow_lane_marks (queue, lane)
@@ -121,8 +130,13 @@ const mostMarks = 500
 
 const takeMarks = `
   DELETE FROM workflow_lane_marks WHERE lane IN (
-    SELECT lane FROM workflow_lane_marks WHERE queue = ? LIMIT ${mostMarks}
+    SELECT lane FROM workflow_lane_marks WHERE queue = ? ORDER BY lane LIMIT ${mostMarks}
   ) RETURNING lane`
+
+const marksOf = (transaction: PortableTransaction, queue: number) =>
+  Effect.map(transaction.rows<{ readonly lane: number }>(takeMarks, [queue]), (rows) =>
+    rows.map(({ lane }) => lane)
+  )
 
 /** Gives slots wherever something has changed since that was last done. */
 export const admitMarked = (
@@ -144,8 +158,13 @@ const admit = (
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const limits = limitsOf(queue)
-    const marked = yield* transaction.rows<{ readonly lane: number }>(takeMarks, [queue.id])
-    const lanes = new Set(marked.map(({ lane }) => lane))
+    const marked = yield* marksOf(transaction, queue.id)
+    if (marked.includes(whole(queue.id))) {
+      yield* Unbegun.takeBack(transaction, queue.id, locking)
+      yield* transaction.changes(markWaiting, [queue.id])
+      marked.push(...(yield* marksOf(transaction, queue.id)))
+    }
+    const lanes = new Set(marked.filter((lane) => lane !== whole(queue.id)))
     for (const lane of lanes) yield* look(transaction, { lane, queue: queue.id }, limits)
     if (marked.length >= mostMarks) transaction.log.becamePending()
     const giving = { transaction, queue, limits, locking }
@@ -194,23 +213,41 @@ const look = (
 
 const forgetBegins = "DELETE FROM workflow_begins WHERE lane = ? AND at <= ?"
 
-const countBegins = "SELECT count(*) AS runs, min(at) AS oldest FROM workflow_begins WHERE lane = ?"
+const countBegins = `
+  SELECT count(*) AS runs, min(at) AS oldest, max(at) AS newest FROM workflow_begins WHERE lane = ?`
+
+interface Begins extends Count {
+  readonly oldest: Millis | null
+  readonly newest: Millis | null
+}
+
+const noteAgain = `
+  INSERT INTO workflow_begins (lane, at, run)
+  SELECT lane, CAST(? AS bigint), run FROM workflow_begins WHERE lane = ? AND at > ?
+  ON CONFLICT DO NOTHING`
+
+const forgetAhead = "DELETE FROM workflow_begins WHERE lane = ? AND at > ?"
+
+/** Of a clock that was set back some lie ahead: nobody waits until it is there again. */
+const bringBack = (transaction: PortableTransaction, { lane }: Lane) =>
+  Effect.zipRight(
+    transaction.changes(noteAgain, [transaction.now, lane, transaction.now]),
+    transaction.changes(forgetAhead, [lane, transaction.now])
+  )
 
 /** When the next may begin; `null`: now. */
 const whenAllowed = (
   transaction: PortableTransaction,
-  { lane }: Lane,
+  lane: Lane,
   { limit, window }: NonNullable<QueueLimits["rate"]>
 ): Effect.Effect<Millis | null, SqlError> =>
   Effect.gen(function* () {
     const { now } = transaction
-    yield* transaction.changes(forgetBegins, [lane, now - window])
-    const [begins] = yield* transaction.rows<Count & { readonly oldest: Millis | null }>(
-      countBegins,
-      [lane]
-    )
-    if (begins === undefined || begins.runs < limit) return null
-    // of a clock that was set back some lie ahead
+    yield* transaction.changes(forgetBegins, [lane.lane, now - window])
+    const [begins] = yield* transaction.rows<Begins>(countBegins, [lane.lane])
+    if (begins === undefined) return null
+    if ((begins.newest ?? now) > now) yield* bringBack(transaction, lane)
+    if (begins.runs < limit) return null
     return Math.min(begins.oldest ?? now, now) + window
   })
 
@@ -386,7 +423,7 @@ export const change = (
     if (paused !== undefined) {
       found = yield* transaction.changes(setPaused, [paused ? 1 : 0, name])
     }
-    if (override !== undefined && found > 0) yield* markAll(transaction, name)
+    if ((override !== undefined || paused === true) && found > 0) yield* markAll(transaction, name)
     else if (paused === false && found > 0) yield* markOne(transaction, name)
     return found > 0
   })

@@ -308,6 +308,9 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* put("b", limits)
         expect(yield* take(executor)).toEqual([])
         expect(yield* store.nextWakeAt).toEqual(Option.some(11_000))
+        yield* TestClock.adjust(1_000)
+        yield* store.wakeDue(9)
+        expect(ids(yield* take(executor))).toEqual(["b"])
       }).pipe(Effect.provide(layer))
     )
 
@@ -353,6 +356,40 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("that are paused begin none that had its slot before, until they go on", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { concurrency: 9, rate: { limit: 3, window: 1_000 } }
+        for (const id of ["a", "b", "c"]) yield* put(id, limits)
+        expect(ids(yield* take(executor, 1))).toEqual(["a"])
+        yield* store.requestInterrupt("b")
+        yield* store.changeQueue({ name: "mail", paused: true })
+        // it only ends
+        expect(ids(yield* take(executor))).toEqual(["b"])
+        expect(yield* find("c")).toMatchObject({ status: "pending", queued: true })
+        expect((yield* store.queues)[0]).toMatchObject({ waiting: 1 })
+        yield* store.changeQueue({ name: "mail", paused: false })
+        // what its rate has counted of it is not counted twice
+        expect(ids(yield* take(executor))).toEqual(["c"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("whose limits are lowered begin no more than those, of what had slots before", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        for (const id of ["a", "b", "c", "d"]) yield* put(id, { concurrency: 4 })
+        yield* put("late", { concurrency: 4 }, { options: { priority: -1 } })
+        expect(ids(yield* take(executor, 1))).toEqual(["a"])
+        yield* store.changeQueue({ name: "mail", override: { concurrency: 2 } })
+        // it is the first now of those that wait
+        expect(ids(yield* take(executor))).toEqual(["late"])
+        yield* store.changeQueue({ name: "mail", override: null })
+        expect(ids(yield* take(executor))).toEqual(["b", "c"])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("take a run that is started for later when its time has come", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
@@ -379,6 +416,18 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         // it has its slot, and has not begun
         yield* put("a", limits, { key: "y", replace: true })
         expect(ids(yield* take(executor)).sort()).toEqual(["a", "b"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("count one that is replaced before it has begun once, for its rate", () =>
+      Effect.gen(function* () {
+        const executor = yield* register
+        const limits = { rate: { limit: 2, window: 1_000 } }
+        yield* put("a", limits)
+        yield* TestClock.adjust(1)
+        yield* put("a", limits, { replace: true })
+        yield* put("b", limits)
+        expect(ids(yield* take(executor))).toEqual(["a", "b"])
       }).pipe(Effect.provide(layer))
     )
 
