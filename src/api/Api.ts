@@ -568,7 +568,8 @@ export class QueuesGroup extends HttpApiGroup.make("queues")
       .setPayload(
         Schema.Struct({
           limits: Schema.optional(Schema.NullOr(QueueLimitsView)),
-          paused: Schema.optional(Schema.Boolean)
+          paused: Schema.optional(Schema.Boolean),
+          park: Schema.optional(Schema.Boolean)
         })
       )
       .addSuccess(HttpApiSchema.NoContent)

@@ -17,6 +17,15 @@ import type { Portable, PortableTransaction } from "./Portable.js"
 import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
 import * as Unbegun from "./Unbegun.js"
 
+/** What `paused` of a queue says. */
+const pauses = {
+  none: 0,
+  /** Nothing of it begins. */
+  begins: 1,
+  /** Nor does anything go on. */
+  parks: 2
+} as const
+
 /** So many runs get a slot in one transaction; the rest in the next. */
 const largest = 200
 
@@ -160,7 +169,7 @@ const admit = (
     const limits = limitsOf(queue)
     const marked = yield* marksOf(transaction, queue.id)
     if (marked.includes(whole(queue.id))) {
-      yield* Unbegun.takeBack(transaction, queue.id, locking)
+      yield* Unbegun.takeBack(transaction, queue.id, locking, queue.paused === pauses.parks)
       yield* transaction.changes(markWaiting, [queue.id])
       marked.push(...(yield* marksOf(transaction, queue.id)))
     }
@@ -168,7 +177,8 @@ const admit = (
     for (const lane of lanes) yield* look(transaction, { lane, queue: queue.id }, limits)
     if (marked.length >= mostMarks) transaction.log.becamePending()
     const giving = { transaction, queue, limits, locking }
-    yield* queue.paused === 0 ? giveSlots(giving) : goOn(giving, lanes)
+    if (queue.paused === pauses.none) yield* giveSlots(giving)
+    else if (queue.paused === pauses.begins) yield* goOn(giving)
   })
 
 const isWaiting = `
@@ -339,17 +349,26 @@ const giveSlots = (giving: Giving): Effect.Effect<void, SqlError> =>
 
 const hasBegun = "AND started_at IS NOT NULL"
 
-/** In a queue that is paused only what has begun goes on. */
-const goOn = (giving: Giving, lanes: ReadonlySet<number>): Effect.Effect<void, SqlError> =>
+const lanesToGoOn = `
+  SELECT DISTINCT lane FROM workflow_runs
+  WHERE queue = ? AND gate = 2 AND status = 'suspended' AND started_at IS NOT NULL
+  ORDER BY lane LIMIT ${largest}`
+
+/** In a queue that is paused only what has begun goes on: also where another lane's run has made room. */
+const goOn = (giving: Giving): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const { limits, queue, transaction } = giving
     let room = Math.min(yield* roomOf(giving), largest)
-    for (const lane of lanes) {
+    if (room <= 0) return
+    const lanes = yield* transaction.rows<{ readonly lane: number }>(lanesToGoOn, [queue.id])
+    for (const { lane } of lanes) {
       while (room > 0 && (yield* hasRoom(transaction, { lane, queue: queue.id }, limits))) {
         if (!(yield* giveOne(giving, lane, hasBegun))) break
         room--
       }
     }
+    // there may be more
+    if (room === 0 && limits.concurrency === undefined) transaction.log.becamePending()
   })
 
 /** When the next lane may begin another. */
@@ -391,7 +410,8 @@ export const all = (sql: Portable): Effect.Effect<ReadonlyArray<QueueInfo>, SqlE
       name: row.name,
       declared: limitsIn(row.declared),
       ...(row.override === null ? {} : { override: limitsIn(row.override) }),
-      paused: row.paused !== 0,
+      paused: row.paused !== pauses.none,
+      ...(row.paused === pauses.parks ? { parks: true as const } : {}),
       running: row.running,
       waiting: row.waiting
     }))
@@ -407,11 +427,13 @@ export const change = (
   {
     name,
     override,
+    parks = false,
     paused
   }: {
     readonly name: string
     readonly override?: QueueLimits | null | undefined
     readonly paused?: boolean | undefined
+    readonly parks?: boolean | undefined
   }
 ): Effect.Effect<boolean, SqlError> =>
   Effect.gen(function* () {
@@ -421,12 +443,22 @@ export const change = (
       found = yield* transaction.changes(setOverride, [json, name])
     }
     if (paused !== undefined) {
-      found = yield* transaction.changes(setPaused, [paused ? 1 : 0, name])
+      const how = parks ? pauses.parks : pauses.begins
+      found = yield* transaction.changes(setPaused, [paused ? how : pauses.none, name])
+      transaction.log.pausesChanged()
     }
     if ((override !== undefined || paused === true) && found > 0) yield* markAll(transaction, name)
     else if (paused === false && found > 0) yield* markOne(transaction, name)
     return found > 0
   })
+
+const selectParked = `SELECT name FROM workflow_queues WHERE paused = ${pauses.parks} ORDER BY name`
+
+/** Those of which nothing goes on. */
+export const parked = (sql: Portable): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(sql.rows<{ readonly name: string }>(selectParked), (rows) =>
+    rows.map(({ name }) => name)
+  )
 
 const selectAny = "SELECT 1 FROM workflow_queues LIMIT 1"
 

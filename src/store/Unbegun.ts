@@ -9,15 +9,18 @@ import type { Locking } from "./Admission.js"
 import type { PortableTransaction } from "./Portable.js"
 
 /** One that another transaction has locked begins there. One that is interrupted only ends. */
-const takeSlots = ({ skipLocked }: Locking) => `
+const takeSlots = ({ skipLocked }: Locking, which: string) => `
   UPDATE workflow_runs SET slot = NULL, status = 'suspended', gate = 2
   FROM (
     SELECT id AS unbegun FROM workflow_runs
-    WHERE queue = ? AND slot IS NOT NULL AND status = 'pending' AND started_at IS NULL
-      AND interrupt_requested = 0
+    WHERE queue = ? AND slot IS NOT NULL AND status = 'pending' AND ${which}
     ${skipLocked}
   ) AS given
   WHERE workflow_runs.id = given.unbegun`
+
+const hasNotBegun = "started_at IS NULL AND interrupt_requested = 0"
+
+const onlyEndsNot = "(started_at IS NOT NULL OR interrupt_requested = 0)"
 
 const forgetBegins = `
   DELETE FROM workflow_begins
@@ -27,14 +30,18 @@ const forgetBegins = `
       AND r.started_at IS NULL
   )`
 
-/** Takes their slots back. They count for no rate then. */
+/** Takes their slots back, and where the queue parks those of what has begun. They count for no rate then. */
 export const takeBack = (
   transaction: PortableTransaction,
   queue: number,
-  locking: Locking
+  locking: Locking,
+  parks: boolean
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    const taken = yield* transaction.changes(takeSlots(locking), [queue])
+    const taken = yield* transaction.changes(
+      takeSlots(locking, parks ? onlyEndsNot : hasNotBegun),
+      [queue]
+    )
     if (taken > 0) yield* transaction.changes(forgetBegins, [queue])
   })
 

@@ -190,7 +190,8 @@ const selectClaimed = `
     .split(", ")
     .map((column) => `r.${column}`)
     .join(", ")},
-    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout, r.slot
+    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout, r.slot,
+    (SELECT q.name FROM workflow_queues q WHERE q.id = r.queue AND r.slot IS NOT NULL) AS queue_name
   FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
   JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
 
@@ -201,6 +202,7 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly crashes: number
   readonly timeout: Millis | null
   readonly slot: number | null
+  readonly queue_name: string | null
 }
 
 /** Reads runs that were claimed, as they are now. Of one that is too large the history is not read. */
@@ -240,6 +242,7 @@ export const read =
             trace: toTrace(row),
             ...(row.timeout === null ? {} : { timeout: row.timeout }),
             ...(row.slot === 1 ? { yields: true } : {}),
+            ...(row.queue_name === null ? {} : { queue: row.queue_name }),
             bytes,
             waitsFor: row.waits_for ?? undefined,
             history: histories.get(row.id) ?? Histories.first(row, signals),

@@ -269,7 +269,7 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
             )
       ).pipe(
         Effect.tap((claimed) => {
-          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          if (claimed.some(({ queue }) => queue !== undefined)) queues.known = true
           return Effect.void
         })
       ),
@@ -342,6 +342,7 @@ const reads = (read: Read) =>
     hasBulk: read((sql) => Bulk.hasAny(portable(sql))),
     queues: read(Queries.queues),
     pausedWorkflows: read((sql) => Pauses.all(portable(sql))),
+    parkedQueues: read((sql) => Admission.parked(portable(sql))),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),

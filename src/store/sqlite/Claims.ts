@@ -186,7 +186,8 @@ export const claim =
 
 const selectClaimed = `
   SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes,
-    timeout, slot
+    timeout, slot,
+    (SELECT q.name FROM workflow_queues q WHERE q.id = queue AND slot IS NOT NULL) AS queue_name
   FROM workflow_runs WHERE ${isHeld}`
 
 interface ClaimedRow extends Histories.Claimed, TraceRow {
@@ -196,6 +197,7 @@ interface ClaimedRow extends Histories.Claimed, TraceRow {
   readonly crashes: number
   readonly timeout: Millis | null
   readonly slot: number | null
+  readonly queue_name: string | null
 }
 
 /**
@@ -241,6 +243,7 @@ const claimedRun = (
       trace: toTrace(row),
       ...(row.timeout === null ? {} : { timeout: row.timeout }),
       ...(row.slot === 1 ? { yields: true } : {}),
+      ...(row.queue_name === null ? {} : { queue: row.queue_name }),
       bytes: taken.bytes,
       waitsFor: row.waits_for ?? undefined,
       history:

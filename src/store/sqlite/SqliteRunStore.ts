@@ -276,7 +276,7 @@ const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Q
             )
       ).pipe(
         Effect.tap((claimed) => {
-          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          if (claimed.some(({ queue }) => queue !== undefined)) queues.known = true
           return Effect.void
         })
       ),
@@ -357,6 +357,7 @@ const reads = (guarded: Guarded, database: Database) => {
     hasBulk: read(Bulk.hasAny),
     queues: read(Queries.queues),
     pausedWorkflows: read(Pauses.all),
+    parkedQueues: read(Admission.parked),
     blocked: read(Queries.blocked),
     oldestPending: read(Queries.oldestPending),
     pendingWorkflows: read(Queries.pendingWorkflows),

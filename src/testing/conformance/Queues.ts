@@ -375,6 +375,59 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect(
+      "that are paused let what has begun go on where a run of another key makes room",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* RunStore
+          const executor = yield* register
+          yield* put("a", { concurrency: 1 }, { key: "x" })
+          yield* put("b", { concurrency: 1 }, { key: "y" })
+          yield* suspend(only(yield* take(executor)))
+          const b = only(yield* take(executor))
+          yield* store.changeQueue({ name: "mail", paused: true })
+          yield* store.wake("a")
+          expect(yield* take(executor)).toEqual([])
+          yield* end(b)
+          expect(ids(yield* take(executor))).toEqual(["a"])
+        }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("that park go on with none of it, whatever wakes it, until they do not", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { concurrency: 3, keepsSlot: true }
+        for (const id of ["held", "waits", "given", "new"]) yield* put(id, limits)
+        const [held, waits, given] = yield* take(executor)
+        if (held === undefined || waits === undefined || given === undefined) throw new Error()
+        yield* suspend(waits)
+        yield* store.release([{ held: given.held, timers: [] }])
+        expect(held.queue).toBe("mail")
+        expect(yield* store.parkedQueues).toEqual([])
+        yield* store.changeQueue({ name: "mail", paused: true, parks: true })
+        expect(yield* store.parkedQueues).toEqual(["mail"])
+        expect((yield* store.queues)[0]).toMatchObject({ paused: true, parks: true })
+        expect(yield* take(executor)).toEqual([])
+        expect(yield* find("given")).toMatchObject({ status: "pending", queued: true })
+        yield* store.release([{ held: held.held, timers: [] }])
+        yield* store.signal({ runId: "waits", name: "paid", exit: "1" })
+        expect(yield* take(executor)).toEqual([])
+        expect(yield* find("waits")).toMatchObject({ status: "pending", queued: true })
+        // one that has not begun and is interrupted only ends
+        yield* store.requestInterrupt("new")
+        expect(ids(yield* take(executor))).toEqual(["new"])
+        // what has begun goes on again, and nothing begins
+        yield* put("later", limits)
+        yield* store.changeQueue({ name: "mail", paused: true })
+        expect((yield* store.queues)[0]?.parks).toBeUndefined()
+        expect(ids(yield* take(executor)).sort()).toEqual(["given", "held", "waits"])
+        yield* store.changeQueue({ name: "mail", paused: false })
+        expect(yield* store.parkedQueues).toEqual([])
+        expect((yield* store.queues)[0]).toMatchObject({ paused: false, running: 3, waiting: 1 })
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("whose limits are lowered begin no more than those, of what had slots before", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
