@@ -417,6 +417,8 @@ export const all = (sql: Portable): Effect.Effect<ReadonlyArray<QueueInfo>, SqlE
     }))
   )
 
+const selectQueue = "SELECT 1 FROM workflow_queues WHERE name = ?"
+
 const setOverride = "UPDATE workflow_queues SET override = ? WHERE name = ?"
 
 const setPaused = "UPDATE workflow_queues SET paused = ? WHERE name = ?"
@@ -437,7 +439,7 @@ export const change = (
   }
 ): Effect.Effect<boolean, SqlError> =>
   Effect.gen(function* () {
-    let found = 0
+    let found = (yield* transaction.rows(selectQueue, [name])).length
     if (override !== undefined) {
       const json = override === null ? null : JSON.stringify(override)
       found = yield* transaction.changes(setOverride, [json, name])

@@ -334,6 +334,9 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* put("f", { concurrency: 5 })
         expect(ids(yield* take(executor))).toEqual(["d", "e"])
         expect(yield* store.changeQueue({ name: "none", paused: true })).toBe(false)
+        // nothing is changed of it, and it is there
+        expect(yield* store.changeQueue({ name: "none" })).toBe(false)
+        expect(yield* store.changeQueue({ name: "mail" })).toBe(true)
       }).pipe(Effect.provide(layer))
     )
 
