@@ -223,7 +223,7 @@ const writes = (
     prune: (options) => write(Finished.prune(options)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    changeQueue: (change) => write(changeQueue(change)),
+    changeQueue: (change) => write(changeQueue(queues, change)),
     createBulk: (bulk) => write(portably(Bulk.create, bulk)),
     claimBulk: (claiming) => write(portably(Bulk.claim, claiming)),
     advanceBulk: (part) => write(portably(Bulk.advance, part)),
@@ -298,9 +298,16 @@ const portably =
     operation(transaction, input)
 
 const changeQueue =
-  (change: Parameters<RunStore["Type"]["changeQueue"]>[0]): Operation<Transaction, boolean> =>
+  (
+    queues: Queues,
+    change: Parameters<RunStore["Type"]["changeQueue"]>[0]
+  ): Operation<Transaction, boolean> =>
   (transaction) =>
-    Admission.change(transaction, change)
+    Effect.map(Admission.change(transaction, change), (found) => {
+      // another process may have made it
+      if (found) queues.known = true
+      return found
+    })
 
 /** Milliseconds: how often a store without queues looks whether there is one. */
 const betweenLooks = 1_000

@@ -222,8 +222,11 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* TestClock.adjust("1 hour")
         const other = yield* register
         yield* store.takeOver({ by: other, limit: 9 })
-        expect(ids(yield* take(other))).toEqual(["a"])
+        const again = only(yield* take(other))
+        expect(again.held.runId).toBe("a")
         expect(yield* take(other)).toEqual([])
+        yield* end(again)
+        expect(ids(yield* take(other))).toEqual(["b"])
       }).pipe(Effect.provide(layer))
     )
 
