@@ -568,7 +568,11 @@ export class QueuesGroup extends HttpApiGroup.make("queues")
       .setPayload(
         Schema.Struct({
           limits: Schema.optional(Schema.NullOr(QueueLimitsView)),
-          paused: Schema.optional(Schema.Boolean)
+          paused: Schema.optional(Schema.Boolean),
+          park: Schema.optional(Schema.Boolean)
+        }).annotations({
+          // a misspelt limit would be none
+          parseOptions: { onExcessProperty: "error" }
         })
       )
       .addSuccess(HttpApiSchema.NoContent)
@@ -593,7 +597,11 @@ export class PausesGroup extends HttpApiGroup.make("pauses")
   )
   .add(
     HttpApiEndpoint.put("pause")`/pauses/${workflowName}`
-      .setPayload(Schema.Struct({ park: Schema.optional(Schema.Boolean) }))
+      .setPayload(
+        Schema.Struct({ park: Schema.optional(Schema.Boolean) }).annotations({
+          parseOptions: { onExcessProperty: "error" }
+        })
+      )
       .addSuccess(HttpApiSchema.NoContent)
       .addError(UnknownWorkflow, { status: 404 })
       .annotateContext(needs("admin"))

@@ -24,6 +24,8 @@ export const QueueView = Schema.Struct({
   declared: QueueLimitsView,
   override: Schema.optional(QueueLimitsView),
   paused: Schema.Boolean,
+  /** It is paused, and what has begun does not go on either. */
+  park: Schema.optional(Schema.Boolean),
   running: Schema.Int,
   waiting: Schema.Int
 })
@@ -35,6 +37,11 @@ export interface ChangeQueueRequest {
   readonly limits?: QueueLimitsView | null | undefined
   /** Whether nothing of it begins; what is under way goes on. Default: as it is. */
   readonly paused?: boolean | undefined
+  /**
+   * With `paused`: what is under way stops where its next step would start, until it is not paused any
+   * more, or paused without this. Default: false.
+   */
+  readonly park?: boolean | undefined
 }
 
 /** No run was ever started in a queue of that name. */
@@ -43,7 +50,7 @@ export class QueueNotFound extends Schema.TaggedError<QueueNotFound>()("QueueNot
   message: Schema.String
 }) {}
 
-/** The limits are not what is allowed; the message names the value and what is. */
+/** What is asked of it is not what is allowed; the message names the value and what is. */
 export class InvalidLimits extends Schema.TaggedError<InvalidLimits>()("InvalidLimits", {
   message: Schema.String
 }) {}

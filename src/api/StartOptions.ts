@@ -106,6 +106,9 @@ export const StartOptionsBody = Schema.Struct({
   ),
   onConflict: Schema.optional(Schema.Literal(...conflicts)),
   ignorePayload: Schema.optional(Schema.Boolean)
+}).annotations({
+  // a misspelt delay would be none
+  parseOptions: { onExcessProperty: "error" }
 })
 export type StartOptionsBody = typeof StartOptionsBody.Type
 
@@ -114,10 +117,16 @@ export class InvalidOptions extends Schema.TaggedError<InvalidOptions>()("Invali
   message: Schema.String
 }) {}
 
-/** As they are sent. A time or a duration that is none cannot be. */
+const names: ReadonlyArray<string> = Object.keys(StartOptionsBody.fields)
+
+/** As they are sent. A time or a duration that is none cannot be, nor what is no option. */
 export const toBody = (
   options: StartOptions
 ): { readonly body: StartOptionsBody } | { readonly problem: string } => {
+  const unknown = Object.keys(options).find((name) => !names.includes(name))
+  if (unknown !== undefined) {
+    return { problem: `${unknown}: there is no such option; there are ${names.join(", ")}` }
+  }
   const { delay, startAt, timeout, ...rest } = options
   const time = typeof startAt === "string" ? Time.parse(startAt) : startAt
   if (startAt !== undefined && (time === undefined || Number.isNaN(time.getTime()))) {

@@ -12,11 +12,11 @@ const rateOf = ({ rateLimit }: QueueLimitsView) =>
     ? "-"
     : `${rateLimit.limit} in ${Duration.format(Duration.millis(rateLimit.window))}`
 
-const row = ({ declared, name, override, paused, running, waiting }: QueueView) => {
+const row = ({ declared, name, override, park, paused, running, waiting }: QueueView) => {
   const limits = override ?? declared
   return [
     name,
-    paused ? "paused" : "open",
+    paused ? (park === true ? "parked" : "paused") : "open",
     String(running),
     String(waiting),
     String(limits.concurrency ?? "-"),
@@ -41,12 +41,21 @@ export const list = (options: Options) =>
 const said = (options: Options, name: string, what: string) =>
   options.json ? Output.json({ name }) : Output.line(what)
 
-export const setPaused = (options: Options, name: string, paused: boolean) =>
+export const pause = ({ park, ...options }: Options & { readonly park: boolean }, name: string) =>
   on(options)((target) =>
     Effect.zipRight(
-      target.changeQueue({ name, paused }),
-      said(options, name, paused ? "paused: nothing of it begins" : "it goes on")
+      target.changeQueue({ name, paused: true, park }),
+      said(
+        options,
+        name,
+        park ? "paused: nothing of it begins or goes on" : "paused: nothing of it begins"
+      )
     )
+  )
+
+export const resume = (options: Options, name: string) =>
+  on(options)((target) =>
+    Effect.zipRight(target.changeQueue({ name, paused: false }), said(options, name, "it goes on"))
   )
 
 export interface LimitOptions extends Options {

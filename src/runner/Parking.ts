@@ -1,6 +1,7 @@
 /**
- * Lets runs of workflows that are paused, and are to park, stop where their next step would start: what
- * is in flight is recorded, and they are given back. One that is released alone is drained the same way.
+ * Lets runs of workflows and queues that are paused, and are to park, stop where their next step would
+ * start: what is in flight is recorded, and they are given back. A workflow that is released alone is
+ * drained the same way.
  */
 import * as Effect from "effect/Effect"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
@@ -27,13 +28,17 @@ export const make = (): Parking => {
     wanted.unsafeClose()
     foreign.unsafeClose()
     const paused = yield* store.pausedWorkflows
-    const parked = new Set(paused.filter(({ parks }) => parks).map(({ workflow }) => workflow))
-    const isNew = [...parked].some((workflow) => !gate.isParked(workflow))
-    gate.park(parked)
+    const workflows = new Set(paused.filter(({ parks }) => parks).map(({ workflow }) => workflow))
+    const queues = new Set(yield* store.parkedQueues)
+    const before = gate.parked()
+    const isNew =
+      [...workflows].some((workflow) => !before.workflows.has(workflow)) ||
+      [...queues].some((queue) => !before.queues.has(queue))
+    gate.park({ workflows, queues })
     if (isNew) {
       // for as long as its steps in flight take, none of which is cut; meanwhile others are looked at
       yield* Effect.fork(
-        runs.retire(({ parks, workflowName }) => parks || gate.isParked(workflowName), {
+        runs.retire((run) => run.parks || gate.isParked(run), {
           deadline: Number.POSITIVE_INFINITY,
           final: false
         })

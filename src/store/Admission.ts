@@ -16,6 +16,16 @@ import * as Effect from "effect/Effect"
 import type { Dialect } from "./Dialect.js"
 import type { Portable, PortableTransaction } from "./Portable.js"
 import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
+import * as Unbegun from "./Unbegun.js"
+
+/** What `paused` of a queue says. */
+const pauses = {
+  none: 0,
+  /** Nothing of it begins. */
+  begins: 1,
+  /** Nor does anything go on. */
+  parks: 2
+} as const
 
 /** So many runs get a slot in one transaction; the rest in the next. */
 const largest = 200
@@ -83,14 +93,22 @@ export const laneOf = (
 const markWaiting = `
   INSERT INTO workflow_lane_marks (queue, lane)
   SELECT lanes.queue, lanes.id FROM workflow_lanes lanes
-  WHERE lanes.queue = (SELECT id FROM workflow_queues WHERE name = ?) AND EXISTS (
+  WHERE lanes.queue = ? AND EXISTS (
     SELECT 1 FROM workflow_runs r
     WHERE r.queue = lanes.queue AND r.lane = lanes.id AND r.gate = 2 AND r.status = 'suspended'
   )
   ON CONFLICT DO NOTHING`
 
+/** The mark of a queue as a whole, which no lane has. */
+const whole = (queue: number) => -queue
+
+const markWhole = `
+  INSERT INTO workflow_lane_marks (queue, lane)
+  SELECT id, -id FROM workflow_queues WHERE name = ? ON CONFLICT DO NOTHING`
+
+/** What has not begun is to wait anew, and every lane to be looked at: other runs may begin than before. */
 const markAll = (transaction: PortableTransaction, queue: string) =>
-  transaction.changes(markWaiting, [queue])
+  transaction.changes(markWhole, [queue])
 
 const markFirst = `
   INSERT INTO workflow_lane_marks (queue, lane)
@@ -116,8 +134,13 @@ const mostMarks = 500
 
 const takeMarks = `
   DELETE FROM workflow_lane_marks WHERE lane IN (
-    SELECT lane FROM workflow_lane_marks WHERE queue = ? LIMIT ${mostMarks}
+    SELECT lane FROM workflow_lane_marks WHERE queue = ? ORDER BY lane LIMIT ${mostMarks}
   ) RETURNING lane`
+
+const marksOf = (transaction: PortableTransaction, queue: number) =>
+  Effect.map(transaction.rows<{ readonly lane: number }>(takeMarks, [queue]), (rows) =>
+    rows.map(({ lane }) => lane)
+  )
 
 /** Gives slots wherever something has changed since that was last done. */
 export const admitMarked = (transaction: PortableTransaction): Effect.Effect<void, SqlError> =>
@@ -132,12 +155,18 @@ export const admitMarked = (transaction: PortableTransaction): Effect.Effect<voi
 const admit = (transaction: PortableTransaction, queue: QueueRow): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const limits = limitsOf(queue)
-    const marked = yield* transaction.rows<{ readonly lane: number }>(takeMarks, [queue.id])
-    const lanes = new Set(marked.map(({ lane }) => lane))
+    const marked = yield* marksOf(transaction, queue.id)
+    if (marked.includes(whole(queue.id))) {
+      yield* Unbegun.takeBack(transaction, queue.id, queue.paused === pauses.parks)
+      yield* transaction.changes(markWaiting, [queue.id])
+      marked.push(...(yield* marksOf(transaction, queue.id)))
+    }
+    const lanes = new Set(marked.filter((lane) => lane !== whole(queue.id)))
     for (const lane of lanes) yield* look(transaction, { lane, queue: queue.id }, limits)
     if (marked.length >= mostMarks) transaction.log.becamePending()
     const giving = { transaction, queue, limits }
-    yield* queue.paused === 0 ? giveSlots(giving) : goOn(giving, lanes)
+    if (queue.paused === pauses.none) yield* giveSlots(giving)
+    else if (queue.paused === pauses.begins) yield* goOn(giving)
   })
 
 const isWaiting = `
@@ -182,23 +211,41 @@ const look = (
 
 const forgetBegins = "DELETE FROM workflow_begins WHERE lane = ? AND at <= ?"
 
-const countBegins = "SELECT count(*) AS runs, min(at) AS oldest FROM workflow_begins WHERE lane = ?"
+const countBegins = `
+  SELECT count(*) AS runs, min(at) AS oldest, max(at) AS newest FROM workflow_begins WHERE lane = ?`
+
+interface Begins extends Count {
+  readonly oldest: Millis | null
+  readonly newest: Millis | null
+}
+
+const noteAgain = `
+  INSERT INTO workflow_begins (lane, at, run)
+  SELECT lane, CAST(? AS bigint), run FROM workflow_begins WHERE lane = ? AND at > ?
+  ON CONFLICT DO NOTHING`
+
+const forgetAhead = "DELETE FROM workflow_begins WHERE lane = ? AND at > ?"
+
+/** Of a clock that was set back some lie ahead: nobody waits until it is there again. */
+const bringBack = (transaction: PortableTransaction, { lane }: Lane) =>
+  Effect.zipRight(
+    transaction.changes(noteAgain, [transaction.now, lane, transaction.now]),
+    transaction.changes(forgetAhead, [lane, transaction.now])
+  )
 
 /** When the next may begin; `null`: now. */
 const whenAllowed = (
   transaction: PortableTransaction,
-  { lane }: Lane,
+  lane: Lane,
   { limit, window }: NonNullable<QueueLimits["rate"]>
 ): Effect.Effect<Millis | null, SqlError> =>
   Effect.gen(function* () {
     const { now } = transaction
-    yield* transaction.changes(forgetBegins, [lane, now - window])
-    const [begins] = yield* transaction.rows<Count & { readonly oldest: Millis | null }>(
-      countBegins,
-      [lane]
-    )
-    if (begins === undefined || begins.runs < limit) return null
-    // of a clock that was set back some lie ahead
+    yield* transaction.changes(forgetBegins, [lane.lane, now - window])
+    const [begins] = yield* transaction.rows<Begins>(countBegins, [lane.lane])
+    if (begins === undefined) return null
+    if ((begins.newest ?? now) > now) yield* bringBack(transaction, lane)
+    if (begins.runs < limit) return null
     return Math.min(begins.oldest ?? now, now) + window
   })
 
@@ -292,17 +339,26 @@ const giveSlots = (giving: Giving): Effect.Effect<void, SqlError> =>
 
 const hasBegun = "AND started_at IS NOT NULL"
 
-/** In a queue that is paused only what has begun goes on. */
-const goOn = (giving: Giving, lanes: ReadonlySet<number>): Effect.Effect<void, SqlError> =>
+const lanesToGoOn = `
+  SELECT DISTINCT lane FROM workflow_runs
+  WHERE queue = ? AND gate = 2 AND status = 'suspended' AND started_at IS NOT NULL
+  ORDER BY lane LIMIT ${largest}`
+
+/** In a queue that is paused only what has begun goes on: also where another lane's run has made room. */
+const goOn = (giving: Giving): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const { limits, queue, transaction } = giving
     let room = Math.min(yield* roomOf(giving), largest)
-    for (const lane of lanes) {
+    if (room <= 0) return
+    const lanes = yield* transaction.rows<{ readonly lane: number }>(lanesToGoOn, [queue.id])
+    for (const { lane } of lanes) {
       while (room > 0 && (yield* hasRoom(transaction, { lane, queue: queue.id }, limits))) {
         if (!(yield* giveOne(giving, lane, hasBegun))) break
         room--
       }
     }
+    // there may be more
+    if (room === 0 && limits.concurrency === undefined) transaction.log.becamePending()
   })
 
 /** When the next lane may begin another. */
@@ -344,11 +400,14 @@ export const all = (sql: Portable): Effect.Effect<ReadonlyArray<QueueInfo>, SqlE
       name: row.name,
       declared: limitsIn(row.declared),
       ...(row.override === null ? {} : { override: limitsIn(row.override) }),
-      paused: row.paused !== 0,
+      paused: row.paused !== pauses.none,
+      ...(row.paused === pauses.parks ? { parks: true as const } : {}),
       running: row.running,
       waiting: row.waiting
     }))
   )
+
+const selectQueue = "SELECT 1 FROM workflow_queues WHERE name = ?"
 
 const setOverride = "UPDATE workflow_queues SET override = ? WHERE name = ?"
 
@@ -360,26 +419,38 @@ export const change = (
   {
     name,
     override,
+    parks = false,
     paused
   }: {
     readonly name: string
     readonly override?: QueueLimits | null | undefined
     readonly paused?: boolean | undefined
+    readonly parks?: boolean | undefined
   }
 ): Effect.Effect<boolean, SqlError> =>
   Effect.gen(function* () {
-    let found = 0
+    let found = (yield* transaction.rows(selectQueue, [name])).length
     if (override !== undefined) {
       const json = override === null ? null : JSON.stringify(override)
       found = yield* transaction.changes(setOverride, [json, name])
     }
     if (paused !== undefined) {
-      found = yield* transaction.changes(setPaused, [paused ? 1 : 0, name])
+      const how = parks ? pauses.parks : pauses.begins
+      found = yield* transaction.changes(setPaused, [paused ? how : pauses.none, name])
+      transaction.log.pausesChanged()
     }
-    if (override !== undefined && found > 0) yield* markAll(transaction, name)
+    if ((override !== undefined || paused === true) && found > 0) yield* markAll(transaction, name)
     else if (paused === false && found > 0) yield* markOne(transaction, name)
     return found > 0
   })
+
+const selectParked = `SELECT name FROM workflow_queues WHERE paused = ${pauses.parks} ORDER BY name`
+
+/** Those of which nothing goes on. */
+export const parked = (sql: Portable): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(sql.rows<{ readonly name: string }>(selectParked), (rows) =>
+    rows.map(({ name }) => name)
+  )
 
 const selectAny = "SELECT 1 FROM workflow_queues LIMIT 1"
 

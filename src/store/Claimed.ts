@@ -32,6 +32,8 @@ export interface ClaimedRow extends TraceRow {
   readonly crashes: number
   readonly timeout: Millis | null
   readonly slot: number | null
+  /** The queue whose slot it has. */
+  readonly queue_name: string | null
 }
 
 /** Whether nothing can have happened to it but signals: its history need not be read. */
@@ -55,6 +57,7 @@ export const toClaimedRun = (
   trace: toTrace(row),
   ...(row.timeout === null ? {} : { timeout: row.timeout }),
   ...(row.slot === 1 ? { yields: true } : {}),
+  ...(row.queue_name === null ? {} : { queue: row.queue_name }),
   bytes,
   waitsFor: row.waits_for ?? undefined,
   history,

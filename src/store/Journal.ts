@@ -53,6 +53,8 @@ export interface ClaimedRun {
   readonly timeout?: Millis | undefined
   /** Whoever suspends it is not to keep it: it waits for its turn when it goes on. */
   readonly yields?: true | undefined
+  /** The queue of which it has a slot. */
+  readonly queue?: string | undefined
   /** How many bytes of JSON it has: its payload and its history. */
   readonly bytes: number
   /** Of one with more bytes than `ClaimOptions.maxRunBytes`: without what it has recorded. */
@@ -371,12 +373,15 @@ export interface Journal {
 
   /**
    * Sets limits of a queue in place of those that the code declares (`null`: those again), and whether it
-   * is paused: nothing of it begins then. What is left out stays. Answers whether there is one.
+   * is paused: nothing of it begins then, and with `parks` nothing goes on: no run of it is claimed. What
+   * is held goes on, as far as its holder lets it. What is left out stays. Answers whether there is one.
    */
   readonly changeQueue: (change: {
     readonly name: string
     readonly override?: QueueLimits | null | undefined
     readonly paused?: boolean | undefined
+    /** Of one that is paused with this. Default: false. */
+    readonly parks?: boolean | undefined
   }) => Effect.Effect<boolean, RunStoreError>
 
   /** When `wakeDue` has something to do next. */

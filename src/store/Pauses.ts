@@ -26,6 +26,8 @@ export interface PauseStore {
   readonly resumeWorkflow: (workflow: string) => Effect.Effect<boolean, RunStoreError>
   /** By their names. */
   readonly pausedWorkflows: Effect.Effect<ReadonlyArray<PausedWorkflow>, RunStoreError>
+  /** The queues that are paused with `parks`; see `changeQueue`. */
+  readonly parkedQueues: Effect.Effect<ReadonlyArray<string>, RunStoreError>
 }
 
 const insertPause = `

@@ -1,6 +1,6 @@
 /** The operations of a store that are written once for all: a store says how it writes, and how it reads. */
 import type { SqlError } from "@effect/sql/SqlError"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Admission from "./Admission.js"
 import * as Bulk from "./Bulk.js"
 import * as Pauses from "./Pauses.js"
@@ -19,14 +19,30 @@ type Write = <A>(
   run?: string
 ) => Effect.Effect<A, RunStoreError>
 
-export const portableWrites = (write: Write, removeRun: Removal.RemoveRun) =>
+export const portableWrites = (
+  write: Write,
+  {
+    onQueue,
+    removeRun
+  }: {
+    /** There is a queue: another process may have made it. */
+    readonly onQueue: () => void
+    readonly removeRun: Removal.RemoveRun
+  }
+) =>
   ({
     retry: (options) => write((transaction) => retry(transaction, options), 0, options.runId),
     remove: (runId) =>
       write((transaction) => Removal.remove(transaction, { runId, removeRun }), 0, runId),
     prune: (options) =>
       write((transaction) => Removal.prune(transaction, { ...options, removeRun })),
-    changeQueue: (change) => write((transaction) => Admission.change(transaction, change)),
+    changeQueue: (change) =>
+      write((transaction) =>
+        Effect.map(Admission.change(transaction, change), (found) => {
+          if (found) onQueue()
+          return found
+        })
+      ),
     createBulk: (bulk) => write((transaction) => Bulk.create(transaction, bulk)),
     claimBulk: (claiming) => write((transaction) => Bulk.claim(transaction, claiming)),
     advanceBulk: (part) => write((transaction) => Bulk.advance(transaction, part)),
@@ -48,6 +64,7 @@ export const portableReads = (read: Read) =>
     bulks: read(Bulk.newest),
     hasBulk: read(Bulk.hasAny),
     pausedWorkflows: read(Pauses.all),
+    parkedQueues: read(Admission.parked),
     findSchedule: (name) => read(Schedules.find(name)),
     listSchedules: (options) => read(Schedules.list(options)),
     dueSchedules: (options) => read(Schedules.dueOf(options)),

@@ -85,6 +85,8 @@ export interface QueueInfo {
   /** What was set in its place. */
   readonly override?: QueueLimits | undefined
   readonly paused: boolean
+  /** It is paused, and what has begun does not go on either. */
+  readonly parks?: true | undefined
   /** How many runs are under way. */
   readonly running: number
   /** How many wait for it. */

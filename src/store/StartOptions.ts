@@ -9,6 +9,7 @@ import * as Labels from "./Labels.js"
 import type { PortableTransaction } from "./Portable.js"
 import { type RunRow, runColumns, toRun, wholeMillis } from "./Rows.js"
 import type { CreatedRun, Millis, NewRun, Run, RunOptions } from "./RunStore.js"
+import * as Unbegun from "./Unbegun.js"
 
 /** What `gate` says: until when the run is held back. */
 const gates = {
@@ -163,8 +164,11 @@ const replace = (
       workflow
     ])
     if (replaced === undefined) return undefined
-    // it may have had a slot
-    if (before !== undefined) yield* Admission.mark(transaction, before)
+    if (before !== undefined) {
+      // it may have had a slot
+      yield* Unbegun.forget(transaction, { lane: before.lane, run: replaced.id })
+      yield* Admission.mark(transaction, before)
+    }
     yield* transaction.changes(deleteLabels, [replaced.id])
     yield* set(transaction, run)
     if (!isHeldBack(run, transaction.now)) transaction.log.becamePending()

@@ -40,6 +40,8 @@ describe("a workflow over HTTP", () => {
       const unknown = yield* request("PUT", "/pauses/Odrer", { body: {} })
       assert.deepStrictEqual([unknown.status, unknown.body._tag], [404, "UnknownWorkflow"])
       assert.include(unknown.body.message, "Odrer")
+      const misspelt = yield* request("PUT", "/pauses/Order", { body: { parks: true } })
+      assert.strictEqual(misspelt.status, 400)
       const wrong = yield* request("PUT", "/pauses/Order", { body: { park: "yes" } })
       assert.strictEqual(wrong.status, 400)
       assert.deepStrictEqual((yield* get("/pauses")).body, { pauses: [] })
@@ -72,6 +74,39 @@ const Single = Workflow.make({
   payload: { id: Schema.String },
   idempotencyKey: ({ id }) => id
 }).annotate(RunQueue.RunQueue, RunQueue.make({ singleton: "skip" }))
+
+describe("a queue", () => {
+  const limits = { concurrency: 2 }
+
+  it.scopedLive("is changed as was asked, and not by what is misspelt", () =>
+    Effect.gen(function* () {
+      const { get, post, request } = yield* serve({ workflows: [Single] })
+      yield* post("/runs", { workflow: "Single", payload: { id: "1" } })
+      const change = (body: unknown, name = "Single") =>
+        Effect.map(request("PUT", `/queues/${name}`, { body }), ({ status }) => status)
+      const [declared] = (yield* get("/queues")).body.queues
+      for (const wrong of [
+        { limits: { concurency: 1 } },
+        { limits: { rateLimit: { limit: 1, window: 1, per: "key" } } },
+        { limits: { concurrency: 0 } },
+        { pausd: true },
+        { park: true }
+      ]) {
+        assert.strictEqual(yield* change(wrong), 400, JSON.stringify(wrong))
+      }
+      assert.deepStrictEqual((yield* get("/queues")).body.queues, [declared])
+      assert.strictEqual(yield* change({}), 204)
+      assert.strictEqual(yield* change({}, "none"), 404)
+      assert.strictEqual(yield* change({ limits, paused: true, park: true }), 204)
+      assert.deepStrictEqual((yield* get("/queues")).body.queues, [
+        // no executor had begun it: it waits for its turn again
+        { ...declared, override: limits, paused: true, park: true, running: 0, waiting: 1 }
+      ])
+      assert.strictEqual(yield* change({ limits: null, paused: false }), 204)
+      assert.deepStrictEqual((yield* get("/queues")).body.queues, [declared])
+    })
+  )
+})
 
 describe("a start that is skipped", () => {
   const start = (id: string) => ({ workflow: "Single", payload: { id } })

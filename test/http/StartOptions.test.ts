@@ -73,6 +73,8 @@ describe("starting a run with options", () => {
         [{ tags: "eu" }, "tags"],
         [{ attributes: { a: {} } }, "attributes"],
         [{ onConflict: "ask" }, "onConflict"],
+        // misspelt, it would be none
+        [{ dellay: "1 hour" }, "dellay"],
         ["later", "options"]
       ]
       for (const [options, message] of refused) {

@@ -235,6 +235,46 @@ worlds("a workflow with a queue", (test, kind) => {
       yield* held.open
     }))
 
+  test("is parked: the step in flight is recorded, and none starts until it goes on", (world) =>
+    Effect.gen(function* () {
+      const held = gate()
+      const { lines, note } = journal()
+      const Approval = DurableDeferred.make("Approval")
+      const workflows = mail({ concurrency: 2, keepSlot: true }).toLayer(({ id }) =>
+        Effect.gen(function* () {
+          yield* id === "waits"
+            ? DurableDeferred.await(Approval)
+            : Activity.make({ name: "first", execute: Effect.zipRight(note(id), held.pass) })
+          yield* Activity.make({ name: "second", execute: note(`second of ${id}`) })
+        }).pipe(
+          // no handler sees it
+          Effect.catchAllCause(() => note("handled"))
+        )
+      )
+      const one = yield* world.start({ workflows })
+      const two = kind === "file" ? yield* world.start({ workflows }) : one
+      const waits = yield* send(one, "waits")
+      yield* untilStatus(world, waits, "suspended")
+      const works = yield* send(one, "works")
+      yield* held.entered
+      yield* asked(two, (runs) => runs.changeQueue({ name: "Mail", paused: true, park: true }))
+      expect(yield* asked(one, (runs) => runs.queues)).toMatchObject([
+        { name: "Mail", paused: true, park: true }
+      ])
+      yield* TestClock.adjust("1 second")
+      yield* settled
+      yield* asked(one, (runs) => runs.signal({ runId: waits, name: "Approval", value: null }))
+      yield* held.open
+      yield* untilStatus(world, works, "pending")
+      yield* untilStatus(world, waits, "pending")
+      yield* settled
+      expect(lines).toEqual(["works"])
+      yield* asked(two, (runs) => runs.changeQueue({ name: "Mail", paused: false }))
+      yield* untilStatus(world, works, "completed")
+      yield* untilStatus(world, waits, "completed")
+      expect([...lines].sort()).toEqual(["second of waits", "second of works", "works"])
+    }))
+
   test("is that of the runs that a schedule starts", (world) =>
     Effect.gen(function* () {
       const held = gate()
@@ -318,6 +358,10 @@ worlds("a queue that is asked for wrongly", (test) => {
         Effect.flip(asked(stack, (runs) => runs.changeQueue({ name: "Mail", ...request })))
       expect(yield* change({ paused: true })).toMatchObject({ _tag: "QueueNotFound" })
       yield* send(stack, "1")
+      expect(yield* change({ park: true })).toMatchObject({
+        _tag: "InvalidLimits",
+        message: "park goes with paused: true"
+      })
       expect(yield* change({ limits: { concurrency: 0 } })).toMatchObject({
         _tag: "InvalidLimits",
         message: expect.stringContaining("concurrency")

@@ -283,6 +283,10 @@ worlds("options that are not allowed", (test) => {
         [{ delay: "soon" as never }, "delay: soon"],
         [{ timeout: 0 }, "timeout: 0; more than none is allowed"],
         [{ timeout: "50000 weeks" }, "at most 100 years"],
+        [
+          { dellay: "1 hour" } as never,
+          "dellay: there is no such option; there are startAt, delay"
+        ],
         [{ priority: 1.5 }, "priority: 1.5 is not a whole number from -1000000 to 1000000"],
         [{ priority: 1_000_001 }, "priority: 1000001"],
         [{ tags: many }, "17 tags; at most 16 are allowed"],

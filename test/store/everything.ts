@@ -54,6 +54,7 @@ export const everything = Effect.gen(function* () {
   yield* store.pauseWorkflow({ workflow: "Order", parks: false })
   yield* store.claim({ executor, workflows: ["Order"], limit: 1 })
   yield* store.pausedWorkflows
+  yield* store.parkedQueues
   yield* store.resumeWorkflow("Order")
   const arriving = (runId: string, arrival: Arrival) =>
     store.create(aRun(runId, { queue: { name: "arrivals", key: "", limits: {}, arrival } }))

@@ -21,12 +21,16 @@ const listCommand = Cli.make("list", target, (options) =>
   queuesCommands(({ list }) => list(options))
 ).pipe(Cli.withDescription("Lists the queues, with how many runs of each are under way and wait."))
 
-const pauseCommand = Cli.make("pause", { ...target, name }, ({ name, ...options }) =>
-  queuesCommands(({ setPaused }) => setPaused(options, name, true))
+const park = Options.boolean("park").pipe(
+  Options.withDescription("Let what is under way stop at its next step, too")
+)
+
+const pauseCommand = Cli.make("pause", { ...target, park, name }, ({ name, ...options }) =>
+  queuesCommands(({ pause }) => pause(options, name))
 ).pipe(Cli.withDescription("Lets nothing of a queue begin; what is under way goes on."))
 
 const resumeCommand = Cli.make("resume", { ...target, name }, ({ name, ...options }) =>
-  queuesCommands(({ setPaused }) => setPaused(options, name, false))
+  queuesCommands(({ resume }) => resume(options, name))
 ).pipe(Cli.withDescription("Lets a queue that was paused go on."))
 
 const limitCommand = Cli.make(

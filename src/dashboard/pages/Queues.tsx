@@ -3,7 +3,6 @@ import { useState } from "preact/hooks"
 import type { QueueView } from "../../api/Queues.js"
 import type { WorkflowView } from "../../api/RunView.js"
 import { useAsked, useEvents, useEvery, useThrottled, useTitle } from "../Hooks.js"
-import { Confirm } from "../parts/Dialog.js"
 import { say } from "../parts/Notices.js"
 import { Problem } from "../parts/Problem.js"
 import { Scroller } from "../parts/Scroller.js"
@@ -16,6 +15,7 @@ import { calmly } from "../server/Live.js"
 import { changeQueue, queues } from "../server/Queues.js"
 import { ask, workflows } from "../server/Server.js"
 import { rights } from "../server/Session.js"
+import { PauseDialog } from "../workflows/Pause.js"
 
 export const Queues = () => {
   const { again, problem, value } = useAsked("queues", () => queues)
@@ -94,6 +94,7 @@ const Row = ({
     </th>
     <td>
       <Status status={queue.paused ? "paused" : "active"} />
+      {queue.park === true ? " and parked" : null}
     </td>
     <td class="number">{count(queue.running)}</td>
     <td class="number">{count(queue.waiting)}</td>
@@ -128,8 +129,8 @@ const Change = ({ again, queue }: { readonly queue: QueueView; readonly again: (
     setAsking(undefined)
     again()
   }
-  const set = async (paused: boolean) => {
-    const answer = await ask(changeQueue({ name: queue.name, paused }))
+  const set = async (paused: boolean, park = false) => {
+    const answer = await ask(changeQueue({ name: queue.name, paused, park }))
     if (answer.ok) say("done", `${queue.name} ${paused ? "is paused" : "goes on"}`)
     else say("problem", answer.problem.message)
     close()
@@ -154,17 +155,12 @@ const Change = ({ again, queue }: { readonly queue: QueueView; readonly again: (
       )}
       {asking === "limits" ? <LimitsDialog queue={queue} onClose={close} /> : null}
       {asking === "pause" ? (
-        <Confirm
-          title={`Pause ${queue.name}?`}
-          action="Pause it"
-          onClose={close}
-          onConfirm={() => void set(true)}
-        >
+        <PauseDialog name={queue.name} onClose={close} onConfirm={(park) => void set(true, park)}>
           <p>
             Nothing of it begins until it is resumed: neither what waits now ({waiting}) nor what is
             started meanwhile. What is under way goes on.
           </p>
-        </Confirm>
+        </PauseDialog>
       ) : null}
     </span>
   )

@@ -1,4 +1,5 @@
-/** Whether a workflow is paused, and what can be done about it. */
+/** Whether a workflow is paused, and what can be done about it; how a pause is asked for. */
+import type { ComponentChildren } from "preact"
 import { useState } from "preact/hooks"
 import type { PauseView } from "../../api/Pauses.js"
 import { Confirm } from "../parts/Dialog.js"
@@ -53,37 +54,44 @@ export const Change = ({ again, pause, workflow }: Props) => {
       )}
       {isAsking ? (
         <PauseDialog
-          workflow={workflow}
+          name={workflow}
           onClose={close}
           onConfirm={(park) =>
             void set(pauseWorkflow({ workflow: { name: workflow }, park }), "is paused")
           }
-        />
+        >
+          <p>
+            No run of it begins, on any executor, until it is resumed. Runs can be started; they
+            wait.
+          </p>
+        </PauseDialog>
       ) : null}
     </>
   )
 }
 
-const PauseDialog = ({
+/** Asks whether what has begun is to stop, too. */
+export const PauseDialog = ({
+  children,
+  name,
   onClose,
-  onConfirm,
-  workflow
+  onConfirm
 }: {
-  readonly workflow: string
+  /** Of the workflow or the queue. */
+  readonly name: string
+  readonly children: ComponentChildren
   readonly onClose: () => void
   readonly onConfirm: (park: boolean) => void
 }) => {
   const [park, setPark] = useState(false)
   return (
     <Confirm
-      title={`Pause ${workflow}?`}
+      title={`Pause ${name}?`}
       action="Pause it"
       onClose={onClose}
       onConfirm={() => onConfirm(park)}
     >
-      <p>
-        No run of it begins, on any executor, until it is resumed. Runs can be started; they wait.
-      </p>
+      {children}
       <label class="check">
         <input
           type="checkbox"

@@ -1,7 +1,7 @@
 /**
  * The gate of the drain: once it is closed no step starts in this process and no run is begun, and it
- * does not open again. What is released alone closes it for itself; for workflows that are paused, and
- * are to park, it is closed until they go on.
+ * does not open again. What is released alone closes it for itself; for workflows and queues that are
+ * paused, and are to park, it is closed until they go on.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,17 +11,25 @@ import type { Slots } from "../step/Slots.js"
 import type { Beside } from "./Beside.js"
 import type { Registry } from "./Registry.js"
 
+/** What is paused, and is to park: by its name. */
+export interface Parked {
+  readonly workflows: ReadonlySet<string>
+  readonly queues: ReadonlySet<string>
+}
+
 export interface Gate {
   /** The executor stops. */
   readonly isClosed: () => boolean
   /** No step of this run may start here. */
   readonly refuses: (run: ActiveRun) => boolean
   /**
-   * Closed for the runs of these workflows, by their names. For those of others it is open again, but
-   * for runs that it has refused once: they are given back first.
+   * Closed for the runs of these. For others it is open again, but for runs that it has refused once: they
+   * are given back first.
    */
-  readonly park: (workflows: ReadonlySet<string>) => void
-  readonly isParked: (workflow: string) => boolean
+  readonly park: (parked: Parked) => void
+  /** What is. */
+  readonly parked: () => Parked
+  readonly isParked: (run: Pick<ActiveRun, "workflowName" | "queue">) => boolean
   /**
    * The executor stops: closes it. Answers with the time at which the drain has to be over, as
    * `Elapsed.now`, which counts from when it was first called.
@@ -45,10 +53,14 @@ export const make = (options: {
   const { registry, slots } = options
   const budget = Duration.toMillis(options.stopTimeout)
   const besides = new Set<Beside>()
-  let parked: ReadonlySet<string> = new Set()
+  let parked: Parked = { workflows: new Set(), queues: new Set() }
   let closedSince: number | undefined
 
   const isClosed = () => closedSince !== undefined
+
+  const isParked: Gate["isParked"] = ({ queue, workflowName }) =>
+    (parked.workflows.size > 0 && parked.workflows.has(workflowName)) ||
+    (queue !== undefined && parked.queues.has(queue))
 
   const close = Effect.map(Elapsed.now, (now) => {
     if (closedSince === undefined) {
@@ -63,14 +75,15 @@ export const make = (options: {
   return {
     isClosed,
     refuses: (run) => {
-      if (parked.size > 0 && parked.has(run.workflowName)) run.parks = true
+      if (isParked(run)) run.parks = true
       return isClosed() || run.lost || run.parks || registry.isRetiring(run.registration)
     },
-    park: (workflows) => {
-      parked = workflows
+    park: (asked) => {
+      parked = asked
       slots.recheck()
     },
-    isParked: (workflow) => parked.has(workflow),
+    parked: () => parked,
+    isParked,
     close,
     left: Effect.map(Elapsed.now, (now) =>
       closedSince === undefined ? undefined : Math.max(0, closedSince + budget - now)

@@ -75,6 +75,8 @@ export class ActiveRun {
   readonly payload: Json
   /** It waits for its turn again when it goes on: it is not kept while it is suspended. */
   readonly yields: boolean
+  /** The queue of which it has a slot. */
+  readonly queue: string | undefined
   /** How long it may take, if that is bounded. */
   readonly timeout: number | undefined
   /** The span under which the run was created. */
@@ -135,6 +137,7 @@ export class ActiveRun {
     this.workflowName = claimed.workflow
     this.payload = claimed.payload
     this.yields = claimed.yields === true
+    this.queue = claimed.queue
     this.timeout = claimed.timeout
     this.trace = claimed.trace
     this.waitsFor = claimed.waitsFor

@@ -25,8 +25,9 @@ const limitsOf = (view: QueueLimitsView): QueueLimits => ({
   ...(view.keepSlot === true ? { keepsSlot: true } : {})
 })
 
-const view = ({ declared, override, ...info }: QueueInfo): QueueView => ({
+const view = ({ declared, override, parks, ...info }: QueueInfo): QueueView => ({
   ...info,
+  ...(parks === true ? { park: true } : {}),
   declared: viewLimits(declared),
   ...(override === undefined ? {} : { override: viewLimits(override) })
 })
@@ -39,10 +40,13 @@ const checked = (limits: unknown) =>
 
 export const make = (store: RunStore["Type"]) => ({
   queues: Effect.map(store.queues, (queues) => queues.map(view)),
-  changeQueue: Effect.fnUntraced(function* ({ limits, name, paused }: ChangeQueueRequest) {
+  changeQueue: Effect.fnUntraced(function* ({ limits, name, park, paused }: ChangeQueueRequest) {
+    if (park === true && paused !== true) {
+      return yield* new InvalidLimits({ message: "park goes with paused: true" })
+    }
     const override =
       limits === undefined || limits === null ? limits : limitsOf(yield* checked(limits))
-    const found = yield* store.changeQueue({ name, override, paused })
+    const found = yield* store.changeQueue({ name, override, paused, parks: park })
     if (!found) {
       return yield* new QueueNotFound({
         name,
@@ -53,7 +57,8 @@ export const make = (store: RunStore["Type"]) => ({
       Effect.annotateLogs({
         queue: name,
         ...(limits === undefined ? {} : { limits: JSON.stringify(limits) }),
-        ...(paused === undefined ? {} : { paused })
+        ...(paused === undefined ? {} : { paused }),
+        ...(park === true ? { park } : {})
       })
     )
   })

@@ -158,7 +158,8 @@ const selectClaimed = `
     .split(", ")
     .map((column) => `r.${column}`)
     .join(", ")},
-    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout, r.slot
+    r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout, r.slot,
+    (SELECT q.name FROM workflow_queues q WHERE q.id = r.queue AND r.slot IS NOT NULL) AS queue_name
   FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
   JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
 

@@ -350,6 +350,24 @@ const awaitedEnds = ["ALTER TABLE workflow_runs ADD COLUMN awaited smallint", co
 /** `batch`: the commit that has stored it. */
 const signalsByCall = ["ALTER TABLE workflow_signals ADD COLUMN batch bigint", signalFunction]
 
+/** See `parkedQueues` of the SQLite store. */
+const parkedQueues = [
+  `CREATE FUNCTION workflow_parked() RETURNS trigger LANGUAGE plpgsql AS $f$
+  BEGIN
+    IF EXISTS (SELECT 1 FROM workflow_queues WHERE id = new.queue AND paused = 2) THEN
+      UPDATE workflow_runs SET slot = NULL, status = 'suspended', gate = 2, wake_at = NULL
+        WHERE id = new.id;
+      INSERT INTO workflow_lane_marks (queue, lane) VALUES (new.queue, new.lane);
+    END IF;
+    RETURN NULL;
+  END $f$`,
+  `CREATE TRIGGER workflow_runs_parked AFTER UPDATE OF status ON workflow_runs
+    FOR EACH ROW WHEN (
+      new.slot IS NOT NULL AND new.status = 'pending'
+      AND (new.started_at IS NOT NULL OR new.interrupt_requested = 0)
+    ) EXECUTE FUNCTION workflow_parked()`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -361,5 +379,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0007_sought_runs": soughtRuns,
   "0008_executor_versions": executorVersions,
   "0009_awaited_ends": awaitedEnds,
-  "0010_signals_by_call": signalsByCall
+  "0010_signals_by_call": signalsByCall,
+  "0011_parked_queues": parkedQueues
 }

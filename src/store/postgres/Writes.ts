@@ -48,7 +48,12 @@ export const writes = (
       : createPlain(creation)
   }
   return {
-    ...portableWrites((operation, bytes, run) => write(portably(operation), bytes, run), removeRun),
+    ...portableWrites((operation, bytes, run) => write(portably(operation), bytes, run), {
+      onQueue: () => {
+        queues.known = true
+      },
+      removeRun
+    }),
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused
       // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
@@ -132,7 +137,7 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
             )
       ).pipe(
         Effect.tap((claimed) => {
-          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          if (claimed.some(({ queue }) => queue !== undefined)) queues.known = true
           return Effect.void
         })
       ),

@@ -455,6 +455,20 @@ const soughtRuns = [
 /** During a deploy executors of several versions work on one store. */
 const executorVersions = ["ALTER TABLE workflow_executors ADD COLUMN version TEXT"]
 
+/** Of a queue that parks, what is given back or goes on waits in its lane. */
+const parkedQueues = [
+  `CREATE TRIGGER workflow_runs_parked AFTER UPDATE OF status ON workflow_runs
+    WHEN new.slot IS NOT NULL AND new.status = 'pending'
+      AND (new.started_at IS NOT NULL OR new.interrupt_requested = 0)
+      AND EXISTS (SELECT 1 FROM workflow_queues WHERE id = new.queue AND paused = 2)
+    BEGIN
+      UPDATE workflow_runs SET slot = NULL, status = 'suspended', gate = 2, wake_at = NULL
+        WHERE id = new.id;
+      INSERT INTO workflow_lane_marks (queue, lane) VALUES (new.queue, new.lane)
+        ON CONFLICT DO NOTHING;
+    END`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -472,5 +486,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0013_bulk": bulk,
   "0014_arrivals": arrivals,
   "0015_sought_runs": soughtRuns,
-  "0016_executor_versions": executorVersions
+  "0016_executor_versions": executorVersions,
+  "0017_parked_queues": parkedQueues
 }

@@ -46,7 +46,12 @@ export const writes = (
       : createPlain(creation)
   }
   return {
-    ...portableWrites(write, removeRun),
+    ...portableWrites(write, {
+      onQueue: () => {
+        queues.known = true
+      },
+      removeRun
+    }),
     create: (run, claimFor) =>
       // only what is created in somebody's name can be refused
       // @effect-diagnostics-next-line unsafeEffectTypeAssertion:off
@@ -119,7 +124,7 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
             )
       ).pipe(
         Effect.tap((claimed) => {
-          if (claimed.some(({ yields = false }) => yields)) queues.known = true
+          if (claimed.some(({ queue }) => queue !== undefined)) queues.known = true
           return Effect.void
         })
       ),

@@ -222,8 +222,11 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* TestClock.adjust("1 hour")
         const other = yield* register
         yield* store.takeOver({ by: other, limit: 9 })
-        expect(ids(yield* take(other))).toEqual(["a"])
+        const again = only(yield* take(other))
+        expect(again.held.runId).toBe("a")
         expect(yield* take(other)).toEqual([])
+        yield* end(again)
+        expect(ids(yield* take(other))).toEqual(["b"])
       }).pipe(Effect.provide(layer))
     )
 
@@ -308,6 +311,9 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* put("b", limits)
         expect(yield* take(executor)).toEqual([])
         expect(yield* store.nextWakeAt).toEqual(Option.some(11_000))
+        yield* TestClock.adjust(1_000)
+        yield* store.wakeDue(9)
+        expect(ids(yield* take(executor))).toEqual(["b"])
       }).pipe(Effect.provide(layer))
     )
 
@@ -331,6 +337,9 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* put("f", { concurrency: 5 })
         expect(ids(yield* take(executor))).toEqual(["d", "e"])
         expect(yield* store.changeQueue({ name: "none", paused: true })).toBe(false)
+        // nothing is changed of it, and it is there
+        expect(yield* store.changeQueue({ name: "none" })).toBe(false)
+        expect(yield* store.changeQueue({ name: "mail" })).toBe(true)
       }).pipe(Effect.provide(layer))
     )
 
@@ -350,6 +359,93 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(ids(yield* take(executor))).toEqual(["a"])
         yield* store.changeQueue({ name: "mail", paused: false })
         expect(ids(yield* take(executor))).toEqual(["b"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("that are paused begin none that had its slot before, until they go on", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { concurrency: 9, rate: { limit: 3, window: 1_000 } }
+        for (const id of ["a", "b", "c"]) yield* put(id, limits)
+        expect(ids(yield* take(executor, 1))).toEqual(["a"])
+        yield* store.requestInterrupt("b")
+        yield* store.changeQueue({ name: "mail", paused: true })
+        // it only ends
+        expect(ids(yield* take(executor))).toEqual(["b"])
+        expect(yield* find("c")).toMatchObject({ status: "pending", queued: true })
+        expect((yield* store.queues)[0]).toMatchObject({ waiting: 1 })
+        yield* store.changeQueue({ name: "mail", paused: false })
+        // what its rate has counted of it is not counted twice
+        expect(ids(yield* take(executor))).toEqual(["c"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect(
+      "that are paused let what has begun go on where a run of another key makes room",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* RunStore
+          const executor = yield* register
+          yield* put("a", { concurrency: 1 }, { key: "x" })
+          yield* put("b", { concurrency: 1 }, { key: "y" })
+          yield* suspend(only(yield* take(executor)))
+          const b = only(yield* take(executor))
+          yield* store.changeQueue({ name: "mail", paused: true })
+          yield* store.wake("a")
+          expect(yield* take(executor)).toEqual([])
+          yield* end(b)
+          expect(ids(yield* take(executor))).toEqual(["a"])
+        }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("that park go on with none of it, whatever wakes it, until they do not", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { concurrency: 3, keepsSlot: true }
+        for (const id of ["held", "waits", "given", "new"]) yield* put(id, limits)
+        const [held, waits, given] = yield* take(executor)
+        if (held === undefined || waits === undefined || given === undefined) throw new Error()
+        yield* suspend(waits)
+        yield* store.release([{ held: given.held, timers: [] }])
+        expect(held.queue).toBe("mail")
+        expect(yield* store.parkedQueues).toEqual([])
+        yield* store.changeQueue({ name: "mail", paused: true, parks: true })
+        expect(yield* store.parkedQueues).toEqual(["mail"])
+        expect((yield* store.queues)[0]).toMatchObject({ paused: true, parks: true })
+        expect(yield* take(executor)).toEqual([])
+        expect(yield* find("given")).toMatchObject({ status: "pending", queued: true })
+        yield* store.release([{ held: held.held, timers: [] }])
+        yield* store.signal({ runId: "waits", name: "paid", exit: "1" })
+        expect(yield* take(executor)).toEqual([])
+        expect(yield* find("waits")).toMatchObject({ status: "pending", queued: true })
+        // one that has not begun and is interrupted only ends
+        yield* store.requestInterrupt("new")
+        expect(ids(yield* take(executor))).toEqual(["new"])
+        // what has begun goes on again, and nothing begins
+        yield* put("later", limits)
+        yield* store.changeQueue({ name: "mail", paused: true })
+        expect((yield* store.queues)[0]?.parks).toBeUndefined()
+        expect(ids(yield* take(executor)).sort()).toEqual(["given", "held", "waits"])
+        yield* store.changeQueue({ name: "mail", paused: false })
+        expect(yield* store.parkedQueues).toEqual([])
+        expect((yield* store.queues)[0]).toMatchObject({ paused: false, running: 3, waiting: 1 })
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("whose limits are lowered begin no more than those, of what had slots before", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        for (const id of ["a", "b", "c", "d"]) yield* put(id, { concurrency: 4 })
+        yield* put("late", { concurrency: 4 }, { options: { priority: -1 } })
+        expect(ids(yield* take(executor, 1))).toEqual(["a"])
+        yield* store.changeQueue({ name: "mail", override: { concurrency: 2 } })
+        // it is the first now of those that wait
+        expect(ids(yield* take(executor))).toEqual(["late"])
+        yield* store.changeQueue({ name: "mail", override: null })
+        expect(ids(yield* take(executor))).toEqual(["b", "c"])
       }).pipe(Effect.provide(layer))
     )
 
@@ -379,6 +475,18 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         // it has its slot, and has not begun
         yield* put("a", limits, { key: "y", replace: true })
         expect(ids(yield* take(executor)).sort()).toEqual(["a", "b"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("count one that is replaced before it has begun once, for its rate", () =>
+      Effect.gen(function* () {
+        const executor = yield* register
+        const limits = { rate: { limit: 2, window: 1_000 } }
+        yield* put("a", limits)
+        yield* TestClock.adjust(1)
+        yield* put("a", limits, { replace: true })
+        yield* put("b", limits)
+        expect(ids(yield* take(executor))).toEqual(["a", "b"])
       }).pipe(Effect.provide(layer))
     )
 
