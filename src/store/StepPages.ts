@@ -28,7 +28,7 @@ export interface StepReader extends Portable {
   ) => Effect.Effect<ReadonlyArray<ExitRow>, SqlError>
 }
 
-interface StepKey {
+export interface StepKey {
   readonly name: string
   readonly attempt: number
 }
