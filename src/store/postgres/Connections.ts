@@ -52,8 +52,9 @@ const restoring = (
   client: PgClient.PgClient,
   scope: Scope.CloseableScope
 ): Effect.Effect<Connection, SqlError> =>
-  Effect.flatMap(Effect.forkDaemon(Scope.extend(reserved(client), scope)), (reserving) =>
-    restore(Fiber.join(reserving)).pipe(
+  Effect.flatMap(Effect.forkDaemon(reserved(client, scope)), (reserving) =>
+    // not joined: it has changed nothing that its caller is to have
+    restore(Effect.flatten(Fiber.await(reserving))).pipe(
       Effect.onInterrupt(() =>
         Effect.forkDaemon(Effect.zipRight(Fiber.await(reserving), Scope.close(scope, Exit.void)))
       )
@@ -61,16 +62,18 @@ const restoring = (
   )
 
 /** Counted for as long as it is. */
-const reserved = (client: PgClient.PgClient) =>
+const reserved = (client: PgClient.PgClient, scope: Scope.Scope) =>
   Effect.flatMap(Elapsed.now, (asked) =>
-    Effect.tap(client.reserve, () =>
+    Effect.tap(Scope.extend(client.reserve, scope), () =>
       Effect.flatMap(Elapsed.now, (now) => {
         PostgresMetrics.waitedForConnection(now - asked)
         PostgresMetrics.connectionsInUse(1)
-        return Effect.addFinalizer(() => Effect.sync(() => PostgresMetrics.connectionsInUse(-1)))
+        return Scope.addFinalizer(scope, notInUse)
       })
     )
   )
+
+const notInUse = Effect.sync(() => PostgresMetrics.connectionsInUse(-1))
 
 const isOfNoUse = (cause: Cause.Cause<unknown>): boolean => {
   const failed = Cause.squash(cause)
