@@ -1,6 +1,5 @@
 /**
- * The RunStore on PostgreSQL, made for 14 to 18 and tested on 15 and 18, by `@effect/sql-pg`: any
- * number of executors on one schema.
+ * The RunStore on PostgreSQL, for 14 to 18, by `@effect/sql-pg`: any number of executors on one schema.
  *
  * - Who holds a run is a row, and who writes in its name is fenced by it: there is no leader and no
  *   membership. Leases are measured by the database's clock.
