@@ -6,41 +6,28 @@
  * writes nothing twice, and of the other kind the database is asked what became of it.
  */
 import { randomInt } from "node:crypto"
-import type { SqlError } from "@effect/sql/SqlError"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Admission from "../Admission.js"
 import { ChangeLog } from "../ChangeLog.js"
 import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
 import type { Change, Millis } from "../RunStore.js"
 import type { Write } from "../Write.js"
-import { ofKind, runAll } from "../Write.js"
+import { runAll } from "../Write.js"
 import * as Again from "./Again.js"
+import { type Call, callOf } from "./Calls.js"
 import type { Told } from "./Commit.js"
-import { commit } from "./Commit.js"
 import type { Connections } from "./Connections.js"
-import { answers, createAll, existing, firstOfEach } from "./Creation.js"
 import * as Failure from "./Failure.js"
 import { creationLock, databaseTime } from "./Fragments.js"
+import { notify } from "./Notify.js"
 import { inTransaction } from "./Numbered.js"
-import {
-  completeAll,
-  endAnswers,
-  firstEnds,
-  onceEach,
-  recordSteps,
-  stepAnswers
-} from "./Progress.js"
-import { mostBytesTold, mostTold, signalAll } from "./SignalCall.js"
 import type { Sql } from "./Sql.js"
-import { encodedText } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
-import * as WakeUps from "./WakeUps.js"
 
 export interface Options {
   readonly connections: Connections
@@ -90,9 +77,9 @@ type Failed = TransactionFailed | OutcomeUnknown
 export const transact =
   (options: Options) =>
   (writes: ReadonlyArray<Write<Transaction>>): Effect.Effect<Change | undefined, Failed> => {
-    const hot = hotOf(writes) ?? signalsOf(writes)
-    if (hot === undefined) return Effect.uninterruptible(several(options, writes, false))
-    const called = oneCall(options, writes, hot)
+    const call = callOf(writes)
+    if (call === undefined) return Effect.uninterruptible(several(options, writes, false))
+    const called = oneCall(options, writes, call)
     return Effect.uninterruptible(
       options.queues.known
         ? Effect.flatMap(called, (change) => admitAfter(options, change))
@@ -127,58 +114,22 @@ const unknown = (
 
 const newBatch = () => randomInt(2 ** 48 - 1)
 
-/** What a call of a function does; it answers the writes. */
-type Hot = (transaction: Called, told: Told) => Effect.Effect<void, SqlError>
-
-/** The writes by kind, where all are of those that the function does. */
-const hotOf = (writes: ReadonlyArray<Write<Transaction>>): Hot | undefined => {
-  const kinds = kindsOf(writes)
-  const { completions, creations, steps } = kinds
-  const count = creations.inputs.length + steps.inputs.length + completions.inputs.length
-  const isPlain = creations.inputs.every(
-    ({ by, run }) => by === undefined && run.parent === undefined
-  )
-  return count === writes.length && isPlain
-    ? (transaction, told) => committed(transaction, kinds, told)
-    : undefined
-}
-
-const kindsOf = (writes: ReadonlyArray<Write<Transaction>>) => ({
-  creations: ofKind(writes, createAll),
-  steps: ofKind(writes, recordSteps),
-  completions: ofKind(writes, completeAll)
-})
-
-type Kinds = ReturnType<typeof kindsOf>
-
-/** Where all are signals. */
-const signalsOf = (writes: ReadonlyArray<Write<Transaction>>): Hot | undefined => {
-  const { answer, inputs } = ofKind(writes, WakeUps.signals)
-  if (inputs.length < writes.length) return undefined
-  return (transaction, told) =>
-    Effect.flatMap(signalAll(transaction, inputs, told), (stored) =>
-      stored === "early"
-        ? Again.alone
-        : Effect.sync(() => answer(stored.map((isStored) => Exit.succeed(isStored))))
-    )
-}
-
 const oneCall = (
   options: Options,
   writes: ReadonlyArray<Write<Transaction>>,
-  hot: Hot
+  call: Call
 ): Effect.Effect<Change | undefined, Failed> => {
   const batch = newBatch()
-  const call = Effect.suspend(() => callOnce(options, writes, hot, batch))
-  return Effect.catchAll(call, (error) =>
-    error._tag === "OutcomeUnknown" ? unknown(untilAnswered(call)) : Effect.fail(error)
+  const once = Effect.suspend(() => callOnce(options, writes, call, batch))
+  return Effect.catchAll(once, (error) =>
+    error._tag === "OutcomeUnknown" ? unknown(untilAnswered(once)) : Effect.fail(error)
   )
 }
 
 const callOnce = (
   options: Options,
   writes: ReadonlyArray<Write<Transaction>>,
-  hot: Hot,
+  call: Call,
   batch: number
 ): Effect.Effect<Change | undefined, Failed> => {
   const { connections, told } = options
@@ -196,7 +147,7 @@ const callOnce = (
           log: new ChangeLog()
         }
         asked = true
-        yield* hot(transaction, told)
+        yield* call(transaction, told)
         return transaction.log.toChange()
       })
     )
@@ -210,36 +161,6 @@ const callOnce = (
       )
     )
 }
-
-type Called = Parameters<typeof commit>[0]
-
-const committed = (transaction: Called, { completions, creations, steps }: Kinds, told: Told) =>
-  Effect.gen(function* () {
-    const done = yield* commit(
-      transaction,
-      {
-        creations: firstOfEach(creations.inputs),
-        steps: onceEach(steps.inputs),
-        completions: firstEnds(completions.inputs)
-      },
-      told
-    )
-    const answer = answers(done, transaction.now)
-    creations.answer(
-      yield* Effect.forEach(creations.inputs, (creation) => {
-        const created = answer(creation)
-        return created === undefined
-          ? Effect.map(existing(transaction, creation.run.runId), ({ run }) =>
-              Exit.succeed({ run, created: false, claimed: undefined })
-            )
-          : Effect.succeed(
-              Exit.succeed({ run: created.run, created: true, claimed: created.claimed })
-            )
-      })
-    )
-    steps.answer(yield* stepAnswers(transaction, steps.inputs, done.steps))
-    completions.answer(endAnswers(transaction, completions.inputs, done.ended))
-  })
 
 /**
  * `idle_in_transaction_session_timeout`: an executor that is frozen in the middle holds nobody up for
@@ -343,43 +264,3 @@ const outcomeOf = (
       }
     }).pipe(Effect.catchTag("SqlError", (error) => failed(false)(Cause.fail(error))))
   )
-
-/** The runs that were told something, where that is all; `undefined`: there is more, or there are many. */
-const toldRuns = (change: Change): ReadonlyArray<string> | undefined => {
-  const { finished, interrupts, signals, woken } = change
-  if (finished.length > 0 || woken.some(({ over }) => over === true)) return undefined
-  const runs = new Set([
-    ...interrupts,
-    ...signals.map(({ runId }) => runId),
-    ...woken.map(({ runId }) => runId)
-  ])
-  return runs.size > 0 && runs.size <= mostTold && JSON.stringify([...runs]).length < mostBytesTold
-    ? [...runs]
-    : undefined
-}
-
-const notifyOthers = "SELECT pg_notify($1, $2)"
-
-/** In the transaction, so that nobody is told of what was not committed, and nothing is left out. */
-const notify = (
-  sql: Sql,
-  { channel, from }: Told,
-  change: Change | undefined
-): Effect.Effect<unknown, SqlError> => {
-  if (change === undefined) return Effect.void
-  const { bulk, finished, interrupts, pauses, pending, schedules, signals, wakeAt, woken } = change
-  const runs = toldRuns(change)
-  const tells = {
-    from,
-    // by the clock of who hears of itself; nobody else's
-    at: performance.now(),
-    pending,
-    woken: finished.length + interrupts.length + signals.length + woken.length > 0,
-    ...(runs === undefined ? {} : { runs: runs.map(encodedText) }),
-    ...(wakeAt === undefined ? {} : { wakeAt }),
-    ...(schedules === undefined ? {} : { schedules }),
-    ...(bulk === undefined ? {} : { bulk }),
-    ...(pauses === undefined ? {} : { pauses })
-  }
-  return sql.rows(notifyOthers, [channel, JSON.stringify(tells)])
-}

@@ -1,0 +1,91 @@
+/** Writes that are one call of a function of the database, where a transaction has no others. */
+import type { SqlError } from "@effect/sql/SqlError"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Write } from "../Write.js"
+import { ofKind } from "../Write.js"
+import * as Again from "./Again.js"
+import type { Told } from "./Commit.js"
+import { commit } from "./Commit.js"
+import { answers, createAll, existing, firstOfEach } from "./Creation.js"
+import {
+  completeAll,
+  endAnswers,
+  firstEnds,
+  onceEach,
+  recordSteps,
+  stepAnswers
+} from "./Progress.js"
+import { signalAll } from "./SignalCall.js"
+import type { Transaction } from "./Transaction.js"
+import * as WakeUps from "./WakeUps.js"
+
+type Called = Parameters<typeof commit>[0]
+
+/** What a call of a function does; it answers the writes. */
+export type Call = (transaction: Called, told: Told) => Effect.Effect<void, SqlError>
+
+/** The call that does these writes; `undefined`: they are several statements. */
+export const callOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined =>
+  commitOf(writes) ?? signalsOf(writes)
+
+/** The writes by kind, where all are of those that the function does. */
+const commitOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined => {
+  const kinds = kindsOf(writes)
+  const { completions, creations, steps } = kinds
+  const count = creations.inputs.length + steps.inputs.length + completions.inputs.length
+  const isPlain = creations.inputs.every(
+    ({ by, run }) => by === undefined && run.parent === undefined
+  )
+  return count === writes.length && isPlain
+    ? (transaction, told) => committed(transaction, kinds, told)
+    : undefined
+}
+
+const kindsOf = (writes: ReadonlyArray<Write<Transaction>>) => ({
+  creations: ofKind(writes, createAll),
+  steps: ofKind(writes, recordSteps),
+  completions: ofKind(writes, completeAll)
+})
+
+type Kinds = ReturnType<typeof kindsOf>
+
+/** Where all are signals. */
+const signalsOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined => {
+  const { answer, inputs } = ofKind(writes, WakeUps.signals)
+  if (inputs.length < writes.length) return undefined
+  return (transaction, told) =>
+    Effect.flatMap(signalAll(transaction, inputs, told), (stored) =>
+      stored === "early"
+        ? Again.alone
+        : Effect.sync(() => answer(stored.map((isStored) => Exit.succeed(isStored))))
+    )
+}
+
+const committed = (transaction: Called, { completions, creations, steps }: Kinds, told: Told) =>
+  Effect.gen(function* () {
+    const done = yield* commit(
+      transaction,
+      {
+        creations: firstOfEach(creations.inputs),
+        steps: onceEach(steps.inputs),
+        completions: firstEnds(completions.inputs)
+      },
+      told
+    )
+    const answer = answers(done, transaction.now)
+    creations.answer(
+      yield* Effect.forEach(creations.inputs, (creation) => {
+        const created = answer(creation)
+        return created === undefined
+          ? Effect.map(existing(transaction, creation.run.runId), ({ run }) =>
+              Exit.succeed({ run, created: false, claimed: undefined })
+            )
+          : Effect.succeed(
+              Exit.succeed({ run: created.run, created: true, claimed: created.claimed })
+            )
+      })
+    )
+    steps.answer(yield* stepAnswers(transaction, steps.inputs, done.steps))
+    completions.answer(endAnswers(transaction, completions.inputs, done.ended))
+  })
