@@ -197,8 +197,8 @@ export const make = (executor: () => number): BulkLoop => {
     yield* has ? firstOf(Effect.sleep(betweenHeld), wanted.await) : wanted.await
   })
   return {
-    nudge: ({ bulk = false, foreign }) => {
-      if (bulk || (foreign && !heldElsewhere)) wanted.unsafeOpen()
+    nudge: ({ bulk = false, foreign, told }) => {
+      if (bulk || (foreign && told === undefined && !heldElsewhere)) wanted.unsafeOpen()
     },
     goOn: KeepGoing.forever("operations on many runs", round)
   }

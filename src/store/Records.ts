@@ -293,8 +293,8 @@ export interface Change {
   /** A process other than this one wrote to the store: look again at whatever you wait for. */
   readonly foreign: boolean
   /**
-   * Of one that is not `foreign`: another process has told these runs something, and has changed nothing
-   * else. Whoever holds one reads it.
+   * Of a `foreign` one: these runs were told something, and that is all. Whoever holds none of them needs
+   * not look.
    */
   readonly told?: ReadonlyArray<string> | undefined
   /** Runs that are over. */

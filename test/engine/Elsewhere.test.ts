@@ -117,8 +117,12 @@ describe("what another process has written", () => {
         const runId = yield* W.execute({ id: "1" }, { discard: true })
         yield* untilTrue("it waits in memory", () => dispatcher.runs.warm() === 1)
         yield* signalled(filename, [runId])
-        yield* PubSub.publish(notes, { ...nothing, told: ["of another executor"] })
-        yield* PubSub.publish(notes, { ...nothing, told: ["of another executor", runId] })
+        yield* PubSub.publish(notes, { ...nothing, foreign: true, told: ["of another executor"] })
+        yield* PubSub.publish(notes, {
+          ...nothing,
+          foreign: true,
+          told: ["of another executor", runId]
+        })
         assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("go"))
         assert.deepStrictEqual([read, looks], [[runId], 0])
       }).pipe(Effect.scoped, Effect.provide(noted))

@@ -27,8 +27,7 @@ export const tell = (options: NewsOptions): Effect.Effect<void, never, Scope.Sco
     const round = Effect.flatMap(changes.take, (change) =>
       Effect.suspend(() => {
         react(options, change)
-        const at = change.foreign ? "all" : change.told
-        return at === undefined ? Effect.void : look(at)
+        return change.foreign ? look(change.told ?? "all") : Effect.void
       }).pipe(
         // what was to be told then is read from the store
         Effect.tapErrorCause(() => look("all"))
@@ -38,7 +37,7 @@ export const tell = (options: NewsOptions): Effect.Effect<void, never, Scope.Sco
   })
 
 const react = ({ ends, room, runs }: NewsOptions, change: Change): void => {
-  if (change.pending || change.foreign) {
+  if (change.pending || (change.foreign && change.told === undefined)) {
     room.backlogGrows()
     room.wanted.unsafeOpen()
   }

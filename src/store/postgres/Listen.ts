@@ -72,7 +72,7 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
         : {
             ...nothing,
             pending: note.pending,
-            foreign: note.woken && note.runs === undefined,
+            foreign: note.woken,
             ...(note.runs === undefined ? {} : { told: note.runs.map(decodedText) }),
             wakeAt: note.wakeAt,
             ...(note.schedules === undefined ? {} : { schedules: note.schedules }),
