@@ -31,7 +31,8 @@ export const mostBytesTold = 4_000
 export const signalFunction = `
 CREATE FUNCTION workflow_signal_v1(
   p_run_id text[], p_name text[], p_exit text[],
-  p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text
+  p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text,
+  p_at double precision
 ) RETURNS TABLE(kind text, number integer, run_id text, status text, claim integer, wakeups integer)
 LANGUAGE plpgsql ${plannedOnce} AS $f$
 #variable_conflict use_column
@@ -85,7 +86,7 @@ BEGIN
   END LOOP;
   IF p_channel IS NOT NULL AND cardinality(p_told) > 0 THEN
     PERFORM pg_notify(p_channel, (
-      jsonb_build_object('from', p_from, 'pending', p_pending, 'woken', true) || CASE
+      jsonb_build_object('from', p_from, 'at', p_at, 'pending', p_pending, 'woken', true) || CASE
         WHEN cardinality(p_told) <= ${mostTold}
           AND octet_length(to_json(p_told)::text) < ${mostBytesTold}
           THEN jsonb_build_object('runs', p_told)
@@ -96,7 +97,8 @@ BEGIN
 END $f$`
 
 const call = `SELECT * FROM workflow_signal_v1(
-  $1::text[], $2::text[], $3::text[], $4::bigint, $5::bigint, $6::bigint, $7::text, $8::text)`
+  $1::text[], $2::text[], $3::text[], $4::bigint, $5::bigint, $6::bigint, $7::text, $8::text,
+  $9::double precision)`
 
 type Row =
   | { readonly kind: "early" }
@@ -129,7 +131,9 @@ export const signalAll = (
       leaseNow,
       batch,
       told.channel,
-      told.from
+      told.from,
+      // by the clock of who hears of itself; nobody else's
+      performance.now()
     ]),
     (rows) => {
       const stored = new Set<Signal>()
