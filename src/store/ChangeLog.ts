@@ -1,5 +1,16 @@
 import type { Change, Json, Millis, Woken } from "./RunStore.js"
 
+/** A commit that has changed nothing. */
+export const nothing: Change = {
+  pending: false,
+  foreign: false,
+  finished: [],
+  signals: [],
+  interrupts: [],
+  woken: [],
+  wakeAt: undefined
+}
+
 /** Collects what the operations of one transaction change. */
 export class ChangeLog {
   private pending = false

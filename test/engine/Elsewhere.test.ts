@@ -1,4 +1,5 @@
 /** What other processes tell the runs that this one holds. */
+
 import { assert, describe, it } from "@effect/vitest"
 import { DurableDeferred } from "@effect/workflow"
 import * as Effect from "effect/Effect"
@@ -12,6 +13,7 @@ import * as Executor from "../../src/Executor.js"
 import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import * as RunnerConfig from "../../src/engine/RunnerConfig.js"
 import * as Runner from "../../src/runner/Runner.js"
+import { nothing } from "../../src/store/ChangeLog.js"
 import { type Change, type ClaimedRun, RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import {
@@ -44,16 +46,6 @@ const executor = (
     Layer.provideMerge(RunnerConfig.layer({ stopTimeout: 0, leaseDuration: "1000 days" })),
     Layer.provideMerge(silent)
   )
-}
-
-const nothing: Change = {
-  pending: false,
-  foreign: false,
-  finished: [],
-  signals: [],
-  interrupts: [],
-  woken: [],
-  wakeAt: undefined
 }
 
 const signalled = (filename: string, runIds: ReadonlyArray<string>) =>

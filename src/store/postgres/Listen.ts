@@ -2,6 +2,7 @@
  * What other executors commit. They tell it by NOTIFY; and as one that tells may be gone before
  * anybody hears, and a connection be lost, it is also looked for now and then.
  */
+
 import { randomUUID } from "node:crypto"
 import { SqlError } from "@effect/sql/SqlError"
 import type * as PgClient from "@effect/sql-pg/PgClient"
@@ -19,22 +20,13 @@ import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
 import { within } from "../../internal/Within.js"
 import * as PostgresMetrics from "../../telemetry/PostgresMetrics.js"
+import { nothing } from "../ChangeLog.js"
 import type { Change } from "../RunStore.js"
 import type { Told } from "./Commit.js"
 import * as Liveness from "./Liveness.js"
 import type { Schema } from "./Schema.js"
 import type { Sql } from "./Sql.js"
 import { decodedText, fromConnection } from "./Sql.js"
-
-const nothing: Change = {
-  pending: false,
-  foreign: false,
-  finished: [],
-  signals: [],
-  interrupts: [],
-  woken: [],
-  wakeAt: undefined
-}
 
 /** Anything may have happened. */
 const anything: Change = { ...nothing, pending: true, foreign: true }

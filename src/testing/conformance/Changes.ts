@@ -2,19 +2,10 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as TestClock from "effect/TestClock"
+import { nothing } from "../../store/ChangeLog.js"
 import type { Change, RunStoreError } from "../../store/RunStore.js"
 import { RunStore } from "../../store/RunStore.js"
 import { aRun, aStep, begin, claimOne, drain, leaseMillis, register, suspend } from "../Acts.js"
-
-const nothing: Change = {
-  pending: false,
-  foreign: false,
-  finished: [],
-  signals: [],
-  interrupts: [],
-  woken: [],
-  wakeAt: undefined
-}
 
 export const changes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   describe("changes", () => {
