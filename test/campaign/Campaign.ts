@@ -2,7 +2,7 @@
  * Several executors on one file, or on PostgreSQL, killed, drained and frozen past their lease, while
  * runs with every feature are started, signalled and read; and what was kept of the promises in the end.
  */
-import { mkdir } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Reactivity from "@effect/experimental/Reactivity"
@@ -61,13 +61,22 @@ export const run = (
   Effect.scoped(
     Effect.gen(function* () {
       const began = performance.now()
-      const folder = yield* Process.makeFolder
+      const folder = yield* options.keep === undefined
+        ? Process.makeFolder
+        : Effect.as(
+            Effect.promise(() => mkdir(options.keep ?? "", { recursive: true })),
+            options.keep
+          )
       const journal = join(folder, "journal")
       const database = options.postgres === true ? yield* onPostgres : onFile(folder)
       yield* Effect.promise(() => mkdir(journal))
       const progress = new Journal.Progress(journal)
       const fleet = yield* Fleets.make({
-        onGone: (pid) => progress.look([pid]),
+        onGone: ({ pid, stdout }) =>
+          Effect.zipRight(
+            progress.look([pid]),
+            Effect.promise(() => writeFile(join(folder, `${pid}.log`), stdout))
+          ),
         size: options.executors,
         leaseMillis: options.postgres === true ? 2_000 : 1_000,
         seed: options.seed,

@@ -64,7 +64,7 @@ export const make = (options: {
   /** Ends the server of the database, and lets it come up again. */
   readonly restart?: Effect.Effect<void> | undefined
   /** What is done when a process is over. */
-  readonly onGone: (pid: number) => Effect.Effect<unknown>
+  readonly onGone: (executor: Process.Executor) => Effect.Effect<unknown>
 }): Effect.Effect<Fleet, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { leaseMillis } = options
@@ -134,7 +134,7 @@ export const make = (options: {
         leasesLost += member.executor.logs.filter(({ message }) =>
           message.startsWith("lease lost")
         ).length
-        return options.onGone(member.executor.pid)
+        return options.onGone(member.executor)
       })
 
     const leaves = (member: Member, signal: NodeJS.Signals) =>
@@ -183,20 +183,21 @@ export const make = (options: {
         })
       )
 
-    /** The new one is there before the old one leaves. */
-    const roll = Effect.suspend(() =>
-      Effect.forEach(
-        ready(),
-        (member) =>
-          Effect.zipRight(
-            startOne,
-            // another disturbance may have come to it meanwhile
-            Effect.suspend(() =>
-              member.state === "ready" ? leaves(member, "SIGTERM") : Effect.void
-            )
-          ),
-        { discard: true }
-      )
+    const rolling = yield* Effect.makeSemaphore(1)
+
+    /** The new one is there before the old one leaves: always one for one, whatever else hits them. */
+    const replaces = (member: Member) =>
+      Effect.gen(function* () {
+        // who is on its way has a successor already
+        if (member.state !== "ready") return
+        yield* startOne
+        // it may have been hit meanwhile
+        const old = member.state === "ready" ? member : pick()
+        if (old !== undefined) yield* leaves(old, "SIGTERM")
+      })
+
+    const roll = rolling.withPermits(1)(
+      Effect.suspend(() => Effect.forEach(ready(), replaces, { discard: true }))
     )
 
     const inBackground = (effect: Effect.Effect<void>) =>

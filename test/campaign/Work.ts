@@ -85,6 +85,8 @@ export interface Options {
   readonly restarts?: number | undefined
   readonly holes?: number | undefined
   readonly resets?: number | undefined
+  /** A folder where what the processes have said is kept. Default: it goes with the campaign. */
+  readonly keep?: string | undefined
   /** Steps to be executed in all, at least. */
   readonly steps: number
 }

@@ -1,4 +1,5 @@
 /** `npm run campaign`: a campaign of any length. */
+import { resolve } from "node:path"
 import { parseArgs } from "node:util"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -18,6 +19,7 @@ const usage = `npm run campaign -- [options]
   --steps <n>       steps that the runs come to, at least (default ${defaults.steps})
   --executors <n>   executors at a time, 2 or more (default ${defaults.executors})
   --seed <n>        what is drawn at random (default ${defaults.seed})
+  --keep <folder>   where what the processes have said is kept (default: nowhere)
   --help            this text
 
 Ends with 0 when every promise was kept, with 1 when one was not.`
@@ -48,6 +50,7 @@ const { values } = parseArgs({
     steps: { type: "string" },
     executors: { type: "string" },
     seed: { type: "string" },
+    keep: { type: "string" },
     help: { type: "boolean", default: false }
   }
 })
@@ -73,7 +76,8 @@ const read = (): Options => ({
   restarts: option("restarts"),
   holes: option("holes"),
   resets: option("resets"),
-  steps: option("steps")
+  steps: option("steps"),
+  keep: values.keep === undefined ? undefined : resolve(values.keep)
 })
 
 const campaign = Effect.gen(function* () {

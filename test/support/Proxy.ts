@@ -10,6 +10,8 @@ export interface Proxy {
   readonly loseAnswerTo: (text: string) => void
   /** Nothing goes through any more, and nothing is closed. */
   readonly swallow: () => void
+  /** The same from the next statement on that has this text in it; calls back when it came. */
+  readonly swallowFrom: (text: string, came: () => void) => void
   /** All goes through again; what was connected meanwhile is cut off. */
   readonly restore: () => void
   /** How many answers were lost. */
@@ -25,6 +27,7 @@ export const make = (to: string) =>
       let target = new URL(to)
       const sockets = new Set<Socket>()
       let awaited: string | undefined
+      let last: { readonly text: string; readonly came: () => void } | undefined
       let lost = 0
       let swallows = false
       const server = createServer((client) => {
@@ -40,6 +43,11 @@ export const make = (to: string) =>
           socket.on("close", end)
         }
         client.on("data", (chunk) => {
+          if (last !== undefined && chunk.includes(last.text)) {
+            swallows = true
+            last.came()
+            last = undefined
+          }
           if (swallows) return
           if (awaited !== undefined && chunk.includes(awaited)) {
             awaited = undefined
@@ -66,6 +74,9 @@ export const make = (to: string) =>
             },
             swallow: () => {
               swallows = true
+            },
+            swallowFrom: (text, came) => {
+              last = { text, came }
             },
             restore: () => {
               swallows = false

@@ -40,6 +40,7 @@ export const copied: ReadonlyArray<CopiedTable> = [
 /** Tables that are not copied, and why. */
 export const left: Readonly<Record<string, string>> = {
   workflow_executor_migrations: "each database has its own history",
+  workflow_commits: "a mark says what became of a commit whose answer was lost, to who made it",
   workflow_copies: "it says of each database what was copied",
   workflow_counts: "runs are counted anew",
   workflow_ids: "the highest id of a run is carried over as the next one's start",

@@ -4,6 +4,7 @@ import { wholeMillis } from "../Rows.js"
 import type { ExecutorInfo, Executors, Millis } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import { takenOver } from "./Fragments.js"
+import { forget } from "./Outcome.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -20,16 +21,19 @@ export const register =
     version
   }: Parameters<Executors["register"]>[0]): Operation<Transaction, number> =>
   (transaction) =>
-    Effect.flatMap(
-      transaction.rows<{ readonly id: number }>(insertExecutor, [
-        host,
-        pid,
-        version ?? null,
-        transaction.now,
-        wholeMillis(transaction.leaseNow + leaseMillis)
-      ]),
-      ([row]) =>
+    forget(transaction).pipe(
+      Effect.zipRight(
+        transaction.rows<{ readonly id: number }>(insertExecutor, [
+          host,
+          pid,
+          version ?? null,
+          transaction.now,
+          wholeMillis(transaction.leaseNow + leaseMillis)
+        ])
+      ),
+      Effect.flatMap(([row]) =>
         row === undefined ? Effect.dieMessage("An executor got no id") : Effect.succeed(row.id)
+      )
     )
 
 const renewLease = `

@@ -28,6 +28,9 @@ const messageOf = (error: unknown): string => {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** SQLSTATE, or a code of Node's. */
+export const codeOf = (error: unknown): string | undefined => rootOf(error).code
+
 /** Of a lock, a deadlock or a conflict: another try may do. */
 const isBusy = /^(40|55P03|55006)/
 

@@ -368,6 +368,15 @@ const parkedQueues = [
     ) EXECUTE FUNCTION workflow_parked()`
 ]
 
+/** See `Outcome`. */
+const commitMarks = [
+  `CREATE TABLE workflow_commits (
+    slot bigint NOT NULL PRIMARY KEY,
+    batch bigint NOT NULL,
+    at bigint NOT NULL
+  ) WITH (fillfactor = 50)`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -380,5 +389,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0008_executor_versions": executorVersions,
   "0009_awaited_ends": awaitedEnds,
   "0010_signals_by_call": signalsByCall,
-  "0011_parked_queues": parkedQueues
+  "0011_parked_queues": parkedQueues,
+  "0012_commit_marks": commitMarks
 }

@@ -42,6 +42,7 @@ import * as Listen from "./Listen.js"
 import { migrate, newest, recorded } from "./Migrate.js"
 import { migrations } from "./Migrations.js"
 import { portable } from "./Numbered.js"
+import { makeSlots } from "./Outcome.js"
 import { reads, readWith } from "./Reads.js"
 import * as Schemas from "./Schema.js"
 import type { Sql } from "./Sql.js"
@@ -97,7 +98,7 @@ export const make = (
       lookedAt: Number.NEGATIVE_INFINITY
     }
     const writer = yield* GroupCommits.make<Transaction>({
-      transact: transact({ connections, told: listener.told, queues }),
+      transact: transact({ connections, told: listener.told, queues, slots: makeSlots() }),
       // another connection than that of the caller's own transaction
       refused: () => undefined,
       fromCause: (cause) => Failure.fromCause(cause, "write"),

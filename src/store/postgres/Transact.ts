@@ -5,7 +5,6 @@
  * others make one of several statements. Where the answer did not come, the call is made again, which
  * writes nothing twice, and of the other kind the database is asked what became of it.
  */
-import { randomInt } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -26,6 +25,7 @@ import * as Failure from "./Failure.js"
 import { creationLock, databaseTime } from "./Fragments.js"
 import { notify } from "./Notify.js"
 import { inTransaction } from "./Numbered.js"
+import * as Outcome from "./Outcome.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -33,6 +33,7 @@ export interface Options {
   readonly connections: Connections
   readonly told: Told
   readonly queues: Queues
+  readonly slots: Outcome.Slots
 }
 
 /** Whether there are queues: who has none pays nothing for them. */
@@ -112,14 +113,12 @@ const unknown = (
   outcome: Effect.Effect<Change | undefined, TransactionFailed>
 ): Effect.Effect<never, Failed> => Effect.fail(new OutcomeUnknown({ outcome }))
 
-const newBatch = () => randomInt(2 ** 48 - 1)
-
 const oneCall = (
   options: Options,
   writes: ReadonlyArray<Write<Transaction>>,
   call: Call
 ): Effect.Effect<Change | undefined, Failed> => {
-  const batch = newBatch()
+  const batch = Outcome.unique()
   const once = Effect.suspend(() => callOnce(options, writes, call, batch))
   return Effect.catchAll(once, (error) =>
     error._tag === "OutcomeUnknown" ? unknown(untilAnswered(once)) : Effect.fail(error)
@@ -192,7 +191,7 @@ const several = (
   writes: ReadonlyArray<Write<Transaction>>,
   alone: boolean
 ): Effect.Effect<Change | undefined, Failed> => {
-  const { connections, told } = options
+  const { connections, slots, told } = options
   const lock = connections.schema.qualified(`SELECT pg_advisory_xact_lock(${creationLock});`)
   return connections
     .reserved((sql) =>
@@ -200,7 +199,9 @@ const several = (
         const script = alone ? `${begin}${lock}${selectBegun}` : `${begin}${selectBegun}`
         const [begun] = yield* Effect.catchAllCause(sql.script<Begun>(script), failed(false))
         const log = new ChangeLog()
-        yield* Effect.flatMap(transactionOf(sql, begun, alone, log), (transaction) =>
+        const marked = { slot: slots.take(), batch: Outcome.unique(), xid: begun?.xid ?? "" }
+        const { batch } = marked
+        yield* Effect.flatMap(transactionOf(sql, { begun, alone, batch, log }), (transaction) =>
           Effect.zipRight(
             runAll(inOrder(writes), transaction),
             Effect.suspend(() => (options.queues.known ? admitMarked(transaction) : Effect.void))
@@ -209,11 +210,12 @@ const several = (
           Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
           Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))
         )
-        yield* Effect.catchAllCause(sql.script("COMMIT"), (cause) =>
+        yield* Effect.catchAllCause(Outcome.commit(sql, connections.schema, marked), (cause) =>
           Failure.isConnectionLost(cause)
-            ? unknown(outcomeOf(connections, begun?.xid ?? "", log))
-            : failed(false)(cause)
+            ? unknown(outcomeOf(connections, marked, log))
+            : Effect.zipRight(Failure.ignoreAll(sql.script("ROLLBACK")), failed(false)(cause))
         )
+        slots.giveBack(marked.slot)
         return log.toChange()
       })
     )
@@ -231,36 +233,32 @@ const several = (
 
 const transactionOf = (
   sql: Sql,
-  begun: Begun | undefined,
-  alone: boolean,
-  log: ChangeLog
+  {
+    begun,
+    ...rest
+  }: Pick<Transaction, "alone" | "batch" | "log"> & { readonly begun: Begun | undefined }
 ): Effect.Effect<Transaction> =>
   Effect.map(Effect.clock, (clock) => {
     const now = Math.floor(clock.unsafeCurrentTimeMillis())
     const leaseNow = clock === systemClock ? Number(begun?.time) : now
-    return { ...sql, now, leaseNow, batch: newBatch(), alone, log }
+    return { ...sql, ...rest, now, leaseNow }
   })
 
 /** What becomes of a commit whose answer did not come is the database's to say. */
 const outcomeOf = (
-  connections: Connections,
-  xid: string,
+  { reserved }: Connections,
+  marked: Outcome.Marked,
   log: ChangeLog
-): Effect.Effect<Change | undefined, TransactionFailed> =>
-  untilAnswered(
-    Effect.gen(function* () {
-      const [row] = yield* connections.reserved((sql) =>
-        sql.rows<{ readonly status: string | null }>("SELECT pg_xact_status($1::xid8) AS status", [
-          xid
-        ])
-      )
-      switch (row?.status) {
-        case "committed":
-          return log.toChange()
-        case "in progress":
-          return yield* unknown(Effect.never)
-        default:
-          return yield* new TransactionFailed({ inOperation: false, error: Failure.notWritten })
-      }
-    }).pipe(Effect.catchTag("SqlError", (error) => failed(false)(Cause.fail(error))))
+): Effect.Effect<Change | undefined, TransactionFailed> => {
+  const known = Effect.gen(function* () {
+    const outcome = yield* reserved((sql) => Outcome.of(sql, marked))
+    return outcome === "under way" ? yield* unknown(Effect.never) : outcome
+  })
+  return Effect.flatMap(
+    untilAnswered(Effect.catchTag(known, "SqlError", (error) => failed(false)(Cause.fail(error)))),
+    (outcome) =>
+      outcome === "committed"
+        ? Effect.succeed(log.toChange())
+        : new TransactionFailed({ inOperation: false, error: Failure.notWritten })
   )
+}
