@@ -174,10 +174,7 @@ const start = (gone: Deferred.Deferred<RunStoreError>) =>
 
     const reregister = Effect.gen(function* () {
       Metrics.leaseLost()
-      const held = dispatcher.runs.held()
       const lost = yield* dispatcher.runs.lose
-      // whoever took over has counted this executor's death
-      yield* store.survived(held)
       yield* Effect.logWarning("lease lost: another executor has taken over").pipe(
         Effect.annotateLogs({ executor, runs: lost })
       )

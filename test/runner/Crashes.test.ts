@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
-import type { StepNote } from "../../src/store/RunStore.js"
+import { RunStoreError, type StepNote } from "../../src/store/RunStore.js"
 import * as Harness from "./Harness.js"
 import { expect, found, gate, journal, type Store, until, untilStatus, worlds } from "./Harness.js"
 
@@ -104,6 +104,57 @@ worlds("crashes", (test, kind) => {
       expect((yield* found(world.outside, "waits")).crashes).toBe(1)
       expect((yield* found(world.outside, "busy")).crashes).toBe(1)
       yield* inStep.open
+    }))
+
+  test("a step that is noted while the lease runs out is not begun before that is renewed", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const W = workflow(`Lapses/${kind}`, [step("noted", note("executed"))])
+      yield* crashed(world.outside, "r", W.name, 1)
+      const noting = gate()
+      let isAway = false
+      const away = Effect.fail(new RunStoreError({ reason: "unavailable", message: "away" }))
+      const wrap = (store: Store): Store => ({
+        ...store,
+        noteStep: (step) => Effect.zipRight(noting.pass, store.noteStep(step)),
+        renew: (...lease) => Effect.suspend(() => (isAway ? away : store.renew(...lease)))
+      })
+      yield* world.start({ workflows: W.live, wrap })
+      yield* noting.entered
+      isAway = true
+      yield* TestClock.adjust("1 minute")
+      yield* noting.open
+      yield* Harness.settled
+      expect(lines).toEqual([])
+      isAway = false
+      yield* TestClock.adjust("10 seconds")
+      yield* untilStatus(world, "r", "completed")
+      expect(lines).toEqual(["executed"])
+    }))
+
+  test("an executor that was only taken for dead says so, also of what it has lost one by one", (world) =>
+    Effect.gen(function* () {
+      const inStep = gate()
+      const W = workflow(`Lives/${kind}`, [step("long", inStep.pass)])
+      const taken: Array<string> = []
+      const wrap = (store: Store): Store => ({
+        ...store,
+        survived: (runs) => {
+          taken.push(...runs.map(({ runId }) => runId))
+          return store.survived(runs)
+        }
+      })
+      const stack = yield* world.start({ workflows: W.live, wrap })
+      yield* stack.dispatcher.start({ runId: "r", workflow: W.name, payload: `{"id":"r"}` })
+      yield* inStep.entered
+      yield* world.outside.takeOver({ limit: 9, dead: [stack.dispatcher.executor() ?? 0] })
+      expect((yield* found(world.outside, "r")).crashes).toBe(1)
+      // what it records is refused, long before it looks at its lease
+      yield* inStep.open
+      yield* Harness.untilPolled("it goes on here", () =>
+        Effect.map(found(world.outside, "r"), ({ status }) => status === "completed")
+      )
+      expect(taken).toEqual(["r"])
     }))
 
   test("the third in a row sets the run aside, with its step, until it is resumed", (world) =>

@@ -4,7 +4,7 @@
 import type * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { ClaimedRun, Held, History, Json, RunStore, Woken } from "../../store/RunStore.js"
+import type { ClaimedRun, History, Json, RunStore, Woken } from "../../store/RunStore.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import { blockCause, causeToJson } from "../../values/Codec.js"
 import type { Bounded } from "../../values/ValueSize.js"
@@ -75,9 +75,7 @@ export interface ActiveRuns {
     options: { readonly deadline: number; readonly final: boolean }
   ) => Effect.Effect<Retired>
   readonly isHeld: (runId: string) => boolean
-  /** What this process holds. */
-  readonly held: () => ReadonlyArray<Held>
-  /** Cuts every run, because another executor holds them now, and waits for that. */
+  /** Cuts every run, because another executor holds them now, waits for that, and says that this one lives. */
   readonly lose: Effect.Effect<number>
 }
 
@@ -288,7 +286,6 @@ export const make = (options: {
     evictAll: Effect.suspend(() => suspension.evict(suspension.all())),
     retire: retirement.retire,
     isHeld: (runId) => active.has(runId),
-    held: () => Array.from(active.values(), ({ run }) => run.held),
     lose: retirement.lose
   }
 }

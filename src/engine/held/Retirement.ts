@@ -12,6 +12,7 @@ import type { Driving } from "../pass/Drive.js"
 import type { Ending } from "../pass/Pass.js"
 import type { ActiveRun } from "../run/ActiveRun.js"
 import type { Persist } from "../run/Persist.js"
+import * as Survived from "../run/Survived.js"
 import type { StepInFlight } from "../step/StepInFlight.js"
 import type { Steps } from "../step/Steps.js"
 
@@ -161,6 +162,11 @@ export const make = (options: {
       const lost = options.held()
       for (const driving of lost) end(driving, { _tag: "lost" })
       yield* isDone(untilGone(lost), grace)
+      // of those that are gone it is told already
+      yield* Survived.tell(
+        lost.map(({ run }) => run),
+        options
+      )
       for (const driving of lost) letGo(driving)
       return lost.length
     })

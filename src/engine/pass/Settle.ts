@@ -13,6 +13,7 @@ import type { Bounded } from "../../values/ValueSize.js"
 import type { ActiveRun } from "../run/ActiveRun.js"
 import type { Persist, PersistError } from "../run/Persist.js"
 import * as SetAside from "../run/SetAside.js"
+import * as Survived from "../run/Survived.js"
 import { logEnd } from "./Ended.js"
 import type { Verdict } from "./Pass.js"
 
@@ -48,9 +49,13 @@ const write = (run: ActiveRun, verdict: Verdict, options: SettleOptions) => {
     case "Forget":
       return Effect.succeed<Settled>("over")
     case "Drop":
-      return Effect.as(logLost(run), "over" as Settled)
+      return Effect.as(lost(run, logLost(run), options), "over" as Settled)
   }
 }
+
+/** One that was terminated is over, and nobody has taken it over. */
+const lost = (run: ActiveRun, log: Effect.Effect<void>, options: SettleOptions) =>
+  run.terminated ? log : Effect.zipRight(log, Survived.tell([run], options))
 
 const logLost = ({ terminated }: ActiveRun) =>
   terminated
@@ -161,7 +166,11 @@ const unsettled = (
   switch (error?._tag) {
     case "RunLost":
       return Effect.as(
-        run.terminated ? logLost(run) : Effect.logWarning("run lost to another executor", cause),
+        lost(
+          run,
+          run.terminated ? logLost(run) : Effect.logWarning("run lost to another executor", cause),
+          options
+        ),
         "over"
       )
     case "GivenUp":

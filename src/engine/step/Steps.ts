@@ -179,13 +179,26 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
       const noted = run.crashes > 0 ? Effect.zipRight(noteWaiting(run), admission) : admission
       return Effect.flatMap(noted, (admitted) => {
         if (!admitted) return refused
-        const known = knownOf(request, link)
-        if (link.pass.ended === undefined && known === undefined) {
-          return run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
-        }
-        if (!nested) slots.leave()
-        return link.pass.ended === undefined && known !== undefined ? known : refused
+        return afterWait(request, link, run.crashes > 0 ? beginNoted : begin)
       })
+    }
+
+    /**
+     * It has its room. Whatever was waited for since that was given may have taken long: the step is begun
+     * if that is still to be, and if not the lease has run out meanwhile.
+     */
+    const afterWait = (
+      request: Request,
+      link: Link,
+      next: (request: Request, link: Link) => Effect.Effect<StepResult>
+    ): Effect.Effect<StepResult> => {
+      const known = knownOf(request, link)
+      const isOver = link.pass.ended !== undefined
+      const isRefused = link.nested ? isOver : refuses(link)
+      if (known === undefined && !isRefused && lease.isFresh()) return next(request, link)
+      if (!link.nested) slots.leave()
+      if (known !== undefined && !isOver) return known
+      return isRefused ? refused : queue(request, link)
     }
 
     /** Of a run that was under way when its executor died: it may be there the next time, and do nothing. */
@@ -218,14 +231,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
           if (error._tag === "RunLost") options.onLost(link.run)
           return Effect.void
         }),
-        Effect.zipRight(
-          Effect.suspend(() => {
-            const known = knownOf(request, link)
-            if (known === undefined && !refuses(link)) return begin(request, link)
-            if (!link.nested) slots.leave()
-            return known !== undefined && link.pass.ended === undefined ? known : refused
-          })
-        )
+        Effect.zipRight(Effect.suspend(() => afterWait(request, link, begin)))
       )
 
     /** Of a step that was recorded meanwhile, or is in flight. */
