@@ -191,45 +191,67 @@ const several = (
   writes: ReadonlyArray<Write<Transaction>>,
   alone: boolean
 ): Effect.Effect<Change | undefined, Failed> => {
-  const { connections, slots, told } = options
-  const lock = connections.schema.qualified(`SELECT pg_advisory_xact_lock(${creationLock});`)
-  return connections
-    .reserved((sql) =>
-      Effect.gen(function* () {
-        const script = alone ? `${begin}${lock}${selectBegun}` : `${begin}${selectBegun}`
-        const [begun] = yield* Effect.catchAllCause(sql.script<Begun>(script), failed(false))
-        const log = new ChangeLog()
-        const marked = { slot: slots.take(), batch: Outcome.unique(), xid: begun?.xid ?? "" }
-        const { batch } = marked
-        yield* Effect.flatMap(transactionOf(sql, { begun, alone, batch, log }), (transaction) =>
-          Effect.zipRight(
-            runAll(inOrder(writes), transaction),
-            Effect.suspend(() => (options.queues.known ? admitMarked(transaction) : Effect.void))
-          )
-        ).pipe(
-          Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
-          Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))
-        )
-        yield* Effect.catchAllCause(Outcome.commit(sql, connections.schema, marked), (cause) =>
-          Failure.isConnectionLost(cause)
-            ? unknown(outcomeOf(connections, marked, log))
-            : Effect.zipRight(Failure.ignoreAll(sql.script("ROLLBACK")), failed(false)(cause))
-        )
-        slots.giveBack(marked.slot)
-        return log.toChange()
-      })
-    )
-    .pipe(
-      Effect.catchAllCause((cause) => {
-        const error = Cause.squash(cause)
-        if (error === Again.alone) return several(options, writes, true)
-        if (error instanceof TransactionFailed || error instanceof OutcomeUnknown) {
-          return Effect.fail(error)
-        }
-        return failed(true)(cause)
-      })
-    )
+  const { connections, slots } = options
+  return Effect.suspend(() => {
+    const slot = slots.take()
+    const giveBack = Effect.sync(() => slots.giveBack(slot))
+    return connections
+      .reserved((sql) => severalOn(sql, options, { writes, alone, slot }))
+      .pipe(
+        Effect.tap(giveBack),
+        Effect.catchAllCause((cause) => {
+          const error = Cause.squash(cause)
+          if (error instanceof OutcomeUnknown) {
+            return unknown(Effect.ensuring(error.outcome, giveBack))
+          }
+          const given =
+            error === Again.alone
+              ? several(options, writes, true)
+              : error instanceof TransactionFailed
+                ? Effect.fail(error)
+                : failed(true)(cause)
+          return Effect.zipRight(giveBack, given)
+        })
+      )
+  })
 }
+
+const severalOn = (
+  sql: Sql,
+  { connections, queues, told }: Options,
+  {
+    alone,
+    slot,
+    writes
+  }: {
+    readonly writes: ReadonlyArray<Write<Transaction>>
+    readonly alone: boolean
+    readonly slot: number
+  }
+) =>
+  Effect.gen(function* () {
+    const lock = connections.schema.qualified(`SELECT pg_advisory_xact_lock(${creationLock});`)
+    const script = alone ? `${begin}${lock}${selectBegun}` : `${begin}${selectBegun}`
+    const [begun] = yield* Effect.catchAllCause(sql.script<Begun>(script), failed(false))
+    const log = new ChangeLog()
+    const marked = { slot, batch: Outcome.unique(), xid: begun?.xid ?? "" }
+    const { batch } = marked
+    yield* Effect.flatMap(transactionOf(sql, { begun, alone, batch, log }), (transaction) =>
+      Effect.zipRight(
+        runAll(inOrder(writes), transaction),
+        Effect.suspend(() => (queues.known ? admitMarked(transaction) : Effect.void))
+      )
+    ).pipe(
+      Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
+      Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))
+    )
+    yield* Effect.catchAllCause(Outcome.commit(sql, connections.schema, marked), (cause) =>
+      Failure.isConnectionLost(cause)
+        ? unknown(outcomeOf(connections, marked, log))
+        : Effect.zipRight(Failure.ignoreAll(sql.script("ROLLBACK")), failed(false)(cause))
+    )
+    return log.toChange()
+  })
 
 const transactionOf = (
   sql: Sql,
