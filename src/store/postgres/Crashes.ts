@@ -8,6 +8,7 @@ import type { Operation } from "../Write.js"
 import { suspectsLock } from "./Fragments.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
+import { goOnWith } from "./WakeUps.js"
 
 /** What is read of a run whose executor has died. */
 export const leftColumns = "r.id, r.crashes, r.at_work, r.doubted"
@@ -135,15 +136,27 @@ export const progressed =
 const takeBack = `
   UPDATE workflow_runs r SET crashes = r.crashes - 1
   FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim > v.claim AND r.crashes > 0`
+  WHERE r.id = v.run AND r.claim > v.claim AND r.crashes > 0
+  RETURNING r.id, r.status = 'suspended' AND r.cause IS NOT NULL AS set_aside`
 
-/** Their executor was taken for dead, and was not: what was counted of it does not count. */
+interface TakenBack {
+  readonly id: number
+  readonly set_aside: boolean
+}
+
+/**
+ * Their executor was taken for dead, and was not: what was counted of it does not count. A run that was
+ * set aside for that goes on.
+ */
 export const survived =
   (runs: ReadonlyArray<Held>): Operation<Transaction, void> =>
   (transaction) =>
-    Effect.asVoid(
-      transaction.changes(takeBack, [runs.map(({ key }) => key), runs.map(({ claim }) => claim)])
-    )
+    Effect.gen(function* () {
+      const params = [runs.map(({ key }) => key), runs.map(({ claim }) => claim)]
+      const rows = yield* transaction.rows<TakenBack>(takeBack, params)
+      const aside = rows.flatMap(({ id, set_aside }) => (set_aside ? [id] : []))
+      if (aside.length > 0) yield* goOnWith(transaction, aside)
+    })
 
 const selectStarted = `
   SELECT run, name, attempt FROM workflow_steps

@@ -67,6 +67,12 @@ const goOn = `
   UPDATE workflow_runs r SET ${letGo}, ${wakeUp("$1::bigint")}
   WHERE r.id = ANY($2::bigint[]) AND r.${isUnfinished} ${returningWoken}`
 
+/** Runs that have begun go on, whatever they wait for. */
+export const goOnWith = (
+  transaction: Transaction,
+  keys: ReadonlyArray<number>
+): Effect.Effect<void, SqlError> => wakeAll(transaction, keys, goOn)
+
 const tellHeldBack = `UPDATE workflow_runs r SET ${staysHeldBack} WHERE r.id = $1`
 
 const insertSignal = `

@@ -6,6 +6,7 @@ import { inLineMillis, suspicious, taken } from "../Judgement.js"
 import type { Held } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import type { Transaction } from "./Transaction.js"
+import { goOnWith } from "./WakeUps.js"
 
 const takeOverRun = `
   UPDATE workflow_runs SET
@@ -116,15 +117,25 @@ export const progressed =
     })
 
 const takeBack = `
-  UPDATE workflow_runs SET crashes = crashes - 1 WHERE id = ? AND claim > ? AND crashes > 0`
+  UPDATE workflow_runs SET crashes = crashes - 1 WHERE id = ? AND claim > ? AND crashes > 0
+  RETURNING status = 'suspended' AND cause IS NOT NULL AS set_aside`
 
-/** Their executor was taken for dead, and was not: what was counted of it does not count. */
+/**
+ * Their executor was taken for dead, and was not: what was counted of it does not count. A run that was
+ * set aside for that goes on.
+ */
 export const survived =
   (runs: ReadonlyArray<Held>): Operation<Transaction, void> =>
   (transaction) =>
-    Effect.forEach(runs, ({ claim, key }) => transaction.changes(takeBack, [key, claim]), {
-      discard: true
-    })
+    Effect.forEach(
+      runs,
+      ({ claim, key }) =>
+        Effect.flatMap(
+          transaction.rows<{ readonly set_aside: number }>(takeBack, [key, claim]),
+          ([row]) => (row?.set_aside === 1 ? goOnWith(transaction, key) : Effect.void)
+        ),
+      { discard: true }
+    )
 
 const selectStarted = `
   SELECT name, attempt FROM workflow_steps

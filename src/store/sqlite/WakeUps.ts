@@ -188,6 +188,12 @@ const selectDue = `
 const goOn = `
   UPDATE workflow_runs SET ${letGo} WHERE id = ? AND ${isUnfinished} ${returningWoken}`
 
+/** A run that has begun goes on, whatever it waits for. */
+export const goOnWith = (transaction: Transaction, key: number): Effect.Effect<void, SqlError> =>
+  Effect.map(transaction.rows<WokenRow>(goOn, [...times(transaction), key]), (rows) =>
+    logWoken(transaction, rows)
+  )
+
 const fireTimers = "UPDATE workflow_timers SET fired = 1 WHERE run = ? AND wake_at <= ?"
 
 export const wakeDue =
@@ -198,7 +204,7 @@ export const wakeDue =
       const due = yield* transaction.rows<{ readonly id: number }>(selectDue, [now, limit])
       for (const { id } of due) {
         yield* transaction.changes(fireTimers, [id, now])
-        logWoken(transaction, yield* transaction.rows<WokenRow>(goOn, [...times(transaction), id]))
+        yield* goOnWith(transaction, id)
       }
       const expired = yield* Deadlines.expire(transaction, limit, (runId) =>
         requestInterrupt(runId)(transaction)

@@ -357,5 +357,23 @@ export const crashes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(yield* crashesOf("r")).toBe(0)
       }).pipe(Effect.provide(layer))
     )
+
+    it.effect("that were none let a run go on that was set aside for them", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const first = yield* register
+        yield* begin(first, "r")
+        const frozen = yield* dies(first, 2)
+        const { held } = yield* claimOne(frozen)
+        const next = yield* dies(frozen, 2)
+        yield* paused(0)
+        yield* suspend(yield* claimOne(next), { cause: `{"_tag":"Empty"}` })
+        expect([yield* statusOf("r"), yield* crashesOf("r")]).toEqual(["suspended", 2])
+        expect(yield* claim(next)).toEqual([])
+        yield* store.survived([held])
+        expect([yield* statusOf("r"), yield* crashesOf("r")]).toEqual(["pending", 1])
+        expect(ids(yield* claim(next))).toEqual(["r"])
+      }).pipe(Effect.provide(layer))
+    )
   })
 }
