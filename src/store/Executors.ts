@@ -71,7 +71,10 @@ export interface Executors {
   /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
   readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>
 
-  /** The executor that held these lives: what a take-over has counted of it does not count. */
+  /**
+   * The executor that held these lives: what a take-over has counted of it does not count. Those that
+   * were set aside go on, and are set aside once more if that was not for this.
+   */
   readonly survived: (runs: ReadonlyArray<Held>) => Effect.Effect<void, RunStoreError>
 
   readonly executors: Effect.Effect<ReadonlyArray<ExecutorInfo>, RunStoreError>
