@@ -5,18 +5,12 @@
 import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import * as Reactivity from "@effect/experimental/Reactivity"
-import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
-import * as Pg from "pg"
 import * as Process from "../support/Executor.js"
-import { startAnother } from "../support/PostgresServer.js"
-import * as Proxy from "../support/Proxy.js"
+import * as Database from "./Database.js"
 import * as Fleets from "./Fleet.js"
 import * as Journal from "./Journal.js"
 import * as Verdict from "./Verdict.js"
@@ -35,6 +29,8 @@ export interface Outcome extends Verdict.Verdict {
   readonly leasesLost: number
   /** Answers to reads of runs. */
   readonly reads: number
+  /** Runs that were set aside and resumed, as somebody would who looks after them. */
+  readonly resumed: ReadonlyArray<string>
   /** Drains that could not hand over, for the database was away. */
   readonly cutOff: number
   /** Executors that did not end as they should. */
@@ -42,17 +38,22 @@ export interface Outcome extends Verdict.Verdict {
   readonly seconds: number
 }
 
+/**
+ * Where executors are killed one after the other, three in a row come to find the same run at work: it
+ * is set aside, as is promised. So many kills at least are behind each.
+ */
+const killsPerSetAside = 20
+
 export const isKept = (outcome: Outcome): boolean =>
-  Verdict.isKept(outcome) && outcome.badExits.length === 0
+  Verdict.isKept(outcome) &&
+  outcome.badExits.length === 0 &&
+  outcome.resumed.length * killsPerSetAside <= outcome.disturbed.kill
 
 /** Runs that are under way at a time. */
 const runsAtOnce = 60
 
 /** How long steps may not come on, and runs may take after the last disturbance. */
 const patience = Duration.minutes(3)
-
-/** An execution's id, in a recorded outcome. */
-const executionIn = (exit: string) => /"(\d+-\d+)"/.exec(exit)?.[1]
 
 export const run = (
   options: Options,
@@ -68,7 +69,8 @@ export const run = (
             options.keep
           )
       const journal = join(folder, "journal")
-      const database = options.postgres === true ? yield* onPostgres : onFile(folder)
+      const database =
+        options.postgres === true ? yield* Database.onPostgres : Database.onFile(folder)
       yield* Effect.promise(() => mkdir(journal))
       const progress = new Journal.Progress(journal)
       const fleet = yield* Fleets.make({
@@ -94,7 +96,7 @@ export const run = (
         }
       })
       const chaos = chaosOf(options, fleet, progress, tell)
-      const { accepted, load, reads, told } = loadOf(options, fleet, chaos.mayStart)
+      const { accepted, load, reads, resumed, told } = loadOf(options, fleet, chaos.mayStart)
 
       const loaded = yield* Effect.fork(Effect.ensuring(load, chaos.hurry))
       yield* chaos.run
@@ -114,6 +116,7 @@ export const run = (
         disturbed: chaos.disturbed,
         leasesLost: fleet.leasesLost(),
         reads: reads(),
+        resumed: resumed(),
         cutOff: fleet.cutOff(),
         badExits: fleet.faults,
         seconds: (performance.now() - began) / 1_000
@@ -171,7 +174,6 @@ const chaosOf = (
 
 const View = Schema.Struct({
   status: Schema.String,
-  error: Schema.optional(Schema.Unknown),
   steps: Schema.Array(
     Schema.Struct({
       name: Schema.String,
@@ -182,12 +184,15 @@ const View = Schema.Struct({
   )
 })
 
-/** Starts runs, signals them, and reads them until they are over. */
+const Listed = Schema.Struct({ runs: Schema.Array(Schema.Struct({ runId: Schema.String })) })
+
+/** Starts runs, signals them, and reads them until they are over; meanwhile somebody looks after them. */
 const loadOf = (options: Options, fleet: Fleets.Fleet, mayStart: (share: number) => boolean) => {
   const works = worksOf(options)
   const random = randomOf(options.seed + 3)
   const accepted = new Map<string, Work>()
   const told = new Map<string, Verdict.Told>()
+  const resumed = new Set<string>()
   let reads = 0
 
   const signal = (runId: string, name: string, value: string) =>
@@ -196,20 +201,32 @@ const loadOf = (options: Options, fleet: Fleets.Fleet, mayStart: (share: number)
       `${Math.floor(random() * 300)} millis`
     )
 
-  /** Whether it is over, or waits for somebody. */
+  /** Whether it is over. */
   const read = (runId: string) =>
     Effect.gen(function* () {
       const { body } = yield* fleet.ask("GET", `/runs/${runId}`, undefined, [200])
-      const { error, status, steps } = Schema.decodeUnknownSync(View)(body)
+      const { status, steps } = Schema.decodeUnknownSync(View)(body)
       reads++
       for (const { attempt, name, result, status } of steps) {
         if (status !== "completed" || typeof result !== "string") continue
         const step = `${name}/${attempt}`
         told.set(`${runId} ${step} ${result}`, { runId, step, execution: result })
       }
-      const isOver = ["completed", "failed", "interrupted"].includes(status)
-      return isOver || (status === "suspended" && error !== undefined)
+      return ["completed", "failed", "interrupted"].includes(status)
     })
+
+  /** Resumes what was set aside, children too, until it is interrupted. */
+  const attend = Effect.gen(function* () {
+    while (true) {
+      const { body } = yield* fleet.ask("GET", "/runs?mend=true&limit=200", undefined, [200])
+      for (const { runId } of Schema.decodeUnknownSync(Listed)(body).runs) {
+        resumed.add(runId)
+        // it may have gone on meanwhile
+        yield* fleet.ask("POST", `/runs/${runId}/resume`, undefined, [202, 409])
+      }
+      yield* Effect.sleep("1 second")
+    }
+  })
 
   const one = (work: Work, index: number) =>
     Effect.gen(function* () {
@@ -232,99 +249,12 @@ const loadOf = (options: Options, fleet: Fleets.Fleet, mayStart: (share: number)
     accepted,
     told: () => [...told.values()],
     reads: () => reads,
-    load: Effect.forEach(works, one, { concurrency: runsAtOnce, discard: true })
+    resumed: () => [...resumed],
+    load: Effect.forEach(works, one, { concurrency: runsAtOnce, discard: true }).pipe(
+      Effect.race(attend)
+    )
   }
 }
-
-interface RunRow {
-  readonly id: number
-  readonly run_id: string
-  readonly status: string
-  readonly exit: string | null
-  readonly cause: string | null
-}
-
-interface StepRow {
-  readonly run: number
-  readonly name: string
-  readonly attempt: number
-  readonly exit: string
-}
-
-const Completed = Schema.parseJson(Schema.Struct({ value: Schema.Unknown }))
-
-interface Database {
-  readonly env: Readonly<Record<string, string>>
-  readonly network?: Effect.Effect<Fleets.Network, never, Scope.Scope>
-  readonly restart?: Effect.Effect<void>
-  /** The record, as it is when every executor has ended. */
-  readonly recorded: Effect.Effect<ReadonlyArray<Verdict.RecordedRun>>
-}
-
-const selectRuns = "SELECT id, run_id, status, exit, cause FROM workflow_runs"
-const selectSteps = "SELECT run, name, attempt, exit FROM workflow_steps WHERE exit IS NOT NULL"
-
-const recordedOf = (
-  runs: ReadonlyArray<RunRow>,
-  steps: ReadonlyArray<StepRow>
-): ReadonlyArray<Verdict.RecordedRun> => {
-  const stepsOfRun = new Map<number, Array<Verdict.RecordedStep>>(
-    runs.map(({ id }) => [id, []] as const)
-  )
-  for (const { attempt, exit, name, run } of steps) {
-    const execution = executionIn(exit)
-    if (execution !== undefined)
-      stepsOfRun.get(run)?.push({ step: `${name}/${attempt}`, execution })
-  }
-  return runs.map(({ cause, exit, id, run_id, status }) => ({
-    runId: run_id,
-    status,
-    result: Option.getOrUndefined(Schema.decodeUnknownOption(Completed)(exit))?.value,
-    setAside: cause?.includes("set aside") === true,
-    steps: stepsOfRun.get(id) ?? []
-  }))
-}
-
-const onFile = (folder: string): Database => {
-  const filename = join(folder, "executor.db")
-  return {
-    env: { DATABASE_FILE: filename },
-    recorded: Effect.gen(function* () {
-      const sql = yield* SqliteClient.make({ filename, readonly: true, disableWAL: true })
-      const runs = yield* sql.unsafe<RunRow>(selectRuns)
-      return recordedOf(runs, yield* sql.unsafe<StepRow>(selectSteps))
-    }).pipe(Effect.scoped, Effect.provide(Reactivity.layer), Effect.orDie)
-  }
-}
-
-/** A server of the campaign's own, and between it and each executor a network of its own. */
-const onPostgres: Effect.Effect<Database, never, Scope.Scope> = Effect.gen(function* () {
-  const server = yield* Effect.acquireRelease(Effect.promise(startAnother), ({ stop }) =>
-    Effect.promise(stop)
-  )
-  return {
-    env: {},
-    network: Effect.map(Proxy.make(server.url), ({ restore, swallow, url }) => ({
-      env: { DATABASE_URL: url },
-      restore,
-      swallow
-    })),
-    restart: Effect.promise(async () => {
-      await server.crash()
-      await server.up()
-    }),
-    recorded: Effect.promise(async () => {
-      const client = new Pg.Client({ connectionString: server.url })
-      await client.connect()
-      await client.query("SET search_path = workflow_executor")
-      // ids are far from where numbers are not exact any more
-      const runs = await client.query<RunRow>(selectRuns.replace("id,", "id::float8,"))
-      const steps = await client.query<StepRow>(selectSteps.replace("run,", "run::float8,"))
-      await client.end()
-      return recordedOf(runs.rows, steps.rows)
-    })
-  }
-})
 
 /** What it came to, for people. */
 export const describe = (outcome: Outcome): string => {
@@ -334,7 +264,7 @@ export const describe = (outcome: Outcome): string => {
     ["recorded steps executed again", outcome.repeated],
     ["compensations without a failure, or missing", outcome.compensated],
     ["told, and not recorded", outcome.untrue],
-    ["set aside", outcome.suspected],
+    ["set aside, and left so", outcome.suspected],
     ["executors that ended wrongly", outcome.badExits]
   ] as const
   return [
@@ -342,6 +272,7 @@ export const describe = (outcome: Outcome): string => {
     `${disturbed.kill} kills, ${disturbed.drain} drains, ${disturbed.freeze} freezes, ${disturbed.roll} rolling replacements (${outcome.leasesLost} lost their runs), in ${Math.round(outcome.seconds)} seconds`,
     `${disturbed.restart} restarts of the server, ${disturbed.hole} black holes, ${disturbed.reset} resets; drains that met one of them and said so by their exit code: ${outcome.cutOff}`,
     ...faults.map(([what, found]) => `${what}: ${found.length}`),
+    `set aside after three deaths in a row, and resumed: ${outcome.resumed.length}`,
     `begun at the instruction at which their executor was frozen, and executed by another: ${outcome.caught.length}`,
     ...faults.flatMap(([, found]) => found.slice(0, 10))
   ].join("\n")
