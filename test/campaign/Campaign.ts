@@ -49,6 +49,14 @@ export const isKept = (outcome: Outcome): boolean =>
   outcome.badExits.length === 0 &&
   outcome.resumed.length * killsPerSetAside <= outcome.disturbed.kill
 
+const folderOf = ({ keep }: Options) =>
+  keep === undefined
+    ? Process.makeFolder
+    : Effect.as(
+        Effect.promise(() => mkdir(keep, { recursive: true })),
+        keep
+      )
+
 /** Runs that are under way at a time. */
 const runsAtOnce = 60
 
@@ -62,12 +70,7 @@ export const run = (
   Effect.scoped(
     Effect.gen(function* () {
       const began = performance.now()
-      const folder = yield* options.keep === undefined
-        ? Process.makeFolder
-        : Effect.as(
-            Effect.promise(() => mkdir(options.keep ?? "", { recursive: true })),
-            options.keep
-          )
+      const folder = yield* folderOf(options)
       const journal = join(folder, "journal")
       const database =
         options.postgres === true ? yield* Database.onPostgres : Database.onFile(folder)

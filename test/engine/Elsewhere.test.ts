@@ -1,5 +1,4 @@
 /** What other processes tell the runs that this one holds. */
-
 import { assert, describe, it } from "@effect/vitest"
 import { DurableDeferred } from "@effect/workflow"
 import * as Effect from "effect/Effect"

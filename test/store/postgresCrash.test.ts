@@ -1,4 +1,4 @@
-/** Commits that the server did not come to: it crashed before, or never heard of them. */
+/** Commits that the server did not come to, as it crashed before or never heard of them; and their marks. */
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -70,3 +70,30 @@ describe("a commit that did not come to the server", () => {
     })
   )
 })
+
+it.scopedLive(
+  "marks are a row for each process, and those of a day ago go when the next one starts",
+  () =>
+    Effect.gen(function* () {
+      const database = yield* Postgres.database
+      const marks = () =>
+        Effect.map(
+          Postgres.execute(`SELECT slot FROM "${database.schema}".workflow_commits`),
+          ({ rows }) => rows.map(({ slot }) => slot)
+        )
+      const register = (store: RunStore["Type"]) =>
+        store.register({ host: "here", pid: 42, leaseMillis: 60_000 })
+      const store = yield* Postgres.open(database)
+      for (let n = 0; n < 5; n++) yield* register(store)
+      const [old, ...others] = yield* marks()
+      expect(others).toEqual([])
+      yield* Postgres.execute(`UPDATE "${database.schema}".workflow_commits SET at = at - 86401000`)
+      yield* register(yield* Postgres.open(database))
+      const now = yield* marks()
+      expect(now).toHaveLength(1)
+      expect(now).not.toContain(old)
+      // who is still there makes its own again
+      yield* register(store)
+      expect(yield* marks()).toContain(old)
+    })
+)

@@ -106,6 +106,8 @@ export const make = (options: {
       if (late.length === 0) return
       for (const driving of late) {
         driving.run.lost = true
+        // whatever becomes of it elsewhere is not for this executor to take back
+        driving.run.survivalTold = true
         letGo(driving)
       }
       const released = yield* Effect.forkDaemon(

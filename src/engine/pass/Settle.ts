@@ -53,9 +53,8 @@ const write = (run: ActiveRun, verdict: Verdict, options: SettleOptions) => {
   }
 }
 
-/** One that was terminated is over, and nobody has taken it over. */
 const lost = (run: ActiveRun, log: Effect.Effect<void>, options: SettleOptions) =>
-  run.terminated ? log : Effect.zipRight(log, Survived.tell([run], options))
+  Effect.zipRight(log, Survived.tell([run], options))
 
 const logLost = ({ terminated }: ActiveRun) =>
   terminated

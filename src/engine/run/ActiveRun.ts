@@ -120,7 +120,7 @@ export class ActiveRun {
   waitsFor: Json | undefined = undefined
   /** This process does not hold it any more: nothing of it may begin here. */
   lost = false
-  /** Whoever took over was told that this executor lives: see `Survived`. */
+  /** Whoever took over was told that this executor lives, or nobody is to be: see `Survived`. */
   survivalTold = false
   /**
    * Its workflow was paused, and it is to park: it is given back, also if that goes on before it was. What
