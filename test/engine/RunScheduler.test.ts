@@ -1,6 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Runtime from "effect/Runtime"
 import * as Scheduler from "effect/Scheduler"
 import { RunScheduler, scheduled } from "../../src/engine/pass/RunScheduler.js"
@@ -129,4 +132,20 @@ describe("RunScheduler", () => {
       expect(kept).toBe(chosen)
     })
   )
+
+  it("is that of an app in a ManagedRuntime, which builds its layer with a scheduler of Effect's own", async () => {
+    class Origin extends Context.Tag("Origin")<Origin, Runtime.Runtime<never>>() {}
+    const seen: Array<Scheduler.Scheduler> = []
+    const built = Effect.tap(Effect.runtime(), () =>
+      Effect.map(current, (scheduler) => seen.push(scheduler))
+    )
+    const app = ManagedRuntime.make(Layer.effect(Origin, built))
+    try {
+      const origin = await app.runPromise(Origin)
+      expect(seen[0]).not.toBe(Scheduler.defaultScheduler)
+      expect(await Runtime.runPromise(scheduled(origin))(current)).toBeInstanceOf(RunScheduler)
+    } finally {
+      await app.dispose()
+    }
+  })
 })

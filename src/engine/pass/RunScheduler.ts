@@ -92,9 +92,15 @@ export class RunScheduler implements Scheduler.Scheduler {
 
 const scheduler = new RunScheduler()
 
+/**
+ * Whether it is one that Effect has chosen: its default, or the one with which `ManagedRuntime` builds
+ * its layer, and which hands over to the default from then on.
+ */
+const isEffectsOwn = (chosen: Scheduler.Scheduler) =>
+  chosen === Scheduler.defaultScheduler || chosen instanceof Scheduler.SyncScheduler
+
 /** What starts from it is scheduled by it, unless the app has chosen a scheduler. */
 export const scheduled = <R>(runtime: Runtime.Runtime<R>): Runtime.Runtime<R> =>
-  FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentScheduler) ===
-  Scheduler.defaultScheduler
+  isEffectsOwn(FiberRefs.getOrDefault(runtime.fiberRefs, FiberRef.currentScheduler))
     ? Runtime.setFiberRef(runtime, FiberRef.currentScheduler, scheduler)
     : runtime
