@@ -27,6 +27,8 @@ export interface Sizes {
   readonly suspendedInMemory: number
   readonly runningInMemory: number
   readonly stepsInFlight: number
+  /** Executors that go, one after the other. */
+  readonly handOvers: number
   readonly backlog: number
   /** Steps and sleeps of one run. */
   readonly loops: number
@@ -54,6 +56,7 @@ export const full: Sizes = {
   suspendedInMemory: 100_000,
   runningInMemory: 10_000,
   stepsInFlight: 10_000,
+  handOvers: 50,
   backlog: 10_000,
   loops: 1_000,
   children: 5_000,
@@ -78,6 +81,7 @@ export const quick: Sizes = {
   suspendedInMemory: 2_000,
   runningInMemory: 500,
   stepsInFlight: 500,
+  handOvers: 2,
   backlog: 500,
   loops: 50,
   children: 100,

@@ -226,3 +226,27 @@ export const gatedLayer = (options: {
     })
   )
 }
+
+export const Paced = Workflow.make({
+  name: "Paced",
+  payload: { ...payload, steps: Schema.Int },
+  idempotencyKey
+})
+
+/** Steps of 5 ms one after the other, each of which tells when it begins and when it ends. */
+export const pacedLayer = (told: Tell) =>
+  Paced.toLayer(({ id, steps }) => {
+    const tell = Effect.sync(() => told(id))
+    const step = (index: number) =>
+      Activity.make({
+        name: `step${index}`,
+        execute: tell.pipe(Effect.zipRight(Effect.sleep(5)), Effect.zipRight(tell))
+      })
+    return Effect.forEach(
+      Array.from({ length: steps }, (_, index) => index),
+      step,
+      {
+        discard: true
+      }
+    )
+  })

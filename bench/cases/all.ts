@@ -4,6 +4,7 @@ import { dashboards } from "./dashboards.js"
 import { drain } from "./drain.js"
 import { executors } from "./executors.js"
 import { finished } from "./finished.js"
+import { handover } from "./handover.js"
 import { heap } from "./heap.js"
 import { http } from "./http.js"
 import { latency } from "./latency.js"
@@ -32,5 +33,6 @@ export const all: ReadonlyArray<Case> = [
   executors,
   postgres,
   drain,
+  handover,
   heap
 ]

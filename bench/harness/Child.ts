@@ -18,7 +18,7 @@ export interface Opener {
   readonly open: <Name extends TaskName>(
     task: Name,
     params: Params<Name>
-  ) => Promise<SessionOf<Name>>
+  ) => Promise<SessionOf<Name> & { readonly kill: () => Promise<void> }>
   /** Ends what is still open. */
   readonly closeAll: () => Promise<void>
 }
@@ -68,6 +68,10 @@ export const make = ({ profiles, warn }: ChildOptions): Opener => {
         // a profile is written on the way out
         await ended(child)
         if (output !== "") warn(`${task} ${JSON.stringify(params)} printed:\n${output}`)
+      },
+      kill: () => {
+        child.kill("SIGKILL")
+        return ended(child)
       }
     }
   }

@@ -233,6 +233,14 @@ const targets: ReadonlyArray<Target> = [
   {
     target: "PostgreSQL, signal on one executor to the next step on another: median under 10 ms",
     verdict: medianUnder("postgres-signal", "median", 10, "ms")
+  },
+  {
+    target: "PostgreSQL, from a drain to the next step on another executor: p99 under 100 ms",
+    verdict: medianUnder("handover-postgres-drained", "p99", 100, "ms")
+  },
+  {
+    target: "PostgreSQL, from a SIGKILL to the next step on another executor: p99 under 2 s",
+    verdict: medianUnder("handover-postgres-killed", "p99", 2_000, "ms")
   }
 ]
 

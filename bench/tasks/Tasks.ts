@@ -4,6 +4,7 @@ import type * as Backlog from "./Backlog.js"
 import type * as Commits from "./Commits.js"
 import type * as Dashboards from "./Dashboards.js"
 import type * as Drain from "./Drain.js"
+import type * as HandOver from "./HandOver.js"
 import type * as Heap from "./Heap.js"
 import type * as HttpClient from "./HttpClient.js"
 import type * as HttpServer from "./HttpServer.js"
@@ -21,6 +22,7 @@ interface Tasks {
   readonly Commits: typeof Commits.open
   readonly Dashboards: typeof Dashboards.open
   readonly Drain: typeof Drain.open
+  readonly HandOver: typeof HandOver.open
   readonly Heap: typeof Heap.open
   readonly HttpClient: typeof HttpClient.open
   readonly HttpServer: typeof HttpServer.open

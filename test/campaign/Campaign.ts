@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as Process from "../support/Executor.js"
 import * as Database from "./Database.js"
 import * as Fleets from "./Fleet.js"
+import * as Gaps from "./Gaps.js"
 import * as Journal from "./Journal.js"
 import * as Verdict from "./Verdict.js"
 import {
@@ -19,6 +20,7 @@ import {
   disturbancesOf,
   type Options,
   randomOf,
+  runsAtOnce,
   type Work,
   worksOf
 } from "./Work.js"
@@ -33,6 +35,8 @@ export interface Outcome extends Verdict.Verdict {
   readonly resumed: ReadonlyArray<string>
   /** Drains that could not hand over, for the database was away. */
   readonly cutOff: number
+  /** How long runs stood still when their executor went. */
+  readonly gaps: Gaps.Gaps
   /** Executors that did not end as they should. */
   readonly badExits: ReadonlyArray<string>
   readonly seconds: number
@@ -56,9 +60,6 @@ const folderOf = ({ keep }: Options) =>
         Effect.promise(() => mkdir(keep, { recursive: true })),
         keep
       )
-
-/** Runs that are under way at a time. */
-const runsAtOnce = 60
 
 /** How long steps may not come on, and runs may take after the last disturbance. */
 const patience = Duration.minutes(3)
@@ -107,11 +108,12 @@ export const run = (
       yield* Effect.timeoutOption(Fiber.join(loaded), patience)
       yield* fleet.close
 
+      const said = yield* Journal.read(journal)
       const verdict = Verdict.judge({
         accepted,
         told: told(),
         thaws: fleet.thaws,
-        said: yield* Journal.read(journal),
+        said,
         runs: yield* database.recorded
       })
       return {
@@ -121,6 +123,7 @@ export const run = (
         reads: reads(),
         resumed: resumed(),
         cutOff: fleet.cutOff(),
+        gaps: Gaps.gapsOf(said, fleet.departures),
         badExits: fleet.faults,
         seconds: (performance.now() - began) / 1_000
       }
@@ -253,9 +256,10 @@ const loadOf = (options: Options, fleet: Fleets.Fleet, mayStart: (share: number)
     told: () => [...told.values()],
     reads: () => reads,
     resumed: () => [...resumed],
-    load: Effect.forEach(works, one, { concurrency: runsAtOnce, discard: true }).pipe(
-      Effect.race(attend)
-    )
+    load: Effect.forEach(works, one, {
+      concurrency: options.atOnce ?? runsAtOnce,
+      discard: true
+    }).pipe(Effect.race(attend))
   }
 }
 
@@ -276,6 +280,7 @@ export const describe = (outcome: Outcome): string => {
     `${disturbed.restart} restarts of the server, ${disturbed.hole} black holes, ${disturbed.reset} resets; drains that met one of them and said so by their exit code: ${outcome.cutOff}`,
     ...faults.map(([what, found]) => `${what}: ${found.length}`),
     `set aside after three deaths in a row, and resumed: ${outcome.resumed.length}`,
+    Gaps.describe(outcome.gaps),
     `begun at the instruction at which their executor was frozen, and executed by another: ${outcome.caught.length}`,
     ...faults.flatMap(([, found]) => found.slice(0, 10))
   ].join("\n")

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Process from "../support/Executor.js"
+import type { Departure } from "./Gaps.js"
 import type { Thaw } from "./Verdict.js"
 import { type Disturbance, randomOf } from "./Work.js"
 
@@ -40,6 +41,8 @@ export interface Fleet {
   readonly pids: () => ReadonlyArray<number>
   /** When frozen executors went on. */
   readonly thaws: ReadonlyArray<Thaw>
+  /** When executors were told to end. */
+  readonly departures: ReadonlyArray<Departure>
   /** How many executors have lost their runs to others, and lived. */
   readonly leasesLost: () => number
   /** Waits for what is under way, and drains all of them. */
@@ -49,6 +52,9 @@ export interface Fleet {
   /** Executors whose drain came while their database was away, and that said that by their code. */
   readonly cutOff: () => number
 }
+
+/** Microseconds, on the clock of what the steps say. */
+const now = () => Number(process.hrtime.bigint() / 1_000n)
 
 /** How long an executor may take to answer, of which a frozen one does nothing. */
 const patience = "3 seconds"
@@ -73,6 +79,7 @@ export const make = (options: {
     const members = new Set<Member>()
     const faults: Array<string> = []
     const thaws: Array<Thaw> = []
+    const departures: Array<Departure> = []
     /** Disturbances that are not over. */
     const pending = new Set<object>()
     let leasesLost = 0
@@ -137,9 +144,10 @@ export const make = (options: {
         return options.onGone(member.executor)
       })
 
-    const leaves = (member: Member, signal: NodeJS.Signals) =>
+    const leaves = (member: Member, signal: Departure["signal"]) =>
       Effect.gen(function* () {
         member.state = "leaving"
+        departures.push({ pid: member.executor.pid, signal, at: now() })
         const seen = outages.begun
         const wasAway = outages.under > 0
         const { code, signal: by } = yield* member.executor.stop(signal)
@@ -164,10 +172,7 @@ export const make = (options: {
         yield* member.executor.kill("SIGSTOP")
         // the lease itself, and as long as others may take to look
         yield* Effect.sleep(leaseMillis * (1.1 + random()))
-        thaws.push({
-          pid: member.executor.pid,
-          at: Number(process.hrtime.bigint() / 1_000n)
-        })
+        thaws.push({ pid: member.executor.pid, at: now() })
         yield* member.executor.kill("SIGCONT")
         member.state = "ready"
       })
@@ -270,6 +275,7 @@ export const make = (options: {
       ),
       faults,
       cutOff: () => cutOff,
+      departures,
       thaws
     }
   })

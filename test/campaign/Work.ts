@@ -85,11 +85,16 @@ export interface Options {
   readonly restarts?: number | undefined
   readonly holes?: number | undefined
   readonly resets?: number | undefined
+  /** Runs that are under way at a time. Default: `runsAtOnce`. */
+  readonly atOnce?: number | undefined
   /** A folder where what the processes have said is kept. Default: it goes with the campaign. */
   readonly keep?: string | undefined
   /** Steps to be executed in all, at least. */
   readonly steps: number
 }
+
+/** More than the machine's processors can execute without a wait. */
+export const runsAtOnce = 60
 
 export const defaults: Options = {
   seed: 1,
