@@ -1,6 +1,6 @@
 /**
  * Whether executors are there, by the end of their sessions: a process that was killed is noticed in
- * about a second, on whichever machine it was, and not when its lease lapses.
+ * less than a second, on whichever machine it was, and not when its lease lapses.
  *
  * Each executor's listening connection holds a lock of the database in its name, and what holds a
  * lock and ends, or is cut off, lets go of it. An executor whose lock nobody holds has lost that
@@ -12,7 +12,7 @@ import { takenOver } from "./Fragments.js"
 import type { Sql } from "./Sql.js"
 
 /** Between two looks. */
-export const betweenLooks = "400 millis"
+export const betweenLooks = "300 millis"
 
 /** So many times in a row is looked for the lock of one that is taken to be gone. */
 const looks = 3
