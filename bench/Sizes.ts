@@ -19,6 +19,9 @@ export interface Sizes {
   readonly wakers: number
   readonly unfinished: number
   readonly finished: number
+  /** On PostgreSQL. */
+  readonly claimFinished: number
+  readonly claimSleeping: number
   /** In one queue. */
   readonly queued: number
   readonly queueKeys: number
@@ -50,6 +53,8 @@ export const full: Sizes = {
   wakers: 2_000,
   unfinished: 100_000,
   finished: 1_000_000,
+  claimFinished: 10_000_000,
+  claimSleeping: 1_000_000,
   queued: 100_000,
   queueKeys: 10_000,
   queueClaims: 300,
@@ -75,6 +80,8 @@ export const quick: Sizes = {
   wakers: 100,
   unfinished: 2_000,
   finished: 10_000,
+  claimFinished: 10_000,
+  claimSleeping: 1_000,
   queued: 1_000,
   queueKeys: 100,
   queueClaims: 5,

@@ -1,4 +1,5 @@
 import type { Case } from "./Case.js"
+import { claims } from "./claims.js"
 import { commits } from "./commits.js"
 import { dashboards } from "./dashboards.js"
 import { drain } from "./drain.js"
@@ -32,6 +33,7 @@ export const all: ReadonlyArray<Case> = [
   startup,
   executors,
   postgres,
+  claims,
   drain,
   handover,
   heap

@@ -1,6 +1,7 @@
 /** The tasks that a child process can be started with, by their module's name. */
 import type { Session } from "../harness/Session.js"
 import type * as Backlog from "./Backlog.js"
+import type * as Claims from "./Claims.js"
 import type * as Commits from "./Commits.js"
 import type * as Dashboards from "./Dashboards.js"
 import type * as Drain from "./Drain.js"
@@ -19,6 +20,7 @@ import type * as Waiting from "./Waiting.js"
 
 interface Tasks {
   readonly Backlog: typeof Backlog.open
+  readonly Claims: typeof Claims.open
   readonly Commits: typeof Commits.open
   readonly Dashboards: typeof Dashboards.open
   readonly Drain: typeof Drain.open
