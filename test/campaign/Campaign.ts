@@ -257,7 +257,7 @@ const loadOf = (options: Options, fleet: Fleets.Fleet, mayStart: (share: number)
     reads: () => reads,
     resumed: () => [...resumed],
     load: Effect.forEach(works, one, {
-      concurrency: options.atOnce ?? runsAtOnce,
+      concurrency: options.runs ?? runsAtOnce,
       discard: true
     }).pipe(Effect.race(attend))
   }

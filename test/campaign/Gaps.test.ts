@@ -26,8 +26,8 @@ describe("gaps", () => {
       said(1, 5, "step-1", "began", "other"),
       said(2, 60, "step-1", "began", "other")
     ]
-    expect(Gaps.gapsOf(lines, [goes(1, "SIGTERM", 20)])).toEqual({ drained: [15, 40], killed: [] })
-    expect(Gaps.gapsOf(lines, [goes(1, "SIGKILL", 30)])).toEqual({ drained: [], killed: [10, 30] })
+    expect(Gaps.gapsOf(lines, [goes(1, "SIGTERM", 20)])).toEqual({ drained: [40, 15], killed: [] })
+    expect(Gaps.gapsOf(lines, [goes(1, "SIGKILL", 30)])).toEqual({ drained: [], killed: [30, 10] })
   })
 
   it("are none where the run went before its executor, or stayed, or waits for something", () => {

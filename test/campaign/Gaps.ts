@@ -3,6 +3,7 @@
  * after it, to the next step on another executor. Of workflows that execute step after step and wait for
  * nothing in between.
  */
+import { largest, quantile } from "../../bench/harness/Stats.js"
 import type { Said } from "./Verdict.js"
 
 /** A process was told to end; on the clock of what the steps say. */
@@ -12,7 +13,7 @@ export interface Departure {
   readonly at: number
 }
 
-/** Milliseconds, in ascending order. */
+/** Milliseconds. */
 export interface Gaps {
   readonly drained: ReadonlyArray<number>
   readonly killed: ReadonlyArray<number>
@@ -33,8 +34,7 @@ export const gapsOf = (said: ReadonlyArray<Said>, departures: ReadonlyArray<Depa
       gaps[departure.signal === "SIGKILL" ? "killed" : "drained"].push(gap)
     }
   }
-  const ascending = (a: number, b: number) => a - b
-  return { drained: gaps.drained.sort(ascending), killed: gaps.killed.sort(ascending) }
+  return gaps
 }
 
 /** Of each run what it has said, in the order in which it did. */
@@ -55,9 +55,8 @@ const pairs = (lines: ReadonlyArray<Said>): ReadonlyArray<readonly [Said, Said]>
 export const describe = ({ drained, killed }: Gaps): string =>
   `from the end of an executor to the next step of its runs: drained ${figures(drained)}; killed ${figures(killed)}`
 
-const figures = (ascending: ReadonlyArray<number>): string => {
-  if (ascending.length === 0) return "none"
-  const at = (share: number) =>
-    Math.round(ascending[Math.ceil(share * ascending.length) - 1] ?? Number.NaN)
-  return `${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms of ${ascending.length}`
+const figures = (gaps: ReadonlyArray<number>): string => {
+  if (gaps.length === 0) return "none"
+  const [middle, p99, longest] = [quantile(gaps, 0.5), quantile(gaps, 0.99), largest(gaps)]
+  return `${Math.round(middle)} ms, p99 ${Math.round(p99)} ms, longest ${Math.round(longest)} ms of ${gaps.length}`
 }

@@ -86,7 +86,7 @@ export interface Options {
   readonly holes?: number | undefined
   readonly resets?: number | undefined
   /** Runs that are under way at a time. Default: `runsAtOnce`. */
-  readonly atOnce?: number | undefined
+  readonly runs?: number | undefined
   /** A folder where what the processes have said is kept. Default: it goes with the campaign. */
   readonly keep?: string | undefined
   /** Steps to be executed in all, at least. */
@@ -102,7 +102,8 @@ export const defaults: Options = {
   kills: 40,
   drains: 10,
   freezes: 10,
-  steps: 6_000
+  steps: 6_000,
+  runs: runsAtOnce
 }
 
 /** Numbers from 0 to 1, the same for the same seed. */

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Campaign from "./Campaign.js"
-import { defaults, type Options, runsAtOnce } from "./Work.js"
+import { defaults, type Options } from "./Work.js"
 
 const usage = `npm run campaign -- [options]
 
@@ -17,7 +17,7 @@ const usage = `npm run campaign -- [options]
   --holes <n>       times that the network of an executor swallows everything (default 0)
   --resets <n>      times that all connections of an executor are cut (default 0)
   --steps <n>       steps that the runs come to, at least (default ${defaults.steps})
-  --at-once <n>     runs that are under way at a time (default ${runsAtOnce})
+  --runs <n>        runs that are under way at a time (default ${defaults.runs})
   --executors <n>   executors at a time, 2 or more (default ${defaults.executors})
   --seed <n>        what is drawn at random (default ${defaults.seed})
   --keep <folder>   where what the processes have said is kept (default: nowhere)
@@ -35,7 +35,7 @@ const least = {
   restarts: 0,
   holes: 0,
   resets: 0,
-  "at-once": 1,
+  runs: 1,
   steps: 1
 }
 
@@ -50,7 +50,7 @@ const { values } = parseArgs({
     resets: { type: "string" },
     postgres: { type: "boolean", default: false },
     steps: { type: "string" },
-    "at-once": { type: "string" },
+    runs: { type: "string" },
     executors: { type: "string" },
     seed: { type: "string" },
     keep: { type: "string" },
@@ -60,7 +60,7 @@ const { values } = parseArgs({
 
 const option = (name: keyof typeof least): number => {
   const text = values[name]
-  if (text === undefined) return name === "at-once" ? runsAtOnce : (defaults[name] ?? 0)
+  if (text === undefined) return defaults[name] ?? 0
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
   if (value >= least[name] && Number.isSafeInteger(value)) return value
   throw new Error(
@@ -79,7 +79,7 @@ const read = (): Options => ({
   restarts: option("restarts"),
   holes: option("holes"),
   resets: option("resets"),
-  atOnce: option("at-once"),
+  runs: option("runs"),
   steps: option("steps"),
   keep: values.keep === undefined ? undefined : resolve(values.keep)
 })
