@@ -63,11 +63,11 @@ export const bytesOf = ({ run }: Creation): number => run.payload.length
 /** A run that was claimed when it was created: only signals may have come before it did. */
 export const claimedAtOnce = (
   run: NewRun,
-  key: number,
+  { executor, key }: Pick<Held, "executor" | "key">,
   signals: History["signals"] = []
 ): ClaimedRun => ({
   bytes: run.payload.length,
-  held: { runId: run.runId, key, claim: 1 },
+  held: { runId: run.runId, key, claim: 1, executor },
   workflow: run.workflow,
   payload: run.payload,
   trace: run.trace,

@@ -16,6 +16,8 @@ export interface Held {
   /** The store's own key of the run; opaque to callers. */
   readonly key: number
   readonly claim: number
+  /** The id of who has it. */
+  readonly executor: number
 }
 
 /** Where the run's caller was in its trace; W3C ids. */

@@ -206,12 +206,15 @@ const ownServer = Effect.acquireRelease(Effect.promise(startAnother), ({ stop })
   Effect.promise(stop)
 )
 
-const replicated = Effect.acquireRelease(Effect.promise(startReplicated), ({ primary, standby }) =>
-  Effect.promise(async () => {
-    await standby.stop()
-    await primary.stop()
-  })
-)
+const replicated = (options: Parameters<typeof startReplicated>[0]) =>
+  Effect.acquireRelease(
+    Effect.promise(() => startReplicated(options)),
+    ({ primary, standby }) =>
+      Effect.promise(async () => {
+        await standby.stop()
+        await primary.stop()
+      })
+  )
 
 describe("a server of PostgreSQL that ends", () => {
   it.scopedLive(
@@ -283,7 +286,7 @@ describe("a server of PostgreSQL that ends", () => {
     "and of which a synchronous standby takes the place: nothing is lost, and nothing repeated",
     () =>
       Effect.gen(function* () {
-        const { primary, promote, standby } = yield* replicated
+        const { primary, promote, standby } = yield* replicated({ synchronous: true })
         const proxy = yield* Proxy.make(primary.url)
         const fixture = yield* executors(proxy.url, "workflows")
         const executor = yield* fixture.start(longLease)
@@ -315,6 +318,50 @@ describe("a server of PostgreSQL that ends", () => {
         }
         expect(executions.some(({ event }) => event === "compensated")).toBe(false)
         expect((yield* executor.stop()).code).toBe(0)
+      }),
+    120_000
+  )
+
+  it.scopedLive(
+    "and of which one takes the place that has not heard of a claim: its run is executed by one alone",
+    () =>
+      Effect.gen(function* () {
+        const servers = yield* replicated({ synchronous: false })
+        const proxy = yield* Proxy.make(servers.primary.url)
+        const fixture = yield* executors(proxy.url, "workflows")
+        // full with the one run that it is about
+        const first = yield* fixture.start({ ...longLease, MAX_CONCURRENT_RUNS: "1" })
+        const other = yield* fixture.start(longLease)
+        yield* first.request("PUT", "/pauses/Held", {})
+        const runId = yield* first.run("Held", { id: "a" })
+        expect((yield* other.stop()).code).toBe(0)
+        yield* Effect.promise(servers.fallBehind)
+        yield* first.request("DELETE", "/pauses/Held")
+        yield* fixture.began(runId, "held")
+        yield* Effect.promise(servers.primary.crash)
+        yield* Effect.promise(servers.promote)
+        proxy.moveTo(servers.standby.url)
+        yield* whenReady(first, 200)
+        const second = yield* fixture.start(longLease)
+        // that it goes on was lost too
+        yield* second.request("DELETE", "/pauses/Held")
+        yield* fixture.executed((executions) => times(executions, "began", runId, "held") === 2)
+        yield* fixture.open("a")
+        const run = yield* second.completed(runId)
+        expect(run.steps.map(({ name }) => name)).toEqual(["held", "after"])
+        yield* first.completed(yield* first.run("Work", { id: "next", steps: 2, millis: 10 }))
+        const executions = yield* fixture.executions
+        // what the first has come to is not recorded, and it goes on with nothing
+        const of = (step: string) =>
+          executions.flatMap((one) =>
+            one.runId === runId && one.step === step && one.event === "began" ? [one.pid] : []
+          )
+        expect([of("held"), of("after")]).toEqual([[first.pid, second.pid], [second.pid]])
+        const winner = run.steps.find(({ name }) => name === "held")?.result
+        expect(executions.find(({ execution }) => execution === winner)?.pid).toBe(second.pid)
+        expect(executions.some(({ event }) => event === "compensated")).toBe(false)
+        expect((yield* first.stop()).code).toBe(0)
+        expect((yield* second.stop()).code).toBe(0)
       }),
     120_000
   )

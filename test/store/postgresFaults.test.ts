@@ -57,7 +57,7 @@ const proxied = Effect.gen(function* () {
   return { proxy, store, executor, schema }
 })
 
-const theCall = "workflow_commit_v3"
+const theCall = "workflow_commit_v4"
 
 describe("a commit whose answer is lost", () => {
   it.scopedLive("creates the run once, and its creator has it", () =>

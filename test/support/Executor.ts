@@ -248,7 +248,7 @@ export class Executor {
   }
 
   request(
-    method: "GET" | "POST" | "PUT",
+    method: "GET" | "POST" | "PUT" | "DELETE",
     path: string,
     body?: unknown
   ): Effect.Effect<{ readonly status: number; readonly body: unknown }> {

@@ -7,6 +7,7 @@ import type { ChildProcess, SpawnOptions } from "node:child_process"
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   cpSync,
@@ -218,12 +219,21 @@ export const start = async (): Promise<Server> => {
 /** Whatever is given: for tests that end it. */
 export const startAnother = async (): Promise<OwnServer> => startOwn(installedHere(), quick)
 
-/** A server, and one that has all that the first has acknowledged, and can take its place. */
+/** A server, and one that can take its place. */
 export interface Replicated {
   readonly primary: OwnServer
   readonly standby: OwnServer
+  /** Has all that was committed until now, and hears of nothing more. */
+  readonly fallBehind: () => Promise<void>
   /** The standby is replayed to its end, and takes writes. */
   readonly promote: () => Promise<void>
+}
+
+const execute = async (url: string, statement: string): Promise<void> => {
+  const client = new Pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
 }
 
 /** Asks until it says yes. */
@@ -237,11 +247,16 @@ const untilYes = async (url: string, question: string): Promise<void> => {
   await client.end()
 }
 
-/** By streaming, synchronously: what is acknowledged is on both. */
-export const startReplicated = async (): Promise<Replicated> => {
+/** By streaming; `synchronous`: what is acknowledged is on both. */
+export const startReplicated = async ({
+  synchronous
+}: {
+  readonly synchronous: boolean
+}): Promise<Replicated> => {
   const bin = installedHere()
   const place = makePlace()
-  const primary = await startOwn(bin, [...quick, "synchronous_standby_names=*"])
+  const names = synchronous ? "*" : ""
+  const primary = await startOwn(bin, [...quick, `synchronous_standby_names=${names}`])
   await primary.crash()
   cpSync(primary.data, place.data, { recursive: true })
   writeFileSync(join(place.data, "standby.signal"), "")
@@ -251,17 +266,22 @@ export const startReplicated = async (): Promise<Replicated> => {
   chmodSync(place.data, 0o700)
   await primary.up()
   const from = new URL(primary.url)
-  const standby = await startIn(place, bin, [
-    ...quick,
-    `primary_conninfo=host=127.0.0.1 port=${from.port} user=postgres`
-  ])
-  await untilYes(
-    primary.url,
-    "SELECT EXISTS (SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync') AS yes"
-  )
+  const follow = `primary_conninfo = 'host=127.0.0.1 port=${from.port} user=postgres'\n`
+  appendFileSync(join(place.data, "postgresql.auto.conf"), follow)
+  const standby = await startIn(place, bin, quick)
+  const state = synchronous ? "sync_state = 'sync'" : "state = 'streaming'"
+  const isThere = `EXISTS (SELECT 1 FROM pg_stat_replication WHERE ${state})`
+  await untilYes(primary.url, `SELECT ${isThere} AS yes`)
   return {
     primary,
     standby,
+    fallBehind: async () => {
+      const hasAll = "SELECT bool_and(replay_lsn >= pg_current_wal_lsn()) AS yes"
+      await untilYes(primary.url, `${hasAll} FROM pg_stat_replication`)
+      await execute(standby.url, "ALTER SYSTEM SET primary_conninfo = ''")
+      await execute(standby.url, "SELECT pg_reload_conf()")
+      await untilYes(primary.url, `SELECT NOT ${isThere} AS yes`)
+    },
     promote: () => untilYes(standby.url, "SELECT pg_promote() AND NOT pg_is_in_recovery() AS yes")
   }
 }

@@ -18,7 +18,8 @@ import type {
 } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
-import { isHeld, takenOver } from "./Fragments.js"
+import * as Fence from "./Fence.js"
+import { takenOver } from "./Fragments.js"
 import * as Histories from "./History.js"
 import type { Sql } from "./Sql.js"
 import * as Timers from "./Timers.js"
@@ -33,11 +34,11 @@ export { lost } from "../Holding.js"
 const selectHolder = `
   SELECT 1 FROM workflow_runs r
   JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
-  WHERE r.id = $1 AND r.claim = $2 AND r.status IN ('running', 'suspended')
+  WHERE r.${Fence.isHeldBy.replaceAll(" AND ", " AND r.")} AND r.status IN ('running', 'suspended')
   FOR SHARE OF e`
 
-const holds = (transaction: Transaction, { claim, key }: Held) =>
-  Effect.map(transaction.rows(selectHolder, [key, claim]), (rows) => rows.length > 0)
+const holds = (transaction: Transaction, held: Held) =>
+  Effect.map(transaction.rows(selectHolder, Fence.ofOne(held)), (rows) => rows.length > 0)
 
 export const asHolder = asHolderBy(holds)
 
@@ -133,7 +134,7 @@ export const claim =
         .sort((a, b) => a.priority - b.priority || a.id - b.id)
         .map(
           ({ claim, id, run_id }): Taken => ({
-            held: { runId: run_id, key: id, claim },
+            held: { runId: run_id, key: id, claim, executor },
             bytes: bytes.get(id) ?? 0
           })
         )
@@ -160,8 +161,8 @@ const selectClaimed = `
     .join(", ")},
     r.workflow, r.payload, r.trace_id, r.span_id, r.sampled, r.waits_for, r.crashes, r.timeout, r.slot,
     (SELECT q.name FROM workflow_queues q WHERE q.id = r.queue AND r.slot IS NOT NULL) AS queue_name
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
+  FROM ${Fence.holds}
+  JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'`
 
 type Row = Histories.Claimed & ClaimedRow
 
@@ -170,10 +171,7 @@ export const read =
   (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
     Effect.gen(function* () {
-      const rows = yield* sql.rows<Row>(selectClaimed, [
-        taken.map(({ held }) => held.key),
-        taken.map(({ held }) => held.claim)
-      ])
+      const rows = yield* sql.rows<Row>(selectClaimed, Fence.ofAll(taken.map(({ held }) => held)))
       const rowOf = new Map(rows.map((row) => [row.id, row]))
       const small = taken.filter(({ bytes }) => bytes <= maxRunBytes)
       const old = small.flatMap(({ held }) => {
@@ -198,7 +196,7 @@ export const read =
       })
     })
 
-const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${isHeld}`
+const sawAll = `UPDATE workflow_runs SET seen_wakeups = wakeups WHERE ${Fence.isHeld}`
 
 /**
  * The holder of a run is about to read its history, apart from this: it then knows of every wake-up
@@ -208,7 +206,7 @@ export const aboutToRead =
   (held: Held, timers: NewTimers = []): Operation<Transaction, void, RunLost> =>
   (transaction) =>
     Effect.gen(function* () {
-      const written = yield* transaction.changes(sawAll, [held.key, held.claim])
+      const written = yield* transaction.changes(sawAll, Fence.ofOne(held))
       if (written === 0) return yield* lost(held)
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
     })
@@ -223,16 +221,16 @@ export const histories =
 
 const sawOfRuns = `
   UPDATE workflow_runs r SET seen_wakeups = greatest(r.seen_wakeups, v.wakeups)
-  FROM unnest($1::bigint[], $2::integer[], $3::integer[]) v(run, claim, wakeups)
-  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'`
+  FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $5::integer[])
+    v(run, claim, executor, run_id, wakeups)
+  WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'running'`
 
 export const sawWakeups =
   (runs: ReadonlyArray<WokenRun>): Operation<Transaction, void> =>
   (transaction) =>
     Effect.asVoid(
       transaction.changes(sawOfRuns, [
-        runs.map(({ held }) => held.key),
-        runs.map(({ held }) => held.claim),
+        ...Fence.ofAll(runs.map(({ held }) => held)),
         runs.map(({ wakeups }) => wakeups)
       ])
     )

@@ -1,4 +1,4 @@
-/** The call of `workflow_commit_v3`, and what its answer means. */
+/** The call of `workflow_commit_v4`, and what its answer means. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { nextPosition } from "../Position.js"
@@ -14,6 +14,7 @@ import type {
   StepOutcome,
   StepStatus
 } from "../RunStore.js"
+import * as Fence from "./Fence.js"
 import type { Param } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -30,8 +31,6 @@ export interface Creation {
   /** Whoever creates it does so as the holder of this run, and only as long as that is so. */
   readonly by?: Held | undefined
 }
-
-export const keyOf = ({ claim, key }: Pick<Held, "key" | "claim">): string => `${key}/${claim}`
 
 /** None of them twice. */
 export interface Work {
@@ -52,20 +51,23 @@ export interface Committed {
   readonly signals: ReadonlyMap<string, History["signals"]>
   /** How many steps were written. */
   readonly steps: number
-  /** The holds, as `keyOf` has them, of the runs that are over. */
+  /** The holds, as `Fence.keyOf` has them, of the runs that are over. */
   readonly ended: ReadonlySet<string>
 }
 
+/** See `Fence`. */
+const hold = ["bigint[]", "integer[]", "bigint[]", "text[]"]
+
 const types = [
   ...["text[]", "text[]", "text[]", "text[]", "text[]", "smallint[]", "bigint[]"],
-  ...["bigint[]", "integer[]", "bigint[]", "text[]", "integer[]", "text[]"],
+  ...[...hold, "bigint[]", "text[]", "integer[]", "text[]"],
   ...["bigint[]", "bigint[]", "text[]", "smallint[]"],
-  ...["bigint[]", "integer[]", "text[]", "bigint[]", "bigint[]"],
-  ...["bigint[]", "integer[]", "text[]", "text[]", "smallint[]"],
+  ...[...hold, "text[]", "bigint[]", "bigint[]"],
+  ...[...hold, "text[]", "text[]", "smallint[]"],
   ...["bigint", "bigint", "bigint", "text", "text"]
 ]
 
-const call = `SELECT * FROM workflow_commit_v3(${types
+const call = `SELECT * FROM workflow_commit_v4(${types
   .map((type, index) => `$${index + 1}::${type}`)
   .join(", ")})`
 
@@ -83,7 +85,12 @@ type Row =
       readonly exit: Json
     }
   | { readonly kind: "steps"; readonly key: number }
-  | { readonly kind: "ended"; readonly key: number; readonly number: number }
+  | {
+      readonly kind: "ended"
+      readonly key: number
+      readonly run_id: string
+      readonly number: number
+    }
   | {
       readonly kind: "woken"
       readonly key: number
@@ -108,8 +115,7 @@ const ofCreations = (creations: ReadonlyArray<Creation>): ReadonlyArray<Param> =
 const ofSteps = (steps: ReadonlyArray<AnyStep>): ReadonlyArray<Param> => {
   const timers = steps.flatMap(({ held, timers }) => timers.map((timer) => ({ held, timer })))
   return [
-    steps.map(({ held }) => held.key),
-    steps.map(({ held }) => held.claim),
+    ...Fence.ofAll(steps.map(({ held }) => held)),
     steps.map(() => nextPosition()),
     steps.map(({ name }) => name),
     steps.map(({ attempt }) => attempt),
@@ -118,8 +124,7 @@ const ofSteps = (steps: ReadonlyArray<AnyStep>): ReadonlyArray<Param> => {
     steps.map(({ completedAt }) => (completedAt === undefined ? null : wholeMillis(completedAt))),
     steps.map(({ exit }) => exit),
     steps.map(innerness),
-    timers.map(({ held }) => held.key),
-    timers.map(({ held }) => held.claim),
+    ...Fence.ofAll(timers.map(({ held }) => held)),
     timers.map(({ timer }) => timer.name),
     timers.map(({ timer }) => wholeMillis(timer.wakeAt)),
     timers.map(() => nextPosition())
@@ -127,8 +132,7 @@ const ofSteps = (steps: ReadonlyArray<AnyStep>): ReadonlyArray<Param> => {
 }
 
 const ofCompletions = (completions: ReadonlyArray<Completion>): ReadonlyArray<Param> => [
-  completions.map(({ held }) => held.key),
-  completions.map(({ held }) => held.claim),
+  ...Fence.ofAll(completions.map(({ held }) => held)),
   completions.map(({ status }) => status),
   completions.map(({ exit }) => exit),
   completions.map(({ compensated = false }) => (compensated ? 1 : 0))
@@ -190,7 +194,7 @@ const committed = (
         steps = row.key
         break
       case "ended":
-        ended.add(keyOf({ key: row.key, claim: row.number }))
+        ended.add(Fence.keyOf({ key: row.key, claim: row.number, runId: row.run_id }))
         break
       case "woken":
         if (row.name === "pending") log.becamePending()

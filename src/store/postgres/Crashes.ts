@@ -5,6 +5,7 @@ import type { Left } from "../Judgement.js"
 import { inLineMillis, suspicious, taken } from "../Judgement.js"
 import type { Held } from "../RunStore.js"
 import type { Operation } from "../Write.js"
+import * as Fence from "./Fence.js"
 import { suspectsLock } from "./Fragments.js"
 import type { Sql } from "./Sql.js"
 import type { Transaction } from "./Transaction.js"
@@ -92,20 +93,19 @@ export const holdBack = (transaction: Transaction, keys: ReadonlyArray<number>) 
   return transaction.changes(holdRunsBack, [keys, wakeAts])
 }
 
-const isHeldWith = (crashes: number) =>
-  `id = $1 AND claim = $2 AND status = 'running' AND crashes >= ${crashes}`
+const isHeldWith = (crashes: number) => `${Fence.isHeld} AND crashes >= ${crashes}`
 
-const setAtWork = `UPDATE workflow_runs SET at_work = $3::smallint WHERE ${isHeldWith(1)}`
+const setAtWork = `UPDATE workflow_runs SET at_work = $5::smallint WHERE ${isHeldWith(1)}`
 
 /** A step was begun; of a run whose executors have not died nothing is to be told. */
-export const begins = (transaction: Transaction, { claim, key }: Held) =>
-  transaction.changes(setAtWork, [key, claim, 1])
+export const begins = (transaction: Transaction, held: Held) =>
+  transaction.changes(setAtWork, [...Fence.ofOne(held), 1])
 
 /** It has come as far as to a step for which there is no room yet: whatever happens is not its doing. */
 export const waitsForRoom =
-  ({ claim, key }: Held): Operation<Transaction, void> =>
+  (held: Held): Operation<Transaction, void> =>
   (transaction) =>
-    Effect.asVoid(transaction.changes(setAtWork, [key, claim, 0]))
+    Effect.asVoid(transaction.changes(setAtWork, [...Fence.ofOne(held), 0]))
 
 const clear = (crashes: number) =>
   `UPDATE workflow_runs SET crashes = 0 WHERE ${isHeldWith(crashes)}`
@@ -124,19 +124,19 @@ const nextInLine = `
 
 /** The run has got somewhere: it is no suspect, and where it was one the next is tried. */
 export const progressed =
-  ({ claim, key }: Held): Operation<Transaction, void> =>
+  (held: Held): Operation<Transaction, void> =>
   (transaction) =>
     Effect.gen(function* () {
-      if ((yield* transaction.changes(clearSuspect, [key, claim])) > 0) {
+      if ((yield* transaction.changes(clearSuspect, Fence.ofOne(held))) > 0) {
         const { now } = transaction
         if ((yield* transaction.changes(nextInLine, [now])) > 0) transaction.log.timer(now)
-      } else yield* transaction.changes(clearAny, [key, claim])
+      } else yield* transaction.changes(clearAny, Fence.ofOne(held))
     })
 
 const takeBack = `
   UPDATE workflow_runs r SET crashes = r.crashes - 1
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim > v.claim AND r.crashes > 0
+  FROM ${Fence.holds}
+  WHERE r.id = v.run AND r.claim > v.claim AND coalesce(r.run_id, '') = v.run_id AND r.crashes > 0
   RETURNING r.id, r.status = 'suspended' AND r.cause IS NOT NULL AS set_aside`
 
 interface TakenBack {
@@ -152,8 +152,7 @@ export const survived =
   (runs: ReadonlyArray<Held>): Operation<Transaction, void> =>
   (transaction) =>
     Effect.gen(function* () {
-      const params = [runs.map(({ key }) => key), runs.map(({ claim }) => claim)]
-      const rows = yield* transaction.rows<TakenBack>(takeBack, params)
+      const rows = yield* transaction.rows<TakenBack>(takeBack, Fence.ofAll(runs))
       const aside = rows.flatMap(({ id, set_aside }) => (set_aside ? [id] : []))
       if (aside.length > 0) yield* goOnWith(transaction, aside)
     })

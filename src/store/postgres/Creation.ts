@@ -86,7 +86,7 @@ export const answers = ({ created, signals }: Committed, now: number) => {
       run: newRun(run, executor, now),
       claimed:
         claimFor !== undefined && executor === claimFor
-          ? claimedAtOnce(run, key, signals.get(run.runId))
+          ? claimedAtOnce(run, { executor, key }, signals.get(run.runId))
           : undefined
     }
   }

@@ -13,13 +13,21 @@ const insertExecutor = `
   VALUES ($1, $2, $3, 'running', $4, $5)
   RETURNING id`
 
+/** What an executor is known by beside its id, which a failover may give out again. */
+interface Registration {
+  readonly host: string
+  readonly pid: number
+  readonly startedAt: Millis
+}
+
+/** Of executors that were registered here. */
+export type Registered = Map<number, Registration>
+
 export const register =
-  ({
-    host,
-    leaseMillis,
-    pid,
-    version
-  }: Parameters<Executors["register"]>[0]): Operation<Transaction, number> =>
+  (
+    { host, leaseMillis, pid, version }: Parameters<Executors["register"]>[0],
+    registered: Registered
+  ): Operation<Transaction, number> =>
   (transaction) =>
     forget(transaction).pipe(
       Effect.zipRight(
@@ -31,14 +39,17 @@ export const register =
           wholeMillis(transaction.leaseNow + leaseMillis)
         ])
       ),
-      Effect.flatMap(([row]) =>
-        row === undefined ? Effect.dieMessage("An executor got no id") : Effect.succeed(row.id)
-      )
+      Effect.flatMap(([row]) => {
+        if (row === undefined) return Effect.dieMessage("An executor got no id")
+        registered.set(row.id, { host, pid, startedAt: transaction.now })
+        return Effect.succeed(row.id)
+      })
     )
 
 const renewLease = `
   UPDATE workflow_executors SET lease_until = $2, state = $3
-  WHERE id = $1 AND lease_until <> ${takenOver}`
+  WHERE id = $1 AND lease_until <> ${takenOver}
+    AND ($4::text IS NULL OR (host = $4::text AND pid = $5::bigint AND started_at = $6::bigint))`
 
 /** What changed since they were last put together; see `Migrations`. */
 const sumCounts = `
@@ -47,13 +58,21 @@ const sumCounts = `
   SELECT status, sum(runs)::bigint FROM changes GROUP BY status`
 
 export const renew =
-  (executor: number, lease: Parameters<Executors["renew"]>[1]): Operation<Transaction, boolean> =>
+  (
+    executor: number,
+    lease: Parameters<Executors["renew"]>[1],
+    registered: Registered
+  ): Operation<Transaction, boolean> =>
   (transaction) =>
     Effect.gen(function* () {
+      const known = registered.get(executor)
       const renewed = yield* transaction.changes(renewLease, [
         executor,
         wholeMillis(transaction.leaseNow + lease.leaseMillis),
-        lease.state
+        lease.state,
+        known?.host ?? null,
+        known?.pid ?? null,
+        known?.startedAt ?? null
       ])
       yield* transaction.changes(sumCounts)
       return renewed > 0
@@ -67,9 +86,11 @@ const deleteExecutor = `
   )`
 
 export const unregister =
-  (executor: number): Operation<Transaction, void> =>
-  (transaction) =>
-    Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
+  (executor: number, registered: Registered): Operation<Transaction, void> =>
+  (transaction) => {
+    registered.delete(executor)
+    return Effect.asVoid(transaction.changes(deleteExecutor, [executor]))
+  }
 
 const selectExecutors = `
   SELECT e.id, e.host, e.pid, e.version, e.state, e.started_at, e.lease_until, (

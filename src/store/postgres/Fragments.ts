@@ -6,12 +6,6 @@
  */
 export const takenOver = -1
 
-/**
- * Every write of a holder to the run's own row has this condition in the statement that writes: who
- * takes the run over changes that row. Its parameters are `$1`, the key, and `$2`, the claim.
- */
-export const isHeld = "id = $1 AND claim = $2 AND status = 'running'"
-
 export const isUnfinished = "status IN ('pending', 'running', 'suspended')"
 
 /** The database's clock, in milliseconds. */

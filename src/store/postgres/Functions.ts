@@ -7,6 +7,7 @@
  * as it would have: new runs and ends bear the batch, and a step that is recorded stays.
  */
 import { positionOfHolder, positionOfWakeUp } from "../Position.js"
+import * as Fence from "./Fence.js"
 import {
   byIndex,
   creationLock,
@@ -76,19 +77,41 @@ const createRuns = (condition: string) => `
     RETURN QUERY SELECT 'signal', NULL::bigint, s.run_id, NULL::bigint, s.name, s.exit
       FROM workflow_signals s WHERE s.run_id = ANY(c_run_id) ORDER BY s.run_id, s.name;`
 
+type Version = 1 | 2 | 3 | 4
+
+/** Of a hold. @param prefix what its parameters begin with, as `unnest` takes them and as they are declared */
+const holdOf = (version: Version, prefix: string) =>
+  version < 4
+    ? {
+        params: `${prefix}_run bigint[], ${prefix}_claim integer[]`,
+        arrays: `${prefix}_run, ${prefix}_claim`
+      }
+    : {
+        params: `${prefix}_run bigint[], ${prefix}_claim integer[], ${prefix}_executor bigint[],
+  ${prefix}_run_id text[]`,
+        arrays: `${prefix}_run, ${prefix}_claim, ${prefix}_executor, ${prefix}_run_id`
+      }
+
+const holdColumns = (version: Version) =>
+  version < 4 ? "run, claim" : "run, claim, executor, run_id"
+
+/** Of the run `r` and the hold `v`. */
+const isHold = (version: Version) =>
+  `${version < 4 ? "r.id = v.run AND r.claim = v.claim" : Fence.isHold}
+          AND coalesce(r.status, '') = 'running'`
+
 /** The share lock on the executor's row is what a take-over waits for, and its mark refuses the step. */
-const recordSteps = `
+const recordSteps = (version: Version) => `
     INSERT INTO workflow_steps AS t (
         run, position, name, attempt, status, started_at, completed_at, exit, is_inner, executor
       )
       SELECT r.id, ${positionOfHolder("r", "v.count")}, v.name, v.attempt, v.status,
         v.started_at, v.completed_at, v.exit, v.is_inner, r.executor
       FROM unnest(
-        s_run, s_claim, s_count, s_name, s_attempt, s_status, s_started_at, s_completed_at, s_exit,
-        s_inner
-      ) v(run, claim, count, name, attempt, status, started_at, completed_at, exit, is_inner)
-      JOIN workflow_runs r
-        ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+        ${holdOf(version, "s").arrays}, s_count, s_name, s_attempt, s_status, s_started_at,
+        s_completed_at, s_exit, s_inner
+      ) v(${holdColumns(version)}, count, name, attempt, status, started_at, completed_at, exit, is_inner)
+      JOIN workflow_runs r ON ${isHold(version)}
       JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
       FOR SHARE OF e
       ON CONFLICT (run, name, attempt) DO UPDATE SET
@@ -102,26 +125,25 @@ const recordSteps = `
       INSERT INTO workflow_timers (run, name, wake_at, position)
         SELECT DISTINCT ON (v.run, v.name)
           v.run, v.name, v.wake_at, ${positionOfHolder("r", "v.count")}
-        FROM unnest(t_run, t_claim, t_name, t_wake_at, t_count) WITH ORDINALITY
-          v(run, claim, name, wake_at, count, ord)
-        JOIN workflow_runs r
-          ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+        FROM unnest(${holdOf(version, "t").arrays}, t_name, t_wake_at, t_count) WITH ORDINALITY
+          v(${holdColumns(version)}, name, wake_at, count, ord)
+        JOIN workflow_runs r ON ${isHold(version)}
         ORDER BY v.run, v.name, v.ord
         ON CONFLICT (run, name) DO NOTHING;
     END IF;`
 
-const endRuns = (version: 1 | 2 | 3) => `
+const endRuns = (version: Version) => `
     WITH done AS (
       UPDATE workflow_runs r SET
         status = v.status, exit = v.exit, completed_at = p_now, executor = NULL,
         compensated = v.compensated, crashes = 0, waits_for = NULL, batch = p_batch
-      FROM unnest(e_run, e_claim, e_status, e_exit, e_compensated)
-        v(run, claim, status, exit, compensated)
-      WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+      FROM unnest(${holdOf(version, "e").arrays}, e_status, e_exit, e_compensated)
+        v(${holdColumns(version)}, status, exit, compensated)
+      WHERE ${isHold(version)}
       RETURNING r.id${version < 3 ? "" : ", r.awaited"}
     ) SELECT coalesce(array_agg(id), '{}')${version < 3 ? "" : ", coalesce(bool_or(awaited = 1), false)"}
       INTO p_ended${version < 3 ? "" : ", p_woken"} FROM done;
-    RETURN QUERY SELECT 'ended', r.id, NULL::text, r.claim::bigint, NULL::text, NULL::text
+    RETURN QUERY SELECT 'ended', r.id, ${version < 4 ? "NULL::text" : "r.run_id"}, r.claim::bigint, NULL::text, NULL::text
       FROM workflow_runs r WHERE r.id = ANY(e_run) AND r.batch = p_batch
         AND r.completed_at IS NOT NULL;
     -- any that has not completed may be retried, and is not to sleep again
@@ -142,17 +164,17 @@ const unlessPaused = `
 
 /**
  * Executors of an older version go on calling theirs. The second knows of workflows that are paused, the
- * third of runs whose ends somebody in another process waits for.
+ * third of runs whose ends somebody in another process waits for, the fourth of who has a run and of its id.
  */
-export const commitFunction = (version: 1 | 2 | 3) => `
+export const commitFunction = (version: Version) => `
 CREATE FUNCTION workflow_commit_v${version}(
   c_run_id text[], c_workflow text[], c_payload text[], c_trace_id text[], c_span_id text[],
   c_sampled smallint[], c_executor bigint[],
-  s_run bigint[], s_claim integer[], s_count bigint[], s_name text[], s_attempt integer[],
+  ${holdOf(version, "s").params}, s_count bigint[], s_name text[], s_attempt integer[],
   s_status text[], s_started_at bigint[], s_completed_at bigint[], s_exit text[],
   s_inner smallint[],
-  t_run bigint[], t_claim integer[], t_name text[], t_wake_at bigint[], t_count bigint[],
-  e_run bigint[], e_claim integer[], e_status text[], e_exit text[], e_compensated smallint[],
+  ${holdOf(version, "t").params}, t_name text[], t_wake_at bigint[], t_count bigint[],
+  ${holdOf(version, "e").params}, e_status text[], e_exit text[], e_compensated smallint[],
   p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text
 ) RETURNS TABLE(kind text, key bigint, run_id text, number bigint, name text, exit text)
 LANGUAGE plpgsql ${version < 3 ? byIndex : plannedOnce} AS $f$
@@ -167,7 +189,7 @@ BEGIN
   p_lease_now := coalesce(p_lease_now, ${databaseTime});
   IF cardinality(c_run_id) > 0 THEN ${createRuns(version === 1 ? "" : unlessPaused)}
   END IF;
-  IF cardinality(s_run) > 0 THEN ${recordSteps}
+  IF cardinality(s_run) > 0 THEN ${recordSteps(version)}
   END IF;
   IF cardinality(e_run) > 0 THEN ${endRuns(version)}
   END IF;

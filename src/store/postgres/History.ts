@@ -6,6 +6,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { isInner } from "../Rows.js"
 import type { Child, Held, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
+import * as Fence from "./Fence.js"
 import type { Sql } from "./Sql.js"
 
 /** The columns of a run that its history needs. */
@@ -116,9 +117,8 @@ const selectHeld = `
       .split(", ")
       .map((column) => `r.${column}`)
       .join(", ")}
-    FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-    JOIN workflow_runs r
-      ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+    FROM ${Fence.holds}
+    JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'
   )
   SELECT 'run' AS kind, id AS run, run_id AS name, NULL AS exit, NULL::bigint AS number,
     NULL::bigint AS other, claim, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at
@@ -178,23 +178,17 @@ export const ofHeld = (
   sql: Sql,
   runs: ReadonlyArray<Held>
 ): Effect.Effect<ReadonlyMap<number, History>, SqlError> =>
-  Effect.map(
-    sql.rows<Part | HeldPart>(selectHeld, [
-      runs.map(({ key }) => key),
-      runs.map(({ claim }) => claim)
-    ]),
-    (rows) => {
-      const parts = byRun(rows.filter((row) => row.kind !== "run"))
-      return new Map(
-        rows
-          .filter((row) => row.kind === "run")
-          .map((row) => [
-            row.run,
-            toHistory({ ...row, id: row.run, run_id: row.name }, parts.get(row.run) ?? [])
-          ])
-      )
-    }
-  )
+  Effect.map(sql.rows<Part | HeldPart>(selectHeld, Fence.ofAll(runs)), (rows) => {
+    const parts = byRun(rows.filter((row) => row.kind !== "run"))
+    return new Map(
+      rows
+        .filter((row) => row.kind === "run")
+        .map((row) => [
+          row.run,
+          toHistory({ ...row, id: row.run, run_id: row.name }, parts.get(row.run) ?? [])
+        ])
+    )
+  })
 
 const byRun = (rows: ReadonlyArray<Part>) =>
   groupBy(

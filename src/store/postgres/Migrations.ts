@@ -390,5 +390,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0009_awaited_ends": awaitedEnds,
   "0010_signals_by_call": signalsByCall,
   "0011_parked_queues": parkedQueues,
-  "0012_commit_marks": commitMarks
+  "0012_commit_marks": commitMarks,
+  "0013_fenced_by_holder": [commitFunction(4)]
 }

@@ -1,8 +1,8 @@
 /**
  * The RunStore on PostgreSQL, for 14 to 18, by `@effect/sql-pg`: any number of executors on one schema.
  *
- * - Who holds a run is a row, and who writes in its name is fenced by it: there is no leader and no
- *   membership. Leases are measured by the database's clock.
+ * - Who holds a run is a row, and who writes in its name is fenced by it (`Fence`): there is no leader and
+ *   no membership. Leases are measured by the database's clock.
  * - Writes that are ready together share one transaction (group commit), and with
  *   `synchronous_commit = on` an acknowledged one survives a crash of the server.
  * - What others commit is told by NOTIFY, on a connection of its own, and looked for every 5 seconds

@@ -6,16 +6,17 @@ import { wholeMillis } from "../Rows.js"
 import type { Completion, Held, RunLost, StepNote, StepOutcome, Suspension } from "../RunStore.js"
 import type { Batch, Operation } from "../Write.js"
 import { aboutToRead, lost } from "./Claims.js"
-import { commit, keyOf } from "./Commit.js"
+import { commit } from "./Commit.js"
 import * as Crashes from "./Crashes.js"
-import { isHeld, takenOver } from "./Fragments.js"
+import * as Fence from "./Fence.js"
+import { takenOver } from "./Fragments.js"
 import type { Sql } from "./Sql.js"
 import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
 
 const selectHeld = `
-  SELECT r.id, r.claim FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+  SELECT r.id, r.claim, r.run_id FROM ${Fence.holds}
+  JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'
   JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}`
 
 /** Which of these holds go on. */
@@ -24,13 +25,15 @@ const stillHeld = (
   helds: ReadonlyArray<Held>
 ): Effect.Effect<(held: Held) => boolean, SqlError> =>
   Effect.map(
-    sql.rows<{ readonly id: number; readonly claim: number }>(selectHeld, [
-      helds.map(({ key }) => key),
-      helds.map(({ claim }) => claim)
-    ]),
+    sql.rows<{ readonly id: number; readonly claim: number; readonly run_id: string }>(
+      selectHeld,
+      Fence.ofAll(helds)
+    ),
     (rows) => {
-      const found = new Set(rows.map(({ claim, id }) => keyOf({ key: id, claim })))
-      return (held: Held) => found.has(keyOf(held))
+      const found = new Set(
+        rows.map(({ claim, id, run_id: runId }) => Fence.keyOf({ key: id, claim, runId }))
+      )
+      return (held: Held) => found.has(Fence.keyOf(held))
     }
   )
 
@@ -50,7 +53,7 @@ export const noteStep =
 export const onceEach = (steps: ReadonlyArray<StepOutcome>): ReadonlyArray<StepOutcome> => {
   const seen = new Set<string>()
   return steps.filter(({ attempt, held, name }) => {
-    const key = `${keyOf(held)}/${attempt}/${name}`
+    const key = `${Fence.keyOf(held)}/${attempt}/${name}`
     if (seen.has(key)) return false
     seen.add(key)
     return true
@@ -82,10 +85,10 @@ export const recordSteps: Batch<Transaction, StepOutcome, void, RunLost> =
 
 const suspendRun = `
   UPDATE workflow_runs SET
-    status = 'suspended', executor = CASE WHEN $4::boolean THEN executor END,
-    wake_at = $5::bigint, cause = $6::text, waits_for = $7::text, seen_wakeups = wakeups,
-    crashes = CASE WHEN $6::text IS NULL THEN 0 ELSE crashes END
-  WHERE ${isHeld} AND wakeups = $3`
+    status = 'suspended', executor = CASE WHEN $6::boolean THEN executor END,
+    wake_at = $7::bigint, cause = $8::text, waits_for = $9::text, seen_wakeups = wakeups,
+    crashes = CASE WHEN $8::text IS NULL THEN 0 ELSE crashes END
+  WHERE ${Fence.isHeld} AND wakeups = $5`
 
 /** Answers whether it did; if not, its holder is to read the history, when this is committed. */
 export const suspend =
@@ -95,8 +98,7 @@ export const suspend =
       const { cause, held, timers } = suspension
       const wakeAt = suspension.wakeAt === undefined ? null : wholeMillis(suspension.wakeAt)
       const suspended = yield* transaction.changes(suspendRun, [
-        held.key,
-        held.claim,
+        ...Fence.ofOne(held),
         suspension.wakeups,
         suspension.keep === true,
         wakeAt,
@@ -114,42 +116,36 @@ export const suspend =
 
 const proceedRun = `
   UPDATE workflow_runs SET status = 'running', wake_at = NULL, cause = NULL
-  WHERE id = $1 AND claim = $2 AND status IN ('suspended', 'running') AND executor IS NOT NULL`
+  WHERE ${Fence.isHeldBy} AND status IN ('suspended', 'running')`
 
 export const proceed =
   (held: Held): Operation<Transaction, void, RunLost> =>
   (transaction) =>
-    Effect.flatMap(transaction.changes(proceedRun, [held.key, held.claim]), (count) =>
+    Effect.flatMap(transaction.changes(proceedRun, Fence.ofOne(held)), (count) =>
       count === 0 ? Effect.fail(lost(held)) : Effect.void
     )
 
 const evictRuns = `
   UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'suspended'
-    AND r.executor IS NOT NULL
+  FROM ${Fence.holds}
+  WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'suspended'
   RETURNING r.id`
 
 export const evict =
   (runs: ReadonlyArray<Held>): Operation<Transaction, ReadonlyArray<boolean>> =>
   (transaction) =>
-    Effect.map(
-      transaction.rows<{ readonly id: number }>(evictRuns, [
-        runs.map(({ key }) => key),
-        runs.map(({ claim }) => claim)
-      ]),
-      (rows) => {
-        const evicted = new Set(rows.map(({ id }) => id))
-        return runs.map(({ key }) => evicted.delete(key))
-      }
-    )
+    Effect.map(transaction.rows<{ readonly id: number }>(evictRuns, Fence.ofAll(runs)), (rows) => {
+      const evicted = new Set(rows.map(({ id }) => id))
+      return runs.map(({ key }) => evicted.delete(key))
+    })
 
 /** Only the first of two ends of a run under one claim is its end. */
 export const firstEnds = (completions: ReadonlyArray<Completion>): ReadonlyArray<Completion> => {
   const seen = new Set<string>()
   return completions.filter(({ held }) => {
-    const isFirst = !seen.has(keyOf(held))
-    seen.add(keyOf(held))
+    const key = Fence.keyOf(held)
+    const isFirst = !seen.has(key)
+    seen.add(key)
     return isFirst
   })
 }
@@ -161,7 +157,7 @@ export const endAnswers = (
 ): ReadonlyArray<Exit.Exit<void, RunLost>> => {
   const left = new Set(ended)
   return completions.map(({ exit, held }) => {
-    if (!left.delete(keyOf(held))) return Exit.fail(lost(held))
+    if (!left.delete(Fence.keyOf(held))) return Exit.fail(lost(held))
     log.finished(held.runId, exit)
     return Exit.void
   })

@@ -154,7 +154,7 @@ export const wokenRuns = (executor: number) => (sql: Sql) =>
     }>(selectWoken, [executor]),
     (rows): ReadonlyArray<WokenRun> =>
       rows.map(({ id, run_id, claim, wakeups, over }) => ({
-        held: { runId: run_id, key: id, claim },
+        held: { runId: run_id, key: id, claim, executor },
         wakeups,
         ...(over === 1 ? { over: true } : {})
       }))

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { Held, NewTimers } from "../RunStore.js"
 import type { Operation } from "../Write.js"
+import * as Fence from "./Fence.js"
 import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
 
@@ -9,16 +10,15 @@ const giveBack = "status = 'pending', executor = NULL, claim = r.claim + 1"
 
 const releaseHeld = `
   UPDATE workflow_runs r SET ${giveBack}
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'running'
+  FROM ${Fence.holds}
+  WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'running'
   RETURNING r.id`
 
 /** One that waits in memory goes on waiting, held by nobody. */
 const letGoOfWaiting = `
   UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
-  FROM unnest($1::bigint[], $2::integer[]) v(run, claim)
-  WHERE r.id = v.run AND r.claim = v.claim AND coalesce(r.status, '') = 'suspended'
-    AND r.executor IS NOT NULL`
+  FROM ${Fence.holds}
+  WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'suspended'`
 
 export const release =
   (
@@ -27,7 +27,7 @@ export const release =
   (transaction) =>
     Effect.gen(function* () {
       if (runs.length === 0) return 0
-      const params = [runs.map(({ held }) => held.key), runs.map(({ held }) => held.claim)]
+      const params = Fence.ofAll(runs.map(({ held }) => held))
       const rows = yield* transaction.rows<{ readonly id: number }>(releaseHeld, params)
       if (rows.length < runs.length) yield* transaction.changes(letGoOfWaiting, params)
       const released = new Set(rows.map(({ id }) => id))

@@ -40,6 +40,7 @@ export const writes = (
   { standFor }: Listen.Listener,
   queues: Queues
 ) => {
+  const registered: Executors.Registered = new Map()
   const createPlain = writeBatched(createAll, bytesOf)
   const create = (creation: Creation) => {
     if (creation.run.queue !== undefined) queues.known = true
@@ -85,10 +86,10 @@ export const writes = (
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
     expire: (options) => write(Signals.expire(options)),
     wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
-    register: (executor) => Effect.tap(write(Executors.register(executor)), standFor),
-    renew: (executor, lease) => write(Executors.renew(executor, lease)),
+    register: (executor) => Effect.tap(write(Executors.register(executor, registered)), standFor),
+    renew: (executor, lease) => write(Executors.renew(executor, lease, registered)),
     releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
-    unregister: (executor) => write(Executors.unregister(executor)),
+    unregister: (executor) => write(Executors.unregister(executor, registered)),
     takeOver: (options) => write(takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
     progressed: (held) => write(Crashes.progressed(held), 0, held.runId),

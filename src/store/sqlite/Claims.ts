@@ -141,7 +141,10 @@ export const claim =
           Pick<Histories.Claimed, "claim" | "run_id"> & { readonly deadline: Millis | null }
         >(claimRun, [options.executor, now, now, id])
         if (row === undefined) heldBack.push(id)
-        else claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim }, bytes })
+        else {
+          const { executor } = options
+          claimed.push({ held: { runId: row.run_id, key: id, claim: row.claim, executor }, bytes })
+        }
         if (typeof row?.deadline === "number") transaction.log.timer(row.deadline)
       }
       if (heldBack.length > 0) {

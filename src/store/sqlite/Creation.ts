@@ -91,7 +91,7 @@ export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
             created: row !== undefined,
             claimed:
               claimFor !== undefined && holder === claimFor
-                ? claimedAtOnce(run, found.key, signals.get(run.runId))
+                ? claimedAtOnce(run, { key: found.key, executor: holder }, signals.get(run.runId))
                 : undefined
           })
         )

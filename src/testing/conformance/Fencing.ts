@@ -86,6 +86,9 @@ const writesToOthers: Readonly<Record<string, Taken>> = {
   "the wake-up of another": ({ held }) => withStore((store) => store.by(held).wake("b"))
 }
 
+/** All that is refused a holder whose hold is over. */
+export const writesOfHolder = { ...writes, ...writesToOthers }
+
 /** All that a late write could have changed; not the executors that a test adds. */
 const everything = Effect.gen(function* () {
   const store = yield* RunStore

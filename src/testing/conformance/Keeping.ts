@@ -192,4 +192,4 @@ export const keeping = (layer: Layer.Layer<RunStore, RunStoreError>) => {
   })
 }
 
-const none = { runId: "", key: 0, claim: 0 }
+const none = { runId: "", key: 0, claim: 0, executor: 0 }
