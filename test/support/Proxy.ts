@@ -14,6 +14,8 @@ export interface Proxy {
   readonly swallowFrom: (text: string, came: () => void) => void
   /** All goes through again; what was connected meanwhile is cut off. */
   readonly restore: () => void
+  /** How often something came to it for the database. */
+  readonly asked: () => number
   /** How many answers were lost. */
   readonly lost: () => number
   /** Whoever connects from now on comes to this one; as where an address moves to another machine. */
@@ -28,6 +30,7 @@ export const make = (to: string) =>
       const sockets = new Set<Socket>()
       let awaited: string | undefined
       let last: { readonly text: string; readonly came: () => void } | undefined
+      let asked = 0
       let lost = 0
       let swallows = false
       const server = createServer((client) => {
@@ -43,6 +46,7 @@ export const make = (to: string) =>
           socket.on("close", end)
         }
         client.on("data", (chunk) => {
+          asked++
           if (last !== undefined && chunk.includes(last.text)) {
             swallows = true
             last.came()
@@ -83,6 +87,7 @@ export const make = (to: string) =>
               for (const socket of sockets) socket.destroy()
               sockets.clear()
             },
+            asked: () => asked,
             lost: () => lost,
             moveTo: (url) => {
               target = new URL(url)

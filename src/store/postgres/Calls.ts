@@ -12,6 +12,7 @@ import {
   completeAll,
   endAnswers,
   firstEnds,
+  noteSteps,
   onceEach,
   recordSteps,
   stepAnswers
@@ -32,8 +33,9 @@ export const callOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefi
 /** The writes by kind, where all are of those that the function does. */
 const commitOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined => {
   const kinds = kindsOf(writes)
-  const { completions, creations, steps } = kinds
-  const count = creations.inputs.length + steps.inputs.length + completions.inputs.length
+  const { completions, creations, notes, steps } = kinds
+  const count =
+    creations.inputs.length + steps.inputs.length + notes.inputs.length + completions.inputs.length
   const isPlain = creations.inputs.every(
     ({ by, run }) => by === undefined && run.parent === undefined
   )
@@ -45,6 +47,7 @@ const commitOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined =
 const kindsOf = (writes: ReadonlyArray<Write<Transaction>>) => ({
   creations: ofKind(writes, createAll),
   steps: ofKind(writes, recordSteps),
+  notes: ofKind(writes, noteSteps),
   completions: ofKind(writes, completeAll)
 })
 
@@ -62,13 +65,17 @@ const signalsOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined 
     )
 }
 
-const committed = (transaction: Called, { completions, creations, steps }: Kinds, told: Told) =>
+const committed = (
+  transaction: Called,
+  { completions, creations, notes, steps }: Kinds,
+  told: Told
+) =>
   Effect.gen(function* () {
     const done = yield* commit(
       transaction,
       {
         creations: firstOfEach(creations.inputs),
-        steps: onceEach(steps.inputs),
+        steps: onceEach(steps.inputs, notes.inputs),
         completions: firstEnds(completions.inputs)
       },
       told
@@ -86,6 +93,8 @@ const committed = (transaction: Called, { completions, creations, steps }: Kinds
             )
       })
     )
-    steps.answer(yield* stepAnswers(transaction, steps.inputs, done.steps))
+    const allWritten = done.steps === steps.inputs.length + notes.inputs.length
+    steps.answer(yield* stepAnswers(transaction, steps.inputs, allWritten))
+    notes.answer(yield* stepAnswers(transaction, notes.inputs, allWritten))
     completions.answer(endAnswers(transaction, completions.inputs, done.ended))
   })

@@ -1,10 +1,11 @@
 /** Deaths of executors, as they are written: what they are judged by is in `Judgement`. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Left } from "../Judgement.js"
 import { inLineMillis, suspicious, taken } from "../Judgement.js"
 import type { Held } from "../RunStore.js"
-import type { Operation } from "../Write.js"
+import type { Batch, Operation } from "../Write.js"
 import * as Fence from "./Fence.js"
 import { suspectsLock } from "./Fragments.js"
 import type { Sql } from "./Sql.js"
@@ -93,25 +94,28 @@ export const holdBack = (transaction: Transaction, keys: ReadonlyArray<number>) 
   return transaction.changes(holdRunsBack, [keys, wakeAts])
 }
 
-const isHeldWith = (crashes: number) => `${Fence.isHeld} AND crashes >= ${crashes}`
+/** Of runs that are held, and whose executors have died so many times: when one has died, that is many runs. */
+const updateHeld = (set: string, crashes: number) => `
+  UPDATE workflow_runs r SET ${set} FROM ${Fence.holds}
+  WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'running' AND r.crashes >= ${crashes}`
 
-const setAtWork = `UPDATE workflow_runs SET at_work = $5::smallint WHERE ${isHeldWith(1)}`
+const inOrder = (helds: ReadonlyArray<Held>) =>
+  Fence.inOrder(helds.map((held) => ({ held }))).map(({ held }) => held)
 
-/** A step was begun; of a run whose executors have not died nothing is to be told. */
-export const begins = (transaction: Transaction, held: Held) =>
-  transaction.changes(setAtWork, [...Fence.ofOne(held), 1])
+const setNotAtWork = updateHeld("at_work = 0", 1)
 
-/** It has come as far as to a step for which there is no room yet: whatever happens is not its doing. */
-export const waitsForRoom =
-  (held: Held): Operation<Transaction, void> =>
-  (transaction) =>
-    Effect.asVoid(transaction.changes(setAtWork, [...Fence.ofOne(held), 0]))
+/**
+ * They have come as far as to a step for which there is no room yet: whatever happens is not their doing.
+ * That a step was begun is noted with it: see `Functions`.
+ */
+export const waitForRoom: Batch<Transaction, Held, void> = (helds) => (transaction) =>
+  Effect.as(
+    transaction.changes(setNotAtWork, Fence.ofAll(inOrder(helds))),
+    helds.map(() => Exit.void)
+  )
 
-const clear = (crashes: number) =>
-  `UPDATE workflow_runs SET crashes = 0 WHERE ${isHeldWith(crashes)}`
-
-const clearSuspect = clear(suspicious)
-const clearAny = clear(1)
+const clearSuspect = updateHeld("crashes = 0", suspicious)
+const clearAny = updateHeld("crashes = 0", 1)
 
 /** Of those that are suspects for the first time: the others have a pause that is theirs. */
 const nextInLine = `
@@ -122,16 +126,18 @@ const nextInLine = `
     ORDER BY wake_at LIMIT 1 FOR UPDATE SKIP LOCKED
   )`
 
-/** The run has got somewhere: it is no suspect, and where it was one the next is tried. */
-export const progressed =
-  (held: Held): Operation<Transaction, void> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      if ((yield* transaction.changes(clearSuspect, Fence.ofOne(held))) > 0) {
-        const { now } = transaction
-        if ((yield* transaction.changes(nextInLine, [now])) > 0) transaction.log.timer(now)
-      } else yield* transaction.changes(clearAny, Fence.ofOne(held))
-    })
+/** The runs have got somewhere: they are no suspects, and where one was the next is tried. */
+export const progressed: Batch<Transaction, Held, void> = (helds) => (transaction) =>
+  Effect.gen(function* () {
+    const { log, now } = transaction
+    const runs = Fence.ofAll(inOrder(helds))
+    const suspects = yield* transaction.changes(clearSuspect, runs)
+    if (suspects < helds.length) yield* transaction.changes(clearAny, runs)
+    for (let n = 0; n < suspects; n++) {
+      if ((yield* transaction.changes(nextInLine, [now])) > 0) log.timer(now)
+    }
+    return helds.map(() => Exit.void)
+  })
 
 const takeBack = `
   UPDATE workflow_runs r SET crashes = r.crashes - 1

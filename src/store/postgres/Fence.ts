@@ -25,6 +25,12 @@ export const ofOne = ({ claim, executor, key, runId }: Held): ReadonlyArray<Para
 export const holds = `unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[])
     v(run, claim, executor, run_id)`
 
+/** A statement locks rows as they come to it, and those that are about the same runs must not cross. */
+export const inOrder = <A extends { readonly held: Held }>(
+  writes: ReadonlyArray<A>
+): ReadonlyArray<A> =>
+  writes.length < 2 ? writes : [...writes].sort((a, b) => a.held.key - b.held.key)
+
 export const ofAll = (helds: ReadonlyArray<Held>): ReadonlyArray<Param> => [
   helds.map(({ key }) => key),
   helds.map(({ claim }) => claim),

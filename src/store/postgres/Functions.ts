@@ -120,7 +120,17 @@ const recordSteps = (version: Version) => `
         is_inner = excluded.is_inner, executor = excluded.executor
       WHERE t.exit IS NULL;
     GET DIAGNOSTICS p_count = ROW_COUNT;
-    RETURN QUERY SELECT 'steps', p_count, NULL::text, NULL::bigint, NULL::text, NULL::text;
+    RETURN QUERY SELECT 'steps', p_count, NULL::text, NULL::bigint, NULL::text, NULL::text;${
+      version < 4
+        ? ""
+        : `
+    IF 'running' = ANY(s_status) THEN
+      -- of a run whose executors have not died nothing is to be told
+      UPDATE workflow_runs r SET at_work = 1
+        FROM unnest(${holdOf(version, "s").arrays}, s_status) v(${holdColumns(version)}, status)
+        WHERE ${isHold(version)} AND v.status = 'running' AND r.crashes >= 1;
+    END IF;`
+    }
     IF cardinality(t_run) > 0 THEN
       INSERT INTO workflow_timers (run, name, wake_at, position)
         SELECT DISTINCT ON (v.run, v.name)
@@ -164,7 +174,8 @@ const unlessPaused = `
 
 /**
  * Executors of an older version go on calling theirs. The second knows of workflows that are paused, the
- * third of runs whose ends somebody in another process waits for, the fourth of who has a run and of its id.
+ * third of runs whose ends somebody in another process waits for, the fourth of who has a run and of its id, and of
+ * steps that are begun after a death.
  */
 export const commitFunction = (version: Version) => `
 CREATE FUNCTION workflow_commit_v${version}(

@@ -6,8 +6,7 @@ import { wholeMillis } from "../Rows.js"
 import type { Completion, Held, RunLost, StepNote, StepOutcome, Suspension } from "../RunStore.js"
 import type { Batch, Operation } from "../Write.js"
 import { aboutToRead, lost } from "./Claims.js"
-import { commit } from "./Commit.js"
-import * as Crashes from "./Crashes.js"
+import { type AnyStep, commit } from "./Commit.js"
 import * as Fence from "./Fence.js"
 import { takenOver } from "./Fragments.js"
 import type { Sql } from "./Sql.js"
@@ -37,22 +36,14 @@ const stillHeld = (
     }
   )
 
-export const noteStep =
-  (step: StepNote): Operation<Transaction, void, RunLost> =>
-  (transaction) =>
-    Effect.gen(function* () {
-      const { steps } = yield* commit(transaction, { steps: [{ ...step, exit: null, timers: [] }] })
-      if (steps === 0) {
-        const isStillHeld = yield* stillHeld(transaction, [step.held])
-        if (!isStillHeld(step.held)) return yield* lost(step.held)
-      }
-      if (step.status === "running") yield* Crashes.begins(transaction, step.held)
-    })
-
-/** One statement writes no row twice: of two outcomes of a step the first stays. */
-export const onceEach = (steps: ReadonlyArray<StepOutcome>): ReadonlyArray<StepOutcome> => {
+/** One statement writes no row twice: of two outcomes of a step the first stays, and of two notes the last. */
+export const onceEach = (
+  outcomes: ReadonlyArray<StepOutcome>,
+  notes: ReadonlyArray<StepNote> = []
+): ReadonlyArray<AnyStep> => {
   const seen = new Set<string>()
-  return steps.filter(({ attempt, held, name }) => {
+  const noted = [...notes].reverse().map((note): AnyStep => ({ ...note, exit: null, timers: [] }))
+  return [...outcomes, ...Fence.inOrder(noted)].filter(({ attempt, held, name }) => {
     const key = `${Fence.keyOf(held)}/${attempt}/${name}`
     if (seen.has(key)) return false
     seen.add(key)
@@ -60,13 +51,17 @@ export const onceEach = (steps: ReadonlyArray<StepOutcome>): ReadonlyArray<StepO
   })
 }
 
-/** Of those that wrote nothing, some found an outcome, and the others' runs are lost. */
+/**
+ * Of those that wrote nothing, some found an outcome, and the others' runs are lost.
+ *
+ * @param allWritten whether all have written
+ */
 export const stepAnswers = (
   sql: Pick<Sql, "rows">,
-  steps: ReadonlyArray<StepOutcome>,
-  written: number
+  steps: ReadonlyArray<StepOutcome | StepNote>,
+  allWritten: boolean
 ): Effect.Effect<ReadonlyArray<Exit.Exit<void, RunLost>>, SqlError> =>
-  written === steps.length
+  allWritten
     ? Effect.succeed(steps.map(() => Exit.void))
     : Effect.map(
         stillHeld(
@@ -79,9 +74,14 @@ export const stepAnswers = (
 
 export const recordSteps: Batch<Transaction, StepOutcome, void, RunLost> =
   (steps) => (transaction) =>
-    Effect.flatMap(commit(transaction, { steps: onceEach(steps) }), (committed) =>
-      stepAnswers(transaction, steps, committed.steps)
+    Effect.flatMap(commit(transaction, { steps: onceEach(steps) }), ({ steps: written }) =>
+      stepAnswers(transaction, steps, written === steps.length)
     )
+
+export const noteSteps: Batch<Transaction, StepNote, void, RunLost> = (notes) => (transaction) =>
+  Effect.flatMap(commit(transaction, { steps: onceEach([], notes) }), ({ steps: written }) =>
+    stepAnswers(transaction, notes, written === notes.length)
+  )
 
 const suspendRun = `
   UPDATE workflow_runs SET
@@ -142,7 +142,7 @@ export const evict =
 /** Only the first of two ends of a run under one claim is its end. */
 export const firstEnds = (completions: ReadonlyArray<Completion>): ReadonlyArray<Completion> => {
   const seen = new Set<string>()
-  return completions.filter(({ held }) => {
+  return Fence.inOrder(completions).filter(({ held }) => {
     const key = Fence.keyOf(held)
     const isFirst = !seen.has(key)
     seen.add(key)

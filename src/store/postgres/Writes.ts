@@ -70,7 +70,7 @@ export const writes = (
         write(Claims.asHolder(held, WakeUps.interruptChild(held, runId)), 0, runId)
     }),
     recordStep: writeBatched(Progress.recordSteps, ({ exit }) => exit.length),
-    noteStep: (step) => write(Progress.noteStep(step), 0, step.held.runId),
+    noteStep: writeBatched(Progress.noteSteps, () => 0),
     proceed: (held) => write(Progress.proceed(held), 0, held.runId),
     evict: (runs) => write(Progress.evict(runs)),
     complete: writeBatched(Progress.completeAll, ({ exit }) => exit.length),
@@ -91,8 +91,8 @@ export const writes = (
     releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
     unregister: (executor) => write(Executors.unregister(executor, registered)),
     takeOver: (options) => write(takeOver(options)),
-    waitsForRoom: (held) => write(Crashes.waitsForRoom(held), 0, held.runId),
-    progressed: (held) => write(Crashes.progressed(held), 0, held.runId),
+    waitsForRoom: writeBatched(Crashes.waitForRoom, () => 0),
+    progressed: writeBatched(Crashes.progressed, () => 0),
     survived: (runs) => write(Crashes.survived(runs)),
     changeSchedule: (change) =>
       write(
