@@ -34,7 +34,7 @@ export { lost } from "../Holding.js"
 const selectHolder = `
   SELECT 1 FROM workflow_runs r
   JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
-  WHERE r.${Fence.isHeldBy.replaceAll(" AND ", " AND r.")} AND r.status IN ('running', 'suspended')
+  WHERE ${Fence.isHeldByOf} AND r.status IN ('running', 'suspended')
   FOR SHARE OF e`
 
 const holds = (transaction: Transaction, held: Held) =>

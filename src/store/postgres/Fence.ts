@@ -9,10 +9,24 @@
 import type { Held } from "../RunStore.js"
 import type { Param } from "./Sql.js"
 
+/**
+ * Of the run `r` and a hold whose parts these are. The run is found by its key: there are indexes of the
+ * others too, and that of executors has as many entries of one as it holds runs.
+ */
+const isOf = (r: string, parts: { readonly [Part in keyof Held]: string }) =>
+  `${r}id = ${parts.key} AND ${r}claim = ${parts.claim}
+    AND coalesce(${r}executor, 0) = ${parts.executor} AND coalesce(${r}run_id, '') = ${parts.runId}`
+
+/** The first parameters of a statement. */
+const ones = { key: "$1", claim: "$2", executor: "$3", runId: "$4" }
+
 /** Of the run that a statement is about; the first parameters are `ofOne`. */
-export const isHeldBy = "id = $1 AND claim = $2 AND executor = $3 AND run_id = $4"
+export const isHeldBy = isOf("", ones)
 
 export const isHeld = `${isHeldBy} AND status = 'running'`
+
+/** The same of the run `r`. */
+export const isHeldByOf = isOf("r.", ones)
 
 export const ofOne = ({ claim, executor, key, runId }: Held): ReadonlyArray<Param> => [
   key,
@@ -38,9 +52,13 @@ export const ofAll = (helds: ReadonlyArray<Held>): ReadonlyArray<Param> => [
   helds.map(({ runId }) => runId)
 ]
 
-/** Of the run `r` and a hold `v`. The run is found by its key. */
-export const isHold = `r.id = v.run AND r.claim = v.claim AND r.executor = v.executor
-    AND coalesce(r.run_id, '') = v.run_id`
+/** Of the run `r` and a hold `v`. */
+export const isHold = isOf("r.", {
+  key: "v.run",
+  claim: "v.claim",
+  executor: "v.executor",
+  runId: "v.run_id"
+})
 
 /** What tells holds of one executor apart. */
 export const keyOf = ({ claim, key, runId }: Omit<Held, "executor">): string =>
