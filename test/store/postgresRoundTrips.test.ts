@@ -38,22 +38,22 @@ const claimedAgain = Effect.gen(function* () {
 const kinds = {
   "that they wait for room": {
     write: (store: RunStore["Type"], held: Held) => store.waitsForRoom(held),
-    then: runs.map(() => ({ count: 1, steps: [] }))
+    after: runs.map(() => ({ count: 1, steps: [] }))
   },
   "the step that they begin": {
     write: (store: RunStore["Type"], held: Held) =>
       store.noteStep({ ...aStep(held), status: "running", completedAt: undefined }),
     // it may have been any of them: they are suspects, which wait for their turn
-    then: []
+    after: []
   },
   "that they have got somewhere": {
     write: (store: RunStore["Type"], held: Held) => store.progressed(held),
-    then: runs.map(() => ({ count: 1, steps: [] }))
+    after: runs.map(() => ({ count: 1, steps: [] }))
   }
 }
 
 describe("runs whose executor has died, as many as there are, ask the database a few times to note", () => {
-  for (const [what, { then, write }] of Object.entries(kinds)) {
+  for (const [what, { after, write }] of Object.entries(kinds)) {
     it.scopedLive(what, () =>
       Effect.gen(function* () {
         const { claimed, executor, proxy, store } = yield* claimedAgain
@@ -69,7 +69,7 @@ describe("runs whose executor has died, as many as there are, ask the database a
         // one goes first, and then all others; beside them other executors are looked at
         expect(proxy.asked() - before).toBeLessThan(20)
         const { claimed: again } = yield* takenFrom(store, executor)
-        expect(again.map(({ crashes }) => crashes)).toEqual(then)
+        expect(again.map(({ crashes }) => crashes)).toEqual(after)
       })
     )
   }
