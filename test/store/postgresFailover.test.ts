@@ -4,12 +4,13 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import type { ClaimedRun, RunStoreError } from "../../src/store/RunStore.js"
+import type { ClaimedRun, Held, RunLost, RunStoreError } from "../../src/store/RunStore.js"
 import { RunStore } from "../../src/store/RunStore.js"
-import { aRun, begin, claimOne } from "../../src/testing/Acts.js"
+import { aRun, aStep, begin, claimOne } from "../../src/testing/Acts.js"
 import { writesOfHolder } from "../../src/testing/conformance/Fencing.js"
 import * as Postgres from "../support/Postgres.js"
 import { startReplicated } from "../support/PostgresServer.js"
@@ -95,6 +96,41 @@ const twinOf = (lost: ReadonlyArray<ClaimedRun>, { held }: ClaimedRun) => {
   return twin === undefined ? Effect.dieMessage(`No run had ${held.key}`) : Effect.succeed(twin)
 }
 
+/** Suspends the run, which its holder keeps in memory. */
+const keep = (store: RunStore["Type"], { held, history: { wakeups } }: ClaimedRun) =>
+  store.suspend({
+    held,
+    wakeups,
+    timers: [],
+    wakeAt: undefined,
+    cause: undefined,
+    waitsFor: undefined,
+    keep: true
+  })
+
+/** Runs that an executor has claimed, and after the failover another one of the same store. */
+const heldTwice = (runIds: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const { failOver, fallBehind, ours } = yield* overtaken
+    const [us, them] = [yield* registered(ours, 1), yield* registered(ours, 2)]
+    yield* Effect.forEach(runIds, (runId) => ours.create(aRun(runId)))
+    yield* fallBehind
+    const claimAll = (executor: number) =>
+      ours.claim({ executor, workflows: ["Order"], limit: runIds.length })
+    const lost = yield* claimAll(us)
+    yield* failOver
+    const claimed = yield* claimAll(them)
+    const holdsOf = (runId: string) => {
+      const [stale, good] = [lost, claimed].map((runs) =>
+        runs.find(({ held }) => held.runId === runId)
+      )
+      if (stale === undefined || good === undefined) throw new Error(`${runId} was not claimed`)
+      expect({ ...stale.held, executor: them }).toEqual(good.held)
+      return { stale, good }
+    }
+    return { ours, us, holdsOf }
+  })
+
 describe("a standby that takes over without the last commits", () => {
   it.scopedLive(
     "gives a claim out again: who had it before is refused all that it writes",
@@ -112,6 +148,61 @@ describe("a standby that takes over without the last commits", () => {
         yield* refusesAll(ours, held, ["a", "b"], lost)
         // and who has it now goes on
         yield* theirs.complete({ held: held.held, status: "completed", exit: "1" })
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "gives it to another executor of the same process: of what both write in one commit its own counts",
+    () =>
+      Effect.gen(function* () {
+        const { holdsOf, ours } = yield* heldTwice(["step", "note", "end"])
+        const refused = (
+          runId: string,
+          write: (held: Held, exit: string) => Effect.Effect<unknown, RunLost | RunStoreError>
+        ) => {
+          const { good, stale } = holdsOf(runId)
+          return Effect.all(
+            [write(stale.held, `"stale"`), write(good.held, `"good"`)].map(Effect.either),
+            { concurrency: "unbounded" }
+          ).pipe(Effect.map((answers) => answers.map(Either.isLeft)))
+        }
+        expect([
+          yield* refused("step", (held, exit) => ours.recordStep(aStep(held, { exit }))),
+          yield* refused("note", (held) => ours.noteStep({ ...aStep(held), status: "running" })),
+          yield* refused("end", (held, exit) => ours.complete({ held, status: "completed", exit }))
+        ]).toEqual([
+          [true, false],
+          [true, false],
+          [true, false]
+        ])
+        const found = yield* ours.findWithSteps("step")
+        expect(Option.map(found, ({ steps }) => steps.map(({ exit }) => exit))).toEqual(
+          Option.some([`"good"`])
+        )
+        expect(yield* ours.find("end")).toMatchObject({ value: { exit: `"good"` } })
+      }),
+    60_000
+  )
+
+  it.scopedLive(
+    "gives it to another executor of the same process: of several holds its own is told apart",
+    () =>
+      Effect.gen(function* () {
+        const { holdsOf, ours, us } = yield* heldTwice(["waiting", "released"])
+        const waiting = holdsOf("waiting")
+        const holds = [waiting.stale.held, waiting.good.held]
+        expect((yield* ours.histories(holds)).map(Option.isSome)).toEqual([false, true])
+        yield* keep(ours, waiting.good)
+        expect(yield* ours.evict(holds)).toEqual([false, true])
+
+        const { good, stale } = holdsOf("released")
+        const late = { held: stale.held, timers: [{ name: "late", wakeAt: 1 }] }
+        expect(yield* ours.release([late, { held: good.held, timers: [] }])).toBe(1)
+        expect(yield* on(ours)(claimOne(us))).toMatchObject({
+          held: { runId: "released" },
+          history: { timers: [] }
+        })
       }),
     60_000
   )

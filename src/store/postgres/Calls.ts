@@ -2,6 +2,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type { Completion } from "../RunStore.js"
 import type { Write } from "../Write.js"
 import { ofKind } from "../Write.js"
 import * as Again from "./Again.js"
@@ -39,9 +40,22 @@ const commitOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined =
   const isPlain = creations.inputs.every(
     ({ by, run }) => by === undefined && run.parent === undefined
   )
-  return count === writes.length && isPlain
+  return count === writes.length && isPlain && areTold(kinds.completions.inputs)
     ? (transaction, told) => committed(transaction, kinds, told)
     : undefined
+}
+
+/**
+ * Where two executors of this process both take themselves for the holder of a run under one claim,
+ * its row does not say whose end it was: the call could not be made again.
+ */
+const areTold = (completions: ReadonlyArray<Completion>): boolean => {
+  const executors = new Map<string, number>()
+  return completions.every(({ held: { claim, executor, key } }) => {
+    const other = executors.get(`${key}/${claim}`)
+    executors.set(`${key}/${claim}`, executor)
+    return other === undefined || other === executor
+  })
 }
 
 const kindsOf = (writes: ReadonlyArray<Write<Transaction>>) => ({
@@ -71,12 +85,13 @@ const committed = (
   told: Told
 ) =>
   Effect.gen(function* () {
+    const ends = firstEnds(completions.inputs)
     const done = yield* commit(
       transaction,
       {
         creations: firstOfEach(creations.inputs),
         steps: onceEach(steps.inputs, notes.inputs),
-        completions: firstEnds(completions.inputs)
+        completions: ends
       },
       told
     )
@@ -96,5 +111,7 @@ const committed = (
     const allWritten = done.steps === steps.inputs.length + notes.inputs.length
     steps.answer(yield* stepAnswers(transaction, steps.inputs, allWritten))
     notes.answer(yield* stepAnswers(transaction, notes.inputs, allWritten))
-    completions.answer(endAnswers(transaction, completions.inputs, done.ended))
+    completions.answer(
+      endAnswers(transaction, completions.inputs, { written: ends, ended: done.ended })
+    )
   })

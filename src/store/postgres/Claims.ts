@@ -216,7 +216,7 @@ export const histories =
   (runs: ReadonlyArray<Held>) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
     Effect.map(Histories.ofHeld(sql, runs), (found) =>
-      runs.map(({ key }) => Option.fromNullable(found.get(key)))
+      runs.map((held) => Option.fromNullable(found.get(Fence.keyOf(held))))
     )
 
 const sawOfRuns = `

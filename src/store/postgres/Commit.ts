@@ -51,8 +51,8 @@ export interface Committed {
   readonly signals: ReadonlyMap<string, History["signals"]>
   /** How many steps were written. */
   readonly steps: number
-  /** The holds, as `Fence.keyOf` has them, of the runs that are over. */
-  readonly ended: ReadonlySet<string>
+  /** Which of the completions are the ends of their runs. */
+  readonly ended: ReadonlySet<number>
 }
 
 /** See `Fence`. */
@@ -88,8 +88,6 @@ type Row =
   | {
       readonly kind: "ended"
       readonly key: number
-      readonly run_id: string
-      readonly number: number
     }
   | {
       readonly kind: "woken"
@@ -174,7 +172,7 @@ const committed = (
 ): Committed => {
   const created = new Map<string, Created>()
   const signals = new Map<string, Array<History["signals"][number]>>()
-  const ended = new Set<string>()
+  const ended = new Set<number>()
   let steps = 0
   for (const row of rows) {
     switch (row.kind) {
@@ -194,7 +192,7 @@ const committed = (
         steps = row.key
         break
       case "ended":
-        ended.add(Fence.keyOf({ key: row.key, claim: row.number, runId: row.run_id }))
+        ended.add(row.key - 1)
         break
       case "woken":
         if (row.name === "pending") log.becamePending()

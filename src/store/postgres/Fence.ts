@@ -60,6 +60,26 @@ export const isHold = isOf("r.", {
   runId: "v.run_id"
 })
 
-/** What tells holds of one executor apart. */
-export const keyOf = ({ claim, key, runId }: Omit<Held, "executor">): string =>
-  `${key}/${claim}/${runId}`
+/** What tells holds apart: two that agree in what is counted may be in one transaction. */
+export const keyOf = ({ claim, executor, key, runId }: Held): string =>
+  `${key}/${claim}/${executor}/${runId}`
+
+/** For a statement that has holds `v`: which of them it was. */
+export const holdColumns = "v.run, v.claim, v.executor, v.run_id"
+
+export interface HoldRow {
+  readonly run: number
+  readonly claim: number
+  readonly executor: number
+  readonly run_id: string
+}
+
+/** Which holds these rows are of. */
+export const among = (rows: ReadonlyArray<HoldRow>): ((held: Held) => boolean) => {
+  const keys = new Set(
+    rows.map(({ claim, executor, run, run_id: runId }) =>
+      keyOf({ key: run, claim, executor, runId })
+    )
+  )
+  return (held) => keys.has(keyOf(held))
+}

@@ -79,6 +79,8 @@ const createRuns = (condition: string) => `
 
 type Version = 1 | 2 | 3 | 4
 
+const since = (first: Version, version: Version, text: string) => (version < first ? "" : text)
+
 /** Of a hold. @param prefix what its parameters begin with, as `unnest` takes them and as they are declared */
 const holdOf = (version: Version, prefix: string) =>
   version < 4
@@ -142,20 +144,36 @@ const recordSteps = (version: Version) => `
         ON CONFLICT (run, name) DO NOTHING;
     END IF;`
 
+/** Until the fourth version by the run's key, from then on by which of the holds it was. */
+const tellEnded = (version: Version) =>
+  version < 4
+    ? `
+    RETURN QUERY SELECT 'ended', r.id, NULL::text, r.claim::bigint, NULL::text, NULL::text
+      FROM workflow_runs r WHERE r.id = ANY(e_run) AND r.batch = p_batch
+        AND r.completed_at IS NOT NULL;`
+    : `
+    RETURN QUERY SELECT 'ended', u, NULL::text, NULL::bigint, NULL::text, NULL::text
+      FROM unnest(p_holds) u;
+    IF cardinality(p_holds) < cardinality(e_run) THEN
+      -- of those that are over who had them is not known any more: no batch has two ends of a run
+      RETURN QUERY SELECT 'ended', v.ord, NULL::text, NULL::bigint, NULL::text, NULL::text
+        FROM unnest(${holdOf(version, "e").arrays}) WITH ORDINALITY v(${holdColumns(version)}, ord)
+        JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim
+          AND coalesce(r.run_id, '') = v.run_id AND coalesce(r.batch, 0) = p_batch
+        WHERE r.completed_at IS NOT NULL AND NOT r.id = ANY(p_ended);
+    END IF;`
+
 const endRuns = (version: Version) => `
     WITH done AS (
       UPDATE workflow_runs r SET
         status = v.status, exit = v.exit, completed_at = p_now, executor = NULL,
         compensated = v.compensated, crashes = 0, waits_for = NULL, batch = p_batch
       FROM unnest(${holdOf(version, "e").arrays}, e_status, e_exit, e_compensated)
-        v(${holdColumns(version)}, status, exit, compensated)
+        ${since(4, version, "WITH ORDINALITY ")}v(${holdColumns(version)}, status, exit, compensated${since(4, version, ", ord")})
       WHERE ${isHold(version)}
-      RETURNING r.id${version < 3 ? "" : ", r.awaited"}
-    ) SELECT coalesce(array_agg(id), '{}')${version < 3 ? "" : ", coalesce(bool_or(awaited = 1), false)"}
-      INTO p_ended${version < 3 ? "" : ", p_woken"} FROM done;
-    RETURN QUERY SELECT 'ended', r.id, ${version < 4 ? "NULL::text" : "r.run_id"}, r.claim::bigint, NULL::text, NULL::text
-      FROM workflow_runs r WHERE r.id = ANY(e_run) AND r.batch = p_batch
-        AND r.completed_at IS NOT NULL;
+      RETURNING r.id${since(3, version, ", r.awaited")}${since(4, version, ", v.ord")}
+    ) SELECT coalesce(array_agg(id), '{}')${since(3, version, ", coalesce(bool_or(awaited = 1), false)")}${since(4, version, ", coalesce(array_agg(ord), '{}')")}
+      INTO p_ended${since(3, version, ", p_woken")}${since(4, version, ", p_holds")} FROM done;${tellEnded(version)}
     -- any that has not completed may be retried, and is not to sleep again
     DELETE FROM workflow_timers t USING workflow_runs r
       WHERE t.run = ANY(p_ended) AND r.id = t.run AND r.status = 'completed';
@@ -193,6 +211,7 @@ LANGUAGE plpgsql ${version < 3 ? byIndex : plannedOnce} AS $f$
 DECLARE
   p_count bigint;
   p_ended bigint[];
+  ${since(4, version, "p_holds bigint[];")}
   p_run bigint;
   p_pending boolean := false;
   p_woken boolean := false;

@@ -116,14 +116,14 @@ const selectHeld = `
     SELECT ${claimedColumns
       .split(", ")
       .map((column) => `r.${column}`)
-      .join(", ")}
+      .join(", ")}, r.executor
     FROM ${Fence.holds}
     JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'
   )
   SELECT 'run' AS kind, id AS run, run_id AS name, NULL AS exit, NULL::bigint AS number,
-    NULL::bigint AS other, claim, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at
+    NULL::bigint AS other, claim, executor, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at
   FROM held
-  UNION ALL SELECT p.*, NULL, NULL, NULL, NULL, NULL
+  UNION ALL SELECT p.*, NULL, NULL, NULL, NULL, NULL, NULL
   FROM (${selectParts("ARRAY(SELECT id FROM held)")}) p`
 
 interface PartRow<Kind extends string> {
@@ -159,7 +159,9 @@ interface ChildPart extends PartRow<"child"> {
 
 type Part = SignalPart | StepPart | TimerPart | ChildPart
 
-interface HeldPart extends PartRow<"run">, Omit<Claimed, "id" | "run_id"> {}
+interface HeldPart extends PartRow<"run">, Omit<Claimed, "id" | "run_id"> {
+  readonly executor: number
+}
 
 /** In the order of the runs. */
 export const read = (
@@ -173,18 +175,18 @@ export const read = (
         return runs.map((run) => toHistory(run, parts.get(run.id) ?? []))
       })
 
-/** Those of the runs that are held under these claims, by their keys. */
+/** Those of the runs that are held so, by their holds as `Fence.keyOf` has them. */
 export const ofHeld = (
   sql: Sql,
   runs: ReadonlyArray<Held>
-): Effect.Effect<ReadonlyMap<number, History>, SqlError> =>
+): Effect.Effect<ReadonlyMap<string, History>, SqlError> =>
   Effect.map(sql.rows<Part | HeldPart>(selectHeld, Fence.ofAll(runs)), (rows) => {
     const parts = byRun(rows.filter((row) => row.kind !== "run"))
     return new Map(
       rows
         .filter((row) => row.kind === "run")
         .map((row) => [
-          row.run,
+          Fence.keyOf({ key: row.run, claim: row.claim, executor: row.executor, runId: row.name }),
           toHistory({ ...row, id: row.run, run_id: row.name }, parts.get(row.run) ?? [])
         ])
     )

@@ -14,7 +14,7 @@ import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
 
 const selectHeld = `
-  SELECT r.id, r.claim, r.run_id FROM ${Fence.holds}
+  SELECT ${Fence.holdColumns} FROM ${Fence.holds}
   JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'
   JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}`
 
@@ -23,18 +23,7 @@ const stillHeld = (
   sql: Pick<Sql, "rows">,
   helds: ReadonlyArray<Held>
 ): Effect.Effect<(held: Held) => boolean, SqlError> =>
-  Effect.map(
-    sql.rows<{ readonly id: number; readonly claim: number; readonly run_id: string }>(
-      selectHeld,
-      Fence.ofAll(helds)
-    ),
-    (rows) => {
-      const found = new Set(
-        rows.map(({ claim, id, run_id: runId }) => Fence.keyOf({ key: id, claim, runId }))
-      )
-      return (held: Held) => found.has(Fence.keyOf(held))
-    }
-  )
+  Effect.map(sql.rows<Fence.HoldRow>(selectHeld, Fence.ofAll(helds)), Fence.among)
 
 /** One statement writes no row twice: of two outcomes of a step the first stays, and of two notes the last. */
 export const onceEach = (
@@ -129,15 +118,14 @@ const evictRuns = `
   UPDATE workflow_runs r SET executor = NULL, claim = r.claim + 1
   FROM ${Fence.holds}
   WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'suspended'
-  RETURNING r.id`
+  RETURNING ${Fence.holdColumns}`
 
 export const evict =
   (runs: ReadonlyArray<Held>): Operation<Transaction, ReadonlyArray<boolean>> =>
   (transaction) =>
-    Effect.map(transaction.rows<{ readonly id: number }>(evictRuns, Fence.ofAll(runs)), (rows) => {
-      const evicted = new Set(rows.map(({ id }) => id))
-      return runs.map(({ key }) => evicted.delete(key))
-    })
+    Effect.map(transaction.rows<Fence.HoldRow>(evictRuns, Fence.ofAll(runs)), (rows) =>
+      runs.map(Fence.among(rows))
+    )
 
 /** Only the first of two ends of a run under one claim is its end. */
 export const firstEnds = (completions: ReadonlyArray<Completion>): ReadonlyArray<Completion> => {
@@ -150,21 +138,31 @@ export const firstEnds = (completions: ReadonlyArray<Completion>): ReadonlyArray
   })
 }
 
+/** @param written what `ended` counts: the first ends */
 export const endAnswers = (
   { log }: Pick<Transaction, "log">,
   completions: ReadonlyArray<Completion>,
-  ended: ReadonlySet<string>
+  {
+    ended,
+    written
+  }: {
+    readonly written: ReadonlyArray<Completion>
+    readonly ended: ReadonlySet<number>
+  }
 ): ReadonlyArray<Exit.Exit<void, RunLost>> => {
-  const left = new Set(ended)
-  return completions.map(({ exit, held }) => {
-    if (!left.delete(Fence.keyOf(held))) return Exit.fail(lost(held))
+  const ends = new Set(written.filter((_, index) => ended.has(index)))
+  return completions.map((completion) => {
+    const { exit, held } = completion
+    if (!ends.has(completion)) return Exit.fail(lost(held))
     log.finished(held.runId, exit)
     return Exit.void
   })
 }
 
 export const completeAll: Batch<Transaction, Completion, void, RunLost> =
-  (completions) => (transaction) =>
-    Effect.map(commit(transaction, { completions: firstEnds(completions) }), ({ ended }) =>
-      endAnswers(transaction, completions, ended)
+  (completions) => (transaction) => {
+    const written = firstEnds(completions)
+    return Effect.map(commit(transaction, { completions: written }), ({ ended }) =>
+      endAnswers(transaction, completions, { written, ended })
     )
+  }

@@ -12,7 +12,7 @@ const releaseHeld = `
   UPDATE workflow_runs r SET ${giveBack}
   FROM ${Fence.holds}
   WHERE ${Fence.isHold} AND coalesce(r.status, '') = 'running'
-  RETURNING r.id`
+  RETURNING ${Fence.holdColumns}`
 
 /** One that waits in memory goes on waiting, held by nobody. */
 const letGoOfWaiting = `
@@ -28,16 +28,16 @@ export const release =
     Effect.gen(function* () {
       if (runs.length === 0) return 0
       const params = Fence.ofAll(runs.map(({ held }) => held))
-      const rows = yield* transaction.rows<{ readonly id: number }>(releaseHeld, params)
+      const rows = yield* transaction.rows<Fence.HoldRow>(releaseHeld, params)
       if (rows.length < runs.length) yield* transaction.changes(letGoOfWaiting, params)
-      const released = new Set(rows.map(({ id }) => id))
+      const isReleased = Fence.among(rows)
       yield* Timers.insert(
         transaction,
         runs
-          .filter(({ held }) => released.has(held.key))
+          .filter(({ held }) => isReleased(held))
           .map(({ held, timers }) => ({ key: held.key, timers }))
       )
-      return gaveBack(transaction, released.size)
+      return gaveBack(transaction, rows.length)
     })
 
 const releaseAllOf = `
