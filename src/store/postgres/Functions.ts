@@ -42,8 +42,15 @@ BEGIN
   END LOOP;
 END $f$`
 
-/** @param condition when whoever creates a run may claim it at once */
-const createRuns = (condition: string) => `
+type Version = 1 | 2 | 3 | 4
+
+const since = (first: Version, version: Version, text: string) => (version < first ? "" : text)
+
+/** When whoever creates a run may claim it at once. */
+const unlessPaused = `
+        AND NOT EXISTS (SELECT 1 FROM workflow_paused p WHERE p.workflow = v.workflow)`
+
+const createRuns = (version: Version) => `
     PERFORM pg_advisory_xact_lock_shared(${creationLock});
     -- whoever takes over from it waits
     PERFORM 1 FROM workflow_executors e
@@ -57,7 +64,7 @@ const createRuns = (condition: string) => `
         (e.id IS NOT NULL)::integer, CASE WHEN e.id IS NOT NULL THEN p_now END
       FROM unnest(c_run_id, c_workflow, c_payload, c_trace_id, c_span_id, c_sampled, c_executor)
         WITH ORDINALITY v(run_id, workflow, payload, trace_id, span_id, sampled, executor, ord)
-      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver} ${condition}
+      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver} ${version === 1 ? "" : unlessPaused}
       ORDER BY v.ord
       ON CONFLICT (run_id) DO NOTHING
       RETURNING 'created', t.id, t.run_id, t.executor, NULL::text, NULL::text;
@@ -71,15 +78,11 @@ const createRuns = (condition: string) => `
       RETURN QUERY SELECT 'again', t.id, t.run_id, t.executor, NULL::text, NULL::text
         FROM workflow_runs t
         WHERE t.run_id = ANY(c_run_id) AND t.batch = p_batch AND t.claim <= 1
-          AND t.completed_at IS NULL;
+          AND ${version < 4 ? "t.completed_at IS NULL" : "coalesce(t.completed_at, 0) = 0"};
     END IF;
     -- they may have come before their run did
     RETURN QUERY SELECT 'signal', NULL::bigint, s.run_id, NULL::bigint, s.name, s.exit
       FROM workflow_signals s WHERE s.run_id = ANY(c_run_id) ORDER BY s.run_id, s.name;`
-
-type Version = 1 | 2 | 3 | 4
-
-const since = (first: Version, version: Version, text: string) => (version < first ? "" : text)
 
 /** Of a hold. @param prefix what its parameters begin with, as `unnest` takes them and as they are declared */
 const holdOf = (version: Version, prefix: string) =>
@@ -163,6 +166,9 @@ const tellEnded = (version: Version) =>
         WHERE r.completed_at IS NOT NULL AND NOT r.id = ANY(p_ended);
     END IF;`
 
+const completedToo = `,
+        coalesce(array_agg(ord), '{}'), array_agg(id) FILTER (WHERE status = 'completed')`
+
 const endRuns = (version: Version) => `
     WITH done AS (
       UPDATE workflow_runs r SET
@@ -171,12 +177,16 @@ const endRuns = (version: Version) => `
       FROM unnest(${holdOf(version, "e").arrays}, e_status, e_exit, e_compensated)
         ${since(4, version, "WITH ORDINALITY ")}v(${holdColumns(version)}, status, exit, compensated${since(4, version, ", ord")})
       WHERE ${isHold(version)}
-      RETURNING r.id${since(3, version, ", r.awaited")}${since(4, version, ", v.ord")}
-    ) SELECT coalesce(array_agg(id), '{}')${since(3, version, ", coalesce(bool_or(awaited = 1), false)")}${since(4, version, ", coalesce(array_agg(ord), '{}')")}
-      INTO p_ended${since(3, version, ", p_woken")}${since(4, version, ", p_holds")} FROM done;${tellEnded(version)}
+      RETURNING r.id${since(3, version, ", r.awaited")}${since(4, version, ", r.status, v.ord")}
+    ) SELECT coalesce(array_agg(id), '{}')${since(3, version, ", coalesce(bool_or(awaited = 1), false)")}${since(4, version, completedToo)}
+      INTO p_ended${since(3, version, ", p_woken")}${since(4, version, ", p_holds, p_completed")} FROM done;${tellEnded(version)}
     -- any that has not completed may be retried, and is not to sleep again
-    DELETE FROM workflow_timers t USING workflow_runs r
-      WHERE t.run = ANY(p_ended) AND r.id = t.run AND r.status = 'completed';
+    ${
+      version < 4
+        ? `DELETE FROM workflow_timers t USING workflow_runs r
+      WHERE t.run = ANY(p_ended) AND r.id = t.run AND r.status = 'completed';`
+        : "DELETE FROM workflow_timers WHERE run = ANY(p_completed);"
+    }
     FOR p_run IN
       SELECT u FROM unnest(p_ended) u WHERE EXISTS (
         SELECT 1 FROM workflow_children c WHERE c.child = u AND c.awaits = 1
@@ -187,13 +197,11 @@ const endRuns = (version: Version) => `
         FROM workflow_wake_parents_v1(p_run, p_lease_now) w;
     END LOOP;`
 
-const unlessPaused = `
-        AND NOT EXISTS (SELECT 1 FROM workflow_paused p WHERE p.workflow = v.workflow)`
-
 /**
  * Executors of an older version go on calling theirs. The second knows of workflows that are paused, the
  * third of runs whose ends somebody in another process waits for, the fourth of who has a run and of its id, and of
- * steps that are begun after a death.
+ * steps that are begun after a death; and it looks at a run by its key or its id alone, for its plans
+ * may be of a time when there were no runs.
  */
 export const commitFunction = (version: Version) => `
 CREATE FUNCTION workflow_commit_v${version}(
@@ -211,13 +219,13 @@ LANGUAGE plpgsql ${version < 3 ? byIndex : plannedOnce} AS $f$
 DECLARE
   p_count bigint;
   p_ended bigint[];
-  ${since(4, version, "p_holds bigint[];")}
+  ${since(4, version, "p_holds bigint[]; p_completed bigint[];")}
   p_run bigint;
   p_pending boolean := false;
   p_woken boolean := false;
 BEGIN
   p_lease_now := coalesce(p_lease_now, ${databaseTime});
-  IF cardinality(c_run_id) > 0 THEN ${createRuns(version === 1 ? "" : unlessPaused)}
+  IF cardinality(c_run_id) > 0 THEN ${createRuns(version)}
   END IF;
   IF cardinality(s_run) > 0 THEN ${recordSteps(version)}
   END IF;
