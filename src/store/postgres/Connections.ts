@@ -13,6 +13,7 @@ import * as Elapsed from "../../internal/Elapsed.js"
 import * as PostgresMetrics from "../../telemetry/PostgresMetrics.js"
 import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
 import { isConnectionLost } from "./Failure.js"
+import * as Prepared from "./Prepared.js"
 import type { Schema } from "./Schema.js"
 import type { Sql } from "./Sql.js"
 import { fromConnection } from "./Sql.js"
@@ -24,24 +25,32 @@ export interface Connections {
   ) => Effect.Effect<A, E | SqlError>
 }
 
-export const make = (client: PgClient.PgClient, schema: Schema): Connections => ({
-  schema,
-  reserved: (use) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Scope.make(), (scope) =>
-        Effect.flatMap(restoring(restore, client, scope), (connection) =>
-          restore(use(fromConnection(connection, schema))).pipe(
-            Effect.tapErrorCause((cause) =>
-              Effect.sync(() => {
-                if (isOfNoUse(cause)) discard(connection, cause)
-              })
-            ),
-            Effect.onExit((exit) => Scope.close(scope, exit))
+export const make = (client: PgClient.PgClient, schema: Schema): Connections => {
+  const prepared = Prepared.make()
+  return {
+    schema,
+    reserved: (use) =>
+      Effect.checkInterruptible((isInterruptible) =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Scope.make(), (scope) =>
+            Effect.flatMap(
+              // who is not interrupted needs nobody to wait in his place
+              isInterruptible ? restoring(restore, client, scope) : reserved(client, scope),
+              (connection) =>
+                restore(use(fromConnection(connection, schema, prepared(connection)))).pipe(
+                  Effect.onExit((exit) => {
+                    if (Exit.isFailure(exit) && isOfNoUse(exit.cause)) {
+                      discard(connection, exit.cause)
+                    }
+                    return Scope.close(scope, exit)
+                  })
+                )
+            )
           )
         )
       )
-    )
-})
+  }
+}
 
 /**
  * The client gives a connection that comes after its caller was interrupted to nobody, for ever: so it

@@ -16,6 +16,12 @@ export interface Sql {
     statement: string,
     params?: ReadonlyArray<Param>
   ) => Effect.Effect<ReadonlyArray<Row>, SqlError>
+  /**
+   * The same of a statement that is executed over and over: the connection keeps it, so that it is not
+   * parsed and planned each time. Not inside of a transaction, which a connection that has it no more
+   * would end; and not to be interrupted, for the server would not be told.
+   */
+  readonly prepared: Sql["rows"]
   /** Answers with how many rows it changed. */
   readonly changes: (
     statement: string,
@@ -39,23 +45,40 @@ const isResult = (result: unknown): result is Result =>
   Predicate.hasProperty(result, "rows") && Predicate.hasProperty(result, "fields")
 
 /** `Row` is what the statement selects: the columns' types are the server's promise. */
-export const fromConnection = (connection: Pick<Connection, "executeRaw">, schema: Schema): Sql => {
-  const execute = (statement: string, params: ReadonlyArray<Param>) =>
-    Effect.suspend(() => {
-      const half = params.find((param) => !isKept(param))
-      return half === undefined
-        ? connection.executeRaw(schema.qualified(statement), params.map(encoded))
-        : Effect.fail(new SqlError({ cause: new NotKept(String(half)) }))
-    })
+export const fromConnection = (
+  connection: Pick<Connection, "executeRaw">,
+  schema: Schema,
+  executePrepared?: Connection["executeRaw"]
+): Sql => {
+  const execute = (
+    executeRaw: Connection["executeRaw"],
+    statement: string,
+    params: ReadonlyArray<Param>
+  ) => {
+    const half = params.find((param) => !isKept(param))
+    return half === undefined
+      ? executeRaw(schema.qualified(statement), params.map(encoded))
+      : Effect.fail(new SqlError({ cause: new NotKept(String(half)) }))
+  }
+  const executeRaw: Connection["executeRaw"] = (statement, params) =>
+    connection.executeRaw(statement, params)
+  const rowsBy =
+    (executeRaw: Connection["executeRaw"]): Sql["rows"] =>
+    <Row>(statement: string, params: ReadonlyArray<Param> = []) =>
+      Effect.suspend(() =>
+        Effect.map(execute(executeRaw, statement, params), (result) => decoded<Row>(one(result)))
+      )
   const one = (result: unknown): Result => {
     const last: unknown = Array.isArray(result) ? result.at(-1) : result
     return isResult(last) ? last : { rows: [], rowCount: 0, fields: [] }
   }
   return {
-    rows: <Row>(statement: string, params: ReadonlyArray<Param> = []) =>
-      Effect.map(execute(statement, params), (result) => decoded<Row>(one(result))),
+    rows: rowsBy(executeRaw),
+    prepared: rowsBy(executePrepared ?? executeRaw),
     changes: (statement, params = []) =>
-      Effect.map(execute(statement, params), (result) => one(result).rowCount ?? 0),
+      Effect.suspend(() =>
+        Effect.map(execute(executeRaw, statement, params), (result) => one(result).rowCount ?? 0)
+      ),
     script: <Row>(statements: string) =>
       Effect.map(connection.executeRaw(statements, []), (result) => decoded<Row>(one(result)))
   }

@@ -119,17 +119,21 @@ const oneCall = (
   call: Call
 ): Effect.Effect<Change | undefined, Failed> => {
   const batch = Outcome.unique()
-  const once = Effect.suspend(() => callOnce(options, writes, call, batch))
-  return Effect.catchAll(once, (error) =>
-    error._tag === "OutcomeUnknown" ? unknown(untilAnswered(once)) : Effect.fail(error)
+  const once = (by: "prepared" | "rows") =>
+    Effect.suspend(() => callOnce(options, writes, { call, batch, by }))
+  return Effect.catchAll(once("prepared"), (error) =>
+    error._tag === "OutcomeUnknown" ? unknown(untilAnswered(once("rows"))) : Effect.fail(error)
   )
 }
 
 const callOnce = (
   options: Options,
   writes: ReadonlyArray<Write<Transaction>>,
-  call: Call,
-  batch: number
+  {
+    batch,
+    by,
+    call
+  }: { readonly call: Call; readonly batch: number; readonly by: "prepared" | "rows" }
 ): Effect.Effect<Change | undefined, Failed> => {
   const { connections, told } = options
   let asked = false
@@ -140,6 +144,8 @@ const callOnce = (
         const now = Math.floor(clock.unsafeCurrentTimeMillis())
         const transaction = {
           ...sql,
+          // each is a transaction by itself
+          rows: sql[by],
           now,
           leaseNow: clock === systemClock ? null : now,
           batch,
