@@ -40,7 +40,7 @@ const commitOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined =
   const isPlain = creations.inputs.every(
     ({ by, run }) => by === undefined && run.parent === undefined
   )
-  return count === writes.length && isPlain && areTold(kinds.completions.inputs)
+  return count === writes.length && isPlain && canBeMadeAgain(kinds.completions.inputs)
     ? (transaction, told) => committed(transaction, kinds, told)
     : undefined
 }
@@ -49,7 +49,7 @@ const commitOf = (writes: ReadonlyArray<Write<Transaction>>): Call | undefined =
  * Where two executors of this process both take themselves for the holder of a run under one claim,
  * its row does not say whose end it was: the call could not be made again.
  */
-const areTold = (completions: ReadonlyArray<Completion>): boolean => {
+const canBeMadeAgain = (completions: ReadonlyArray<Completion>): boolean => {
   const executors = new Map<string, number>()
   return completions.every(({ held: { claim, executor, key } }) => {
     const other = executors.get(`${key}/${claim}`)

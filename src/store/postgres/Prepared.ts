@@ -1,7 +1,8 @@
 /**
  * Statements that the connections of a client keep, by a name: they are parsed and planned once for
  * each connection. Not behind a pooler, which may give a client another connection of its own with each
- * transaction: it tells its clients of sessions that are not the server's.
+ * transaction: PgBouncer tells its clients of sessions that are not the server's. One that passes on the
+ * server's own is known by the first statement that a connection does not have.
  */
 import { createHash } from "node:crypto"
 import type { Connection } from "@effect/sql/SqlConnection"
