@@ -36,7 +36,7 @@ export const make: Effect.Effect<WorkflowEngine["Type"], never, RunStore | Dispa
         yield* Calls.requireWellFormed("workflow name", workflow.name)
         yield* dispatcher.releases.register({
           workflow,
-          origin: Fibers.interruptible(scheduled(yield* Effect.runtime())),
+          origin: Fibers.interruptible(Fibers.compact(scheduled(yield* Effect.runtime<never>()))),
           spans: yield* Spans.make,
           draining: Effect.unsafeMakeLatch(false),
           execute: (payload, runId) =>

@@ -12,7 +12,7 @@ import { turns, untilTrue } from "./support.js"
 /** A program that is looked at, with calls of an engine that answers when it is told to. */
 class Looked {
   readonly levels: Array<Level> = []
-  readonly quiescence = new Quiescence((level) => this.levels.push(level))
+  readonly quiescence = new Quiescence({ onLevel: (level) => void this.levels.push(level) })
   private readonly waiting: Array<() => void> = []
 
   /** What waits for the engine. */

@@ -11,11 +11,9 @@ import { notWellFormed } from "../../values/WellFormed.js"
 import type { Link, Pass } from "../pass/Pass.js"
 import * as ReservedNames from "../ReservedNames.js"
 import { stepKey } from "../run/ActiveRun.js"
+import type { AfterStep, StepEnd } from "../step/Flight.js"
 import { type AnyFiber, type Calls, isReplayOnly, outside, stay } from "./Call.js"
 import { isVoid, shortSleep } from "./Timers.js"
-
-/** What a step has come to, once its schema has decoded it. */
-type StepEnd = Effect.Effect<Workflow.Complete<unknown, unknown>, never, unknown>
 
 /** A step failed whose workflow suspends then: so it does, once nothing else is under way. */
 const suspendOnFailure = (pass: Pass, cause: Cause.Cause<never>): void => {
@@ -35,6 +33,16 @@ export const make = ({ block, dispatcher, ownLink }: Calls) => {
           )
         )
       : Effect.succeed(new Workflow.Complete({ exit: decoded.right }))
+  }
+
+  const afterStep: AfterStep = ({ activity, fiber, link }, result) => {
+    if (result._tag === "Recorded") {
+      return result.read === undefined
+        ? decodeStep(link, fiber, activity, result.exit)
+        : Effect.succeed(new Workflow.Complete({ exit: result.read }))
+    }
+    if (result.cause !== undefined) suspendOnFailure(link.pass, result.cause)
+    return stay(link, fiber)
   }
 
   return (activity: Activity.Any, attempt: number) =>
@@ -60,17 +68,14 @@ export const make = ({ block, dispatcher, ownLink }: Calls) => {
       if (isReplayOnly(link)) return stay(link, fiber)
       const refusal = notWellFormed("step name", activity.name)
       if (refusal !== undefined) return Effect.dieMessage(refusal)
-      return Effect.flatMap(
-        dispatcher.steps.execute(fiber, runtimeFlags, instance, activity, attempt),
-        (result): StepEnd => {
-          if (result._tag === "Recorded") {
-            return result.read === undefined
-              ? decodeStep(link, fiber, activity, result.exit)
-              : Effect.succeed(new Workflow.Complete({ exit: result.read }))
-          }
-          if (result.cause !== undefined) suspendOnFailure(link.pass, result.cause)
-          return stay(link, fiber)
-        }
+      return dispatcher.steps.execute(
+        link,
+        fiber,
+        runtimeFlags,
+        instance,
+        activity,
+        attempt,
+        afterStep
       )
     })
 }

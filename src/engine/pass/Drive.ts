@@ -7,6 +7,7 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -23,7 +24,7 @@ import * as Fibers from "./Fibers.js"
 import * as Interrupt from "./Interrupt.js"
 import type { LazyScope } from "./LazyScope.js"
 import * as Passes from "./Pass.js"
-import { type Ending, Pass, type Verdict } from "./Pass.js"
+import { type Ending, Pass, type PassOwner, type Verdict } from "./Pass.js"
 import type { Level } from "./Quiescence.js"
 import { type SettleOptions, settle } from "./Settle.js"
 
@@ -39,18 +40,24 @@ export interface DriveOptions extends SettleOptions {
 }
 
 /** A run while it is driven. */
-export interface Driving {
-  readonly run: ActiveRun
-  readonly options: DriveOptions
-  /** What the fibers of this run start with. */
-  readonly origin: Fibers.Origin
+export class Driving implements PassOwner {
   /** Passes so far. */
-  passes: number
-  pass: Pass | undefined
+  passes = 0
+  pass: Pass | undefined = undefined
   /** Its children are being told of its interrupt. */
-  telling: Fiber.RuntimeFiber<void> | undefined
+  telling: Fiber.RuntimeFiber<void> | undefined = undefined
   /** Children whose end it is told of, also those whose start was not heard of. */
-  awaited: Set<string> | undefined
+  awaited: Set<string> | undefined = undefined
+
+  constructor(
+    readonly run: ActiveRun,
+    readonly options: DriveOptions,
+    readonly origin: Fibers.Origin
+  ) {}
+
+  onLevel(pass: Pass, level: Level): void {
+    this.options.onLevel(this, pass, level)
+  }
 }
 
 export const drive = (run: ActiveRun, options: DriveOptions): Driving => {
@@ -59,16 +66,7 @@ export const drive = (run: ActiveRun, options: DriveOptions): Driving => {
     HashMap.set<string, unknown>("runId", run.runId),
     HashMap.set<string, unknown>("workflow", run.workflowName)
   )
-  const origin = Fibers.annotated(registered, annotations)
-  return {
-    run,
-    options,
-    origin,
-    passes: 0,
-    pass: undefined,
-    telling: undefined,
-    awaited: undefined
-  }
+  return new Driving(run, options, Fibers.annotated(registered, annotations))
 }
 
 /** Begins another pass, unless the run is not to go on here. */
@@ -154,16 +152,13 @@ const unreadable = (run: ActiveRun, cause: Json): Verdict =>
 
 /** One execution of the workflow's function, and what it means for the run. */
 const execute = (driving: Driving, payload: object): void => {
-  const { options, run } = driving
-  const pass = new Pass(run, {
-    origin: driving.origin,
-    onLevel: (pass, level) => options.onLevel(driving, pass, level)
-  })
+  const { run } = driving
+  const pass = new Pass(run, driving)
   driving.pass = pass
   const services = Fibers.servicesOf(driving.origin.context, pass.instance, pass.scope)
   const fiber = Fibers.forkLater(
     Fibers.interruptible(Fibers.withServices(originOf(driving, pass), services)),
-    traced(pass, ++driving.passes, payload)
+    new Program(pass, ++driving.passes, payload)
   )
   pass.fiber = fiber
   if (run.interrupting) Interrupt.atEndOfRecord(pass, driving.origin, () => tellChildren(driving))
@@ -175,6 +170,24 @@ const originOf = (driving: Driving, pass: Pass): Fibers.Origin => {
   const supervisor = Fibers.bothSupervise(pass.quiescence, pass.appSupervisor)
   const annotations = Fibers.annotationsOf(driving.origin)
   return Fibers.watched(Fibers.annotated(driving.origin, annotations, supervisor))
+}
+
+/**
+ * What a pass executes. Whoever sees the fiber of a pass keeps what it was started with: this, and not
+ * the effects that it is put together of.
+ */
+class Program extends Effectable.Class<unknown, unknown> {
+  constructor(
+    private readonly pass: Pass,
+    private readonly number: number,
+    private readonly payload: object
+  ) {
+    super()
+  }
+
+  override commit(): Effect.Effect<unknown, unknown> {
+    return traced(this.pass, this.number, this.payload)
+  }
 }
 
 /** The workflow, under the span of the pass. */

@@ -9,8 +9,9 @@
 import { WorkflowInstance } from "@effect/workflow/WorkflowEngine"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import type * as Fiber from "effect/Fiber"
-import type * as FiberId from "effect/FiberId"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import type * as HashMap from "effect/HashMap"
@@ -19,6 +20,8 @@ import * as RuntimeFlags from "effect/RuntimeFlags"
 import * as Scope from "effect/Scope"
 import * as Supervisor from "effect/Supervisor"
 import { type LazyScope, toScope } from "./LazyScope.js"
+
+const none = FiberRefs.empty()
 
 /**
  * What a fiber starts with: services, fiber refs and runtime flags; and where they are not those of
@@ -53,6 +56,24 @@ export const annotated = (
   annotations: Annotations,
   other: Supervisor.Supervisor<unknown> | undefined = supervisor
 ): Origin => ({ context, fiberRefs, runtimeFlags, annotations, supervisor: other })
+
+/**
+ * The same, with no more refs than differ from what a fiber has without them, and no values that they
+ * had before: every service that a fiber provides, and every span, is a copy of all that it has.
+ */
+export const compact = (runtime: Runtime.Runtime<never>): Origin => {
+  const { context, fiberRefs, runtimeFlags } = runtime
+  const locals: FiberRefs.FiberRefs["locals"] = new Map()
+  for (const [ref, [last]] of FiberRefs.forkAs(fiberRefs, FiberId.none).locals) {
+    if (isOfEachFiber(ref) || Equal.equals(last[1], FiberRefs.getOrDefault(none, ref))) continue
+    locals.set(ref, [last])
+  }
+  return { context, fiberRefs: FiberRefs.unsafeMake(locals), runtimeFlags }
+}
+
+/** What a fiber starts with is written afresh; its flags are, whenever its refs are asked for. */
+const isOfEachFiber = (ref: FiberRef.FiberRef<unknown>): boolean =>
+  ref === FiberRef.currentContext || ref === FiberRef.currentRuntimeFlags
 
 /**
  * `services` with the instance and the scope of a pass or a step. In one copy: the services of an
@@ -105,8 +126,6 @@ const refsOf = (
   if (supervisor !== undefined) locals.set(FiberRef.currentSupervisor, [[fiberId, supervisor]])
   return refs
 }
-
-const none = FiberRefs.empty()
 
 const run = <A, E>(
   origin: Origin,

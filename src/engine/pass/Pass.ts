@@ -18,7 +18,7 @@ import * as Codec from "../../values/Codec.js"
 import type { ActiveRun } from "../run/ActiveRun.js"
 import * as Fibers from "./Fibers.js"
 import { LazyScope, toScope } from "./LazyScope.js"
-import { type Level, Quiescence } from "./Quiescence.js"
+import { type Level, Quiescence, type Watcher } from "./Quiescence.js"
 import { Waits } from "./Waits.js"
 
 export type Instance = WorkflowEngine.WorkflowInstance["Type"]
@@ -46,11 +46,17 @@ const strength: Record<Ending["_tag"], number> = { evict: 0, park: 1, block: 2, 
 export const strongerEnding = (a: Ending | undefined, b: Ending): Ending =>
   a !== undefined && strength[a._tag] >= strength[b._tag] ? a : b
 
-export class Pass {
-  readonly quiescence: Quiescence
+/** Who drives the run. */
+export interface PassOwner {
+  /** What the fibers of the run start with. */
+  readonly origin: Fibers.Origin
+  /** Whether anything is under way in the pass has changed. */
+  readonly onLevel: (pass: Pass, level: Level) => void
+}
+
+export class Pass implements Link, Watcher {
+  readonly quiescence = new Quiescence(this)
   readonly instance: Instance
-  /** What else sees the fibers of workflows. */
-  readonly appSupervisor: Supervisor.Supervisor<unknown>
   /** The scope of the workflow's function. */
   readonly scope = new LazyScope()
   /** The scope of the run, whose finalizers are its compensations. */
@@ -70,7 +76,6 @@ export class Pass {
   /** Why it is to be suspended, where its workflow suspends on failure. */
   failure: Cause.Cause<never> | undefined = undefined
   stepsInFlight = 0
-  private readonly origin: Fibers.Origin
   private waiting: Waits | undefined = undefined
   /** Recorded outcomes that it is still to come by. */
   private ahead: Set<string> | undefined
@@ -79,23 +84,38 @@ export class Pass {
 
   constructor(
     readonly run: ActiveRun,
-    options: {
-      readonly origin: Fibers.Origin
-      readonly onLevel: (pass: Pass, level: Level) => void
-    }
+    private readonly owner: PassOwner
   ) {
-    this.quiescence = new Quiescence((level) => options.onLevel(this, level))
-    this.origin = options.origin
-    this.appSupervisor = Fibers.supervisorOf(options.origin)
     this.compensations = new CompensationScope(this)
     this.instance = runInstance(this)
     this.ahead = run.recorded()
   }
 
+  get pass(): Pass {
+    return this
+  }
+
+  get nested(): boolean {
+    return false
+  }
+
+  get step(): undefined {
+    return undefined
+  }
+
+  /** What else sees the fibers of workflows. */
+  get appSupervisor(): Supervisor.Supervisor<unknown> {
+    return Fibers.supervisorOf(this.owner.origin)
+  }
+
+  onLevel(level: Level): void {
+    this.owner.onLevel(this, level)
+  }
+
   /** What waits in it; most never wait. */
   get waits(): Waits {
     this.waiting ??= new Waits({
-      origin: this.origin,
+      origin: this.owner.origin,
       isWoken: () => this.run.suspendedAt !== undefined,
       isEnded: () => this.ended !== undefined,
       isOver: () => this.fiber === undefined || this.fiber.unsafePoll() !== null
@@ -181,7 +201,7 @@ export const decide = (
 /** Marks an instance as one of this engine's, and survives its being copied (`DurableDeferred.into`). */
 const LinkTypeId: unique symbol = Symbol.for("effect-workflow-executor/Link")
 
-/** From an instance back to its pass. */
+/** From an instance back to its pass: that, or a step of it. */
 export interface Link {
   readonly pass: Pass
   readonly run: ActiveRun
@@ -234,18 +254,9 @@ const linked = (
   [LinkTypeId]: link
 })
 
-/** The instance that a step of the pass gets. */
-export const stepInstance = (
-  pass: Pass,
-  step: StepName,
-  quiescence: Quiescence,
-  scope: LazyScope
-): Instance =>
-  linked(
-    { pass, run: pass.run, nested: true, quiescence, step },
-    pass.run.registration.workflow,
-    scope
-  )
+/** The instance that a step of a pass gets. */
+export const stepInstance = (step: Link, scope: LazyScope): Instance =>
+  linked(step, step.run.registration.workflow, scope)
 
 const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, value: S) => ({
   ...workflow,
@@ -254,10 +265,10 @@ const withAnnotation = <I, S>(workflow: Workflow.Any, tag: Context.Tag<I, S>, va
 
 /** The instance that a pass gets. */
 const runInstance = (pass: Pass): Instance => {
-  const { quiescence, run } = pass
+  const { run } = pass
   const { workflow } = run.registration
   return linked(
-    { pass, run, nested: false, quiescence, step: undefined },
+    pass,
     // an interrupt that is asked for is no failure to suspend on
     run.interrupting ? withAnnotation(workflow, Workflow.SuspendOnFailure, false) : workflow,
     pass.compensations

@@ -73,8 +73,13 @@ class Supervised {
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
+/** Whose fibers they are. */
+export interface Watcher {
+  /** Told of each level that lasts until all that is ready has run, and of its end. */
+  readonly onLevel: (level: Level) => void
+}
+
 export class Quiescence extends Supervisor.AbstractSupervisor<void> {
-  readonly value = Effect.void
   /** Fibers that have not ended. */
   private live = 0
   /** Fibers that are `moving`. */
@@ -99,9 +104,12 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
   private looking = false
   private told: Level = "moving"
 
-  /** @param onLevel told of each level that lasts until all that is ready has run, and of its end */
-  constructor(private readonly onLevel: (level: Level) => void) {
+  constructor(private readonly watcher: Watcher) {
     super()
+  }
+
+  get value(): Effect.Effect<void> {
+    return Effect.void
   }
 
   get level(): Level {
@@ -265,7 +273,7 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
   private stir(): void {
     if (this.told === "moving") return
     this.told = "moving"
-    this.onLevel("moving")
+    this.watcher.onLevel("moving")
   }
 
   /**
@@ -282,7 +290,7 @@ export class Quiescence extends Supervisor.AbstractSupervisor<void> {
       const { level } = this
       if (level === this.told) return
       this.told = level
-      this.onLevel(level)
+      this.watcher.onLevel(level)
     }
     // a scheduler that has been busy for very long goes on in a later turn: behind what waits in it
     setImmediate(() => fiber.currentScheduler.scheduleTask(then, 0, fiber))

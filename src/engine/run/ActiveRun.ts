@@ -45,6 +45,7 @@ export const childOfKey = (key: string): string | undefined =>
 export const stepKey = (name: string, attempt: number): string => `${name}/${attempt}`
 
 const noTimers: NewTimers = []
+const noSteps: ReadonlyArray<string> = []
 
 // Thousands of runs may be held, and most collections of most of them stay empty: those are these
 // two, and a run has one of its own from the first that it puts in.
@@ -129,7 +130,7 @@ export class ActiveRun {
   parks = false
   /** Somebody terminated it: that is why it is lost. */
   terminated = false
-  private unsaved: Array<NewTimers[number]> = []
+  private unsaved: NewTimers = noTimers
 
   constructor(
     readonly registration: Registration,
@@ -145,9 +146,8 @@ export class ActiveRun {
     this.waitsFor = claimed.waitsFor
     this.bytes = claimed.payload.length
     this.crashes = claimed.crashes?.count ?? 0
-    this.startedBefore = (claimed.crashes?.steps ?? []).map((step) =>
-      stepKey(step.name, step.attempt)
-    )
+    this.startedBefore =
+      claimed.crashes?.steps.map(({ attempt, name }) => stepKey(name, attempt)) ?? noSteps
     this.load(claimed.history)
   }
 
@@ -201,7 +201,7 @@ export class ActiveRun {
   setTimer(name: string, wakeAt: number): void {
     if (this.timers.has(name)) return
     this.timers = put(this.timers, name, { wakeAt, fired: false })
-    this.unsaved.push({ name, wakeAt })
+    this.unsaved = [...this.unsaved, { name, wakeAt }]
   }
 
   /** @param exit `undefined` while it is not over */
@@ -263,14 +263,13 @@ export class ActiveRun {
 
   /** Timers that the store does not have yet; they ride along with the next write. */
   takeNewTimers(): NewTimers {
-    if (this.unsaved.length === 0) return noTimers
     const timers = this.unsaved
-    this.unsaved = []
+    this.unsaved = noTimers
     return timers
   }
 
   /** After a write that did not happen: its timers are to be written with the next. */
   returnTimers(timers: NewTimers): void {
-    this.unsaved.push(...timers)
+    if (timers.length > 0) this.unsaved = [...this.unsaved, ...timers]
   }
 }

@@ -19,7 +19,7 @@ import type { Json } from "../../store/RunStore.js"
 import * as Fibers from "../pass/Fibers.js"
 import { LazyScope } from "../pass/LazyScope.js"
 import { type Instance, type Link, type Pass, stepInstance, suspendedBy } from "../pass/Pass.js"
-import { Quiescence } from "../pass/Quiescence.js"
+import { Quiescence, type Watcher } from "../pass/Quiescence.js"
 import { type ActiveRun, stepKey } from "../run/ActiveRun.js"
 import type { StepInFlight } from "./StepInFlight.js"
 
@@ -37,25 +37,33 @@ export type StepResult =
 /** The fiber in which a step is executed; what it returns is the exit of the activity. */
 export type Executing = Fiber.RuntimeFiber<Exit.Exit<unknown, unknown>>
 
+/** What a workflow that asks for a step gets, once the step's schema has decoded it. */
+export type StepEnd = Effect.Effect<Workflow.Complete<unknown, unknown>, never, unknown>
+
+/** What is made of what a step came to, for who has asked for it. */
+export type AfterStep = (request: Request, result: StepResult) => StepEnd
+
 /**
- * What is asked of a step. Executing it asks, and answers with what the step came to; one that waits
+ * What is asked of a step. Executing it asks, and goes on with what the step came to; one that waits
  * is this one object and not the several of an effect that is put together.
  */
-export class Request extends Effectable.Class<StepResult> {
+export class Request extends Effectable.Class<Effect.Effect.Success<StepEnd>, never, unknown> {
   constructor(
+    /** Of whom asks: its workflow, or the step that it is part of. */
+    readonly link: Link,
     /** Whose fiber asks. */
     readonly fiber: Fiber.RuntimeFiber<unknown, unknown>,
     readonly runtimeFlags: RuntimeFlags.RuntimeFlags,
-    /** Of its workflow, or of the step that it is part of. */
     readonly instance: Instance,
     readonly activity: Activity.Any,
     readonly attempt: number,
-    private readonly answer: (request: Request) => Effect.Effect<StepResult>
+    readonly after: AfterStep,
+    private readonly answer: (request: Request) => StepEnd
   ) {
     super()
   }
 
-  override commit(): Effect.Effect<StepResult> {
+  override commit(): StepEnd {
     return this.answer(this)
   }
 }
@@ -64,6 +72,10 @@ export class Request extends Effectable.Class<StepResult> {
 export interface Asking {
   readonly link: Link
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+}
+
+/** Who waits for a step that another has asked for. */
+export interface AlsoAsking extends Asking {
   readonly tell: (result: StepResult) => void
 }
 
@@ -74,17 +86,11 @@ export const restWith = ({ fiber, link }: Asking, rests: boolean): void => {
 }
 
 /** A step in flight, and what it takes to cut it without its counting as a failure. */
-export class Flight implements StepInFlight {
+export class Flight implements StepInFlight, Link, Watcher {
   readonly pass: Pass
-  readonly run: ActiveRun
-  readonly name: string
-  readonly attempt: number
-  readonly activity: Activity.Any
   readonly instance: Instance
   /** Of its fibers. */
-  readonly quiescence: Quiescence
-  /** Its workflow asks for it where it can be interrupted. */
-  readonly isInterruptible: boolean
+  readonly quiescence = new Quiescence(this)
   /** The instance's scope. */
   readonly instanceScope = new LazyScope()
   /** The scope of the activity's execution. */
@@ -98,7 +104,7 @@ export class Flight implements StepInFlight {
   /** It is not just being started, in the fiber of whoever asks. */
   started = false
   /** Others who have asked for it. */
-  waiting: Set<Asking> | undefined = undefined
+  waiting: Set<AlsoAsking> | undefined = undefined
   /** It was interrupted from outside: what comes of that is no failure of the step. */
   cut = false
   /** All that it has under way waits for what the engine brings. */
@@ -111,23 +117,51 @@ export class Flight implements StepInFlight {
   millis: number | undefined = undefined
 
   constructor(
-    readonly asking: Asking,
-    { activity, attempt, instance, runtimeFlags }: Request,
+    /** Who has asked for it first. */
+    readonly request: Request,
     readonly startedAt: number,
     /** Told when it comes to rest, and when it goes on. */
-    onRest: (flight: Flight, rests: boolean) => void
+    private readonly onRest: (flight: Flight, rests: boolean) => void
   ) {
-    const { nested, pass } = asking.link
+    const { nested, pass } = request.link
     this.pass = pass
-    this.run = pass.run
-    this.name = activity.name
-    this.attempt = attempt
-    this.activity = activity
-    this.isInterruptible = RuntimeFlags.interruptible(runtimeFlags)
-    this.quiescence = new Quiescence(() => onRest(this, this.quiescence.waitsForEngine))
-    this.instance = stepInstance(pass, this, this.quiescence, this.instanceScope)
+    this.instance = stepInstance(this, this.instanceScope)
     this.compensation = pass.isCompensating
-    this.inner = nested || pass.closing || pass.interrupted || instance !== pass.instance
+    this.inner = nested || pass.closing || pass.interrupted || request.instance !== pass.instance
+  }
+
+  get run(): ActiveRun {
+    return this.pass.run
+  }
+
+  /** Of what it executes itself. */
+  get nested(): boolean {
+    return true
+  }
+
+  get step(): Flight {
+    return this
+  }
+
+  get activity(): Activity.Any {
+    return this.request.activity
+  }
+
+  get name(): string {
+    return this.request.activity.name
+  }
+
+  get attempt(): number {
+    return this.request.attempt
+  }
+
+  /** Its workflow asks for it where it can be interrupted. */
+  get isInterruptible(): boolean {
+    return RuntimeFlags.interruptible(this.request.runtimeFlags)
+  }
+
+  onLevel(): void {
+    this.onRest(this, this.quiescence.waitsForEngine)
   }
 
   /** Who sees its fibers: what the app has for those of workflows, too. */
@@ -179,7 +213,8 @@ export const startOf = ({
  * What the step's fiber starts with: what its workflow has, and a scope. Interrupting it ends the
  * activity, and not the recording of an outcome that came all the same.
  */
-const originOf = ({ fiber, runtimeFlags }: Request, flight: Flight): Fibers.Origin => {
+const originOf = (flight: Flight): Fibers.Origin => {
+  const { fiber, runtimeFlags } = flight.request
   flatten(fiber.currentSpan)
   const annotations = fiber.getFiberRef(FiberRef.currentLogAnnotations)
   return Fibers.uninterruptible({
@@ -201,20 +236,18 @@ const flatten = (span: AnySpan | undefined): void => {
 }
 
 /** Executes its activity at once, as far as it goes without waiting. */
-export const start = (request: Request, flight: Flight): Executing => {
-  const fiber = Fibers.fork(originOf(request, flight), executed(flight, request.activity))
+export const start = (flight: Flight): Executing => {
+  const fiber = Fibers.fork(originOf(flight), executed(flight))
   flight.fiber = fiber
   flight.started = true
   return fiber
 }
 
 /** Executes the activity, in the step's fiber, which is not interruptible otherwise. */
-const executed = (
-  flight: Flight,
-  { executeEncoded }: Activity.Any
-): Effect.Effect<Exit.Exit<unknown, unknown>> =>
+const executed = (flight: Flight): Effect.Effect<Exit.Exit<unknown, unknown>> => {
   // what an activity needs is in the context of the workflow that asks for it
-  Effect.matchCauseEffect(Effect.interruptible(executeEncoded as Effect.Effect<unknown, unknown>), {
+  const activity = flight.activity.executeEncoded as Effect.Effect<unknown, unknown>
+  return Effect.matchCauseEffect(Effect.interruptible(activity), {
     onFailure: (cause) => {
       const { instance } = flight
       const suspends = Context.get(instance.workflow.annotations, Workflow.SuspendOnFailure)
@@ -222,6 +255,7 @@ const executed = (
     },
     onSuccess: (value) => closed(flight, Exit.succeed(value))
   })
+}
 
 const closed = (
   { executionScope }: Flight,
@@ -244,14 +278,10 @@ export const end = (fiber: Executing): Effect.Effect<Exit.Exit<unknown, unknown>
   })
 
 /** What it comes to; at once where it asks for itself while it is being started. */
-export const landing = (
-  flight: Flight,
-  { fiber }: Request,
-  link: Link
-): Effect.Effect<StepResult> =>
+export const landing = (flight: Flight, { fiber, link }: Request): Effect.Effect<StepResult> =>
   flight.started
     ? Effect.async((resume) => {
-        const asking: Asking = {
+        const asking: AlsoAsking = {
           link,
           fiber,
           tell: (result) => {

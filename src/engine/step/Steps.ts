@@ -12,10 +12,18 @@ import type * as Scope from "effect/Scope"
 import * as Events from "../../events/Events.js"
 import * as Metrics from "../../telemetry/Metrics.js"
 import type { Lease } from "../held/Lease.js"
-import { type Instance, type Link, linkOf } from "../pass/Pass.js"
+import type { Instance, Link } from "../pass/Pass.js"
 import { type ActiveRun, stepKey } from "../run/ActiveRun.js"
 import * as Flights from "./Flight.js"
-import { type Executing, Flight, Request, restWith, type StepResult, suspended } from "./Flight.js"
+import {
+  type Executing,
+  Flight,
+  Request,
+  restWith,
+  type StepEnd,
+  type StepResult,
+  suspended
+} from "./Flight.js"
 import * as Programs from "./Programs.js"
 import * as Recording from "./Recording.js"
 import type { Slots } from "./Slots.js"
@@ -23,16 +31,18 @@ import type { StepInFlight } from "./StepInFlight.js"
 
 export interface Steps {
   /**
-   * Executes a step of a run and records its outcome, or joins the one in flight. While it does, the
-   * fiber is inside of a call of the engine.
+   * Executes a step of a run and records its outcome, or joins the one in flight, and goes on with what
+   * that is. Until then the fiber is inside of a call of the engine.
    */
   readonly execute: (
+    link: Link,
     fiber: Fiber.RuntimeFiber<unknown, unknown>,
     runtimeFlags: RuntimeFlags.RuntimeFlags,
     instance: Instance,
     activity: Activity.Any,
-    attempt: number
-  ) => Effect.Effect<StepResult>
+    attempt: number,
+    after: Flights.AfterStep
+  ) => StepEnd
   readonly list: () => ReadonlyArray<StepInFlight>
   /** Interrupts the steps in flight of these runs, and says which; does not wait for them. */
   readonly cut: (matches: (run: ActiveRun) => boolean) => ReadonlyArray<StepInFlight>
@@ -60,18 +70,18 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     const events = Option.getOrUndefined(yield* Effect.serviceOption(Events.Events))
 
     // a step inside a step is part of it: it has no room of its own
-    const leaveRoom = ({ asking, rests }: Flight) => {
-      if (!asking.link.nested && !rests) slots.leave()
+    const leaveRoom = ({ request, rests }: Flight) => {
+      if (!request.link.nested && !rests) slots.leave()
     }
 
     /** What only waits for the engine needs no room, and is nothing that a run has under way. */
     const onRest = (flight: Flight, rests: boolean) => {
       if (flight.rests === rests) return
       if (rests) leaveRoom(flight)
-      else if (!flight.asking.link.nested) slots.takeBack()
+      else if (!flight.request.link.nested) slots.takeBack()
       flight.rests = rests
       flight.pass.stepsInFlight += rests ? -1 : 1
-      restWith(flight.asking, rests)
+      restWith(flight.request, rests)
       for (const asking of flight.waiting ?? []) restWith(asking, rests)
       options.onLanded()
     }
@@ -94,12 +104,12 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
 
     const conclude = Recording.make({ ...options, clock, land })
 
-    const launch = (request: Request, flight: Flight): Executing => {
+    const launch = (flight: Flight): Executing => {
       flights.set(flightKey(flight.run, stepKey(flight.name, flight.attempt)), flight)
       flight.pass.stepsInFlight++
       Metrics.stepStarted()
       events?.publish(Flights.startOf(flight))
-      return Flights.start(request, flight)
+      return Flights.start(flight)
     }
 
     /** A step whose workflow does not want it any more: a race is lost, the run is interrupted. */
@@ -134,71 +144,79 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
         result._tag === "Suspended" ? noteCut(flight) : Effect.void
       )
 
+    /** The fiber is out of the call, and goes on as interruptible as it was. */
+    const answered = (request: Request, asked: Effect.Effect<StepResult>): StepEnd =>
+      Effect.matchCauseEffect(asked, {
+        onFailure: (cause) => {
+          leave(request)
+          return Effect.failCause(cause)
+        },
+        onSuccess: (result) => {
+          leave(request)
+          const end = request.after(request, result)
+          return Exit.isExit(end) ? end : restored(request, end)
+        }
+      })
+
     /** What a step in flight comes to for another who asks for it; who may have to take it on. */
-    const join = (flight: Flight, request: Request, link: Link): Effect.Effect<StepResult> =>
-      Effect.flatMap(Flights.landing(flight, request, link), (result) =>
+    const join = (flight: Flight, request: Request): StepEnd =>
+      Effect.flatMap(waitedFor(request, Flights.landing(flight, request)), (result) =>
         flight.abandoned && result._tag === "Suspended"
-          ? Effect.uninterruptible(ask(request, link))
-          : Effect.succeed(result)
+          ? ask(request)
+          : answered(request, Effect.succeed(result))
       )
 
     /** Starts the step, which has its room, and waits for it. Who asks for a step also records it. */
-    const begin = (request: Request, link: Link): Effect.Effect<StepResult> => {
-      const startedAt = clock.unsafeCurrentTimeMillis()
-      const asking = { link, fiber: request.fiber, tell: () => {} }
-      const flight = new Flight(asking, request, startedAt, onRest)
-      const fiber = launch(request, flight)
+    const begin = (request: Request): StepEnd => {
+      const flight = new Flight(request, clock.unsafeCurrentTimeMillis(), onRest)
+      const fiber = launch(flight)
       const ended = fiber.unsafePoll()
       return ended === null
-        ? landed(flight, fiber, restored(request, Flights.end(fiber)))
-        : conclude(flight, Exit.flatten(ended))
+        ? landed(flight, fiber)
+        : answered(request, conclude(flight, Exit.flatten(ended)))
     }
 
-    const landed = (
-      flight: Flight,
-      fiber: Executing,
-      end: Effect.Effect<Exit.Exit<unknown, unknown>>
-    ): Effect.Effect<StepResult> =>
-      Effect.matchCauseEffect(end, {
-        onSuccess: (exit) => (flight.cut ? concluded(flight, exit) : conclude(flight, exit)),
-        onFailure: (cause) => Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause))
+    const landed = (flight: Flight, fiber: Executing): StepEnd => {
+      const { request } = flight
+      return Effect.matchCauseEffect(restored(request, Flights.end(fiber)), {
+        onSuccess: (exit) =>
+          answered(request, flight.cut ? concluded(flight, exit) : conclude(flight, exit)),
+        onFailure: (cause) =>
+          answered(request, Effect.zipRight(abandon(flight, fiber), Effect.failCause(cause)))
       })
+    }
 
-    const refused = Effect.succeed(suspended)
+    const refuse = (request: Request): StepEnd => answered(request, Effect.succeed(suspended))
 
     const refuses = ({ pass, run }: Link) => pass.ended !== undefined || options.refuses(run)
 
     /** There is no room now, or the lease is to be renewed first; meanwhile another may ask for the same step. */
-    const queue = (request: Request, link: Link): Effect.Effect<StepResult> => {
-      const { nested } = link
-      const admission = restored(
+    const queue = (request: Request): StepEnd => {
+      const { link } = request
+      const { nested, run } = link
+      const admission = waitedFor(
         request,
         nested ? Effect.as(lease.fresh, true) : slots.admit(() => refuses(link))
       )
-      const { run } = link
       const noted = run.crashes > 0 ? Effect.zipRight(noteWaiting(run), admission) : admission
-      return Effect.flatMap(noted, (admitted) => {
-        if (!admitted) return refused
-        return afterWait(request, link, run.crashes > 0 ? beginNoted : begin)
-      })
+      return Effect.flatMap(noted, (admitted) =>
+        admitted ? afterWait(request, run.crashes > 0 ? beginNoted : begin) : refuse(request)
+      )
     }
 
     /**
      * It has its room. Whatever was waited for since that was given may have taken long: the step is begun
      * if that is still to be, and if not the lease has run out meanwhile.
      */
-    const afterWait = (
-      request: Request,
-      link: Link,
-      next: (request: Request, link: Link) => Effect.Effect<StepResult>
-    ): Effect.Effect<StepResult> => {
-      const known = knownOf(request, link)
+    const afterWait = (request: Request, next: (request: Request) => StepEnd): StepEnd => {
+      const { link } = request
+      const known = knownOf(request)
       const isOver = link.pass.ended !== undefined
       const isRefused = link.nested ? isOver : refuses(link)
-      if (known === undefined && !isRefused && lease.isFresh()) return next(request, link)
+      if (known === undefined && !isRefused && lease.isFresh()) return next(request)
       if (!link.nested) slots.leave()
       if (known !== undefined && !isOver) return known
-      return isRefused ? refused : queue(request, link)
+      return isRefused ? refuse(request) : queue(request)
     }
 
     /** Of a run that was under way when its executor died: it may be there the next time, and do nothing. */
@@ -214,72 +232,62 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
      * Of a run that was under way when its executor died: what it dies of the next time has a name.
      * It has its room; meanwhile another may ask for the same step.
      */
-    const beginNoted = (request: Request, link: Link): Effect.Effect<StepResult> =>
+    const beginNoted = (request: Request): StepEnd =>
       Effect.suspend(() => {
-        link.run.noted = "step"
+        const { pass, run } = request.link
+        run.noted = "step"
         return store.noteStep({
-          held: link.run.held,
+          held: run.held,
           name: request.activity.name,
           attempt: request.attempt,
           status: "running",
           startedAt: clock.unsafeCurrentTimeMillis(),
           completedAt: undefined,
-          compensation: link.pass.isCompensating
+          compensation: pass.isCompensating
         })
       }).pipe(
         Effect.catchAll((error) => {
-          if (error._tag === "RunLost") options.onLost(link.run)
+          if (error._tag === "RunLost") options.onLost(request.link.run)
           return Effect.void
         }),
-        Effect.zipRight(Effect.suspend(() => afterWait(request, link, begin)))
+        Effect.zipRight(Effect.suspend(() => afterWait(request, begin)))
       )
 
     /** Of a step that was recorded meanwhile, or is in flight. */
-    const knownOf = (request: Request, link: Link): Effect.Effect<StepResult> | undefined => {
-      const { run } = link
+    const knownOf = (request: Request): StepEnd | undefined => {
+      const { run } = request.link
       const key = stepKey(request.activity.name, request.attempt)
       const exit = run.steps.get(key)
-      if (exit !== undefined) return Effect.succeed({ _tag: "Recorded", exit })
+      if (exit !== undefined) return answered(request, Effect.succeed({ _tag: "Recorded", exit }))
       const flight = flights.get(flightKey(run, key))
-      return flight === undefined ? undefined : restored(request, join(flight, request, link))
+      return flight === undefined ? undefined : join(flight, request)
     }
 
-    const ask = (request: Request, link: Link): Effect.Effect<StepResult> => {
-      const known = knownOf(request, link)
+    const ask = (request: Request): StepEnd => {
+      const known = knownOf(request)
       if (known !== undefined) return known
-      const { nested, pass } = link
+      const { link } = request
+      const { nested, pass, run } = link
       // a step inside a step is part of it: it has its room already
       const admitted = nested ? lease.isFresh() || undefined : slots.enter(() => refuses(link))
-      if (admitted === undefined) return queue(request, link)
+      if (admitted === undefined) return queue(request)
       if (admitted && pass.ended === undefined) {
-        return link.run.crashes > 0 ? beginNoted(request, link) : begin(request, link)
+        return run.crashes > 0 ? beginNoted(request) : begin(request)
       }
       if (admitted && !nested) slots.leave()
-      return refused
+      return refuse(request)
     }
 
     /** The fiber is inside of the call until it is answered: none of it can be interrupted. */
-    const answer = (request: Request): Effect.Effect<StepResult> => {
-      const link = linkOf(request.instance)
-      if (link === undefined) return Effect.dieMessage(notOfThisEngine(request.activity.name))
-      const { fiber } = request
+    const answer = (request: Request): StepEnd => {
+      const { fiber, link } = request
       link.quiescence.enter(fiber)
-      const asked = link.run.isSuspended
+      return link.run.isSuspended
         ? Effect.zipRight(
             options.activate(link.run),
-            Effect.suspend(() => ask(request, link))
+            Effect.suspend(() => ask(request))
           )
-        : ask(request, link)
-      return Effect.matchCauseEffect(asked, {
-        onFailure: (cause) => {
-          link.quiescence.leave(fiber)
-          return Effect.failCause(cause)
-        },
-        onSuccess: (result) => {
-          link.quiescence.leave(fiber)
-          return Effect.succeed(result)
-        }
-      })
+        : ask(request)
     }
 
     // not to be interrupted between taking the room and recording what came of it, but while it waits
@@ -318,11 +326,17 @@ const inFlight = Effect.acquireRelease(
 )
 
 /** As interruptible as whoever asks for the step. */
-const restored = <A>({ runtimeFlags }: Request, effect: Effect.Effect<A>): Effect.Effect<A> =>
+const restored = <A, R>(
+  { runtimeFlags }: Request,
+  effect: Effect.Effect<A, never, R>
+): Effect.Effect<A, never, R> =>
   RuntimeFlags.interruptible(runtimeFlags) ? Effect.interruptible(effect) : effect
+
+const leave = ({ fiber, link }: Request): void => link.quiescence.leave(fiber)
+
+/** Whoever asks for the step may be interrupted while it waits, and is out of the call then. */
+const waitedFor = <A>(request: Request, wait: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.tapErrorCause(restored(request, wait), () => Effect.sync(() => leave(request)))
 
 /** A step that was left behind is not the same step of the same run, claimed anew. */
 const flightKey = ({ held, runId }: ActiveRun, step: string) => `${held.claim}/${runId}/${step}`
-
-const notOfThisEngine = (name: string) =>
-  `Activity "${name}" was executed outside of a run: an Activity runs inside a workflow only`
