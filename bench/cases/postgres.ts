@@ -106,7 +106,7 @@ const compare = async (
   for (const subject of subjects) {
     // one at a time takes too long to come by what is compiled
     await sessions[subject].ask({ concurrency: compiling, millis: sizes.warmUpMillis })
-    await round(subject, sizes.warmUpMillis)()
+    await round(subject, sizes.roundMillis)()
   }
   const measured = await interleave(
     {

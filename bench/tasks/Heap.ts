@@ -11,8 +11,11 @@ export type State = "pending" | "running" | "suspended"
 /** Bytes for each run. */
 export type Output = number
 
-/** Before the heap is first looked at, so that what is made once is there already. */
-const warmUp = 200
+/**
+ * Before the heap is first looked at, so that what is made once is there already, and what a workflow
+ * executes is compiled: a generator that is interpreted keeps whatever its last expressions came to.
+ */
+const warmUpOf = (count: number): number => Math.max(200, Math.min(3_000, count))
 
 const concurrency = 200
 
@@ -26,6 +29,7 @@ export const open = async (params: {
   readonly count: number
   readonly made: Workflows.Shape["made"]
 }): Promise<Session<void, Output>> => {
+  const warmUp = warmUpOf(params.count)
   let waiting = 0
   const tell = () => {
     waiting++

@@ -2,7 +2,6 @@
 import type { WorkflowEngine } from "@effect/workflow"
 import { Effect, Layer } from "effect"
 import * as Engines from "../Engines.js"
-import { collectGarbage } from "../harness/Process.js"
 import * as Runtime from "../harness/Runtime.js"
 import type { Session } from "../harness/Session.js"
 import { quantile } from "../harness/Stats.js"
@@ -30,13 +29,16 @@ let started = 0
 /** A process's runs have ids of their own, also where two share a file. */
 export const nextId = (): string => `${process.pid}-${started++}`
 
+/**
+ * Garbage is collected when it is due, as in production, and not before each round: between rounds no run
+ * is there, and V8 throws away what it has compiled for objects of which a collection finds none.
+ */
 export const round = (
   shape: Workflows.Shape,
   { concurrency, millis }: Input
 ): Effect.Effect<Output, never, WorkflowEngine.WorkflowEngine> =>
   Effect.suspend(() => {
     const latencies: Array<number> = []
-    collectGarbage()
     const cpuBefore = process.cpuUsage()
     const began = performance.now()
     const oneAfterTheOther = Effect.gen(function* () {
