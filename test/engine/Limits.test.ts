@@ -1,5 +1,6 @@
 /** How many runs and steps a process has under way, and that bounds never hold it up for good. */
 import { assert, describe, it } from "@effect/vitest"
+import { DurableDeferred } from "@effect/workflow"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -8,12 +9,16 @@ import * as Layer from "effect/Layer"
 import { Dispatcher } from "../../src/engine/held/Dispatcher.js"
 import {
   exitOf,
+  Gate,
   layerMemory,
   noted,
+  open,
+  pass,
   register,
   step,
   textWorkflow,
   turns,
+  untilSuspended,
   untilTrue
 } from "./support.js"
 
@@ -114,6 +119,37 @@ describe("bounds", () => {
       yield* turns()
       assert.strictEqual(dispatcher.runs.size(), 0)
     }).pipe(Effect.scoped, Effect.provide(layerMemory({ maxConcurrentRuns: 2 })))
+  )
+
+  it.effect(
+    "a run whose step was not begun, for want of room, is suspended where it waits then",
+    () =>
+      Effect.gen(function* () {
+        const W = textWorkflow()
+        const latch = yield* Deferred.make<void>()
+        yield* register(
+          W.toLayer(({ id }) =>
+            id === "1"
+              ? step("first", Effect.as(Deferred.await(latch), "first"))
+              : Effect.zipRight(
+                  Effect.timeoutOption(step("second"), "1 second"),
+                  DurableDeferred.await(Gate)
+                )
+          )
+        )
+        const dispatcher = yield* Dispatcher
+        const first = yield* W.execute({ id: "1" }, { discard: true })
+        yield* untilTrue("the first step", () => dispatcher.steps.list().length === 1)
+        const second = yield* W.execute({ id: "2" }, { discard: true })
+        yield* untilTrue("both runs", () => dispatcher.runs.size() === 2)
+        yield* turns()
+        yield* pass("1 second")
+        yield* untilSuspended(W, second)
+        yield* open(W, second)
+        assert.deepStrictEqual(yield* exitOf(W, second), Exit.succeed("go"))
+        yield* Deferred.succeed(latch, undefined)
+        assert.deepStrictEqual(yield* exitOf(W, first), Exit.succeed("first"))
+      }).pipe(Effect.scoped, Effect.provide(layerMemory({ maxConcurrentSteps: 1 })))
   )
 
   it.effect("a step with no room yet is not begun when its run is interrupted", () =>

@@ -69,6 +69,13 @@ const remove = (from: ReadonlySet<string>, key: string): void => {
   if (from !== none) (from as Set<string>).delete(key)
 }
 
+const append = (to: NewTimers, timer: NewTimers[number]): NewTimers => {
+  // what is not `noTimers` was made here
+  const own = to === noTimers ? [] : (to as Array<NewTimers[number]>)
+  own.push(timer)
+  return own
+}
+
 export class ActiveRun {
   readonly held: Held
   readonly workflowName: string
@@ -201,7 +208,7 @@ export class ActiveRun {
   setTimer(name: string, wakeAt: number): void {
     if (this.timers.has(name)) return
     this.timers = put(this.timers, name, { wakeAt, fired: false })
-    this.unsaved = [...this.unsaved, { name, wakeAt }]
+    this.unsaved = append(this.unsaved, { name, wakeAt })
   }
 
   /** @param exit `undefined` while it is not over */
@@ -270,6 +277,6 @@ export class ActiveRun {
 
   /** After a write that did not happen: its timers are to be written with the next. */
   returnTimers(timers: NewTimers): void {
-    if (timers.length > 0) this.unsaved = [...this.unsaved, ...timers]
+    for (const timer of timers) this.unsaved = append(this.unsaved, timer)
   }
 }

@@ -160,10 +160,12 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
 
     /** What a step in flight comes to for another who asks for it; who may have to take it on. */
     const join = (flight: Flight, request: Request): StepEnd =>
-      Effect.flatMap(waitedFor(request, Flights.landing(flight, request)), (result) =>
-        flight.abandoned && result._tag === "Suspended"
-          ? ask(request)
-          : answered(request, Effect.succeed(result))
+      Effect.flatMap(
+        orLeave(request, restored(request, Flights.landing(flight, request))),
+        (result) =>
+          flight.abandoned && result._tag === "Suspended"
+            ? ask(request)
+            : answered(request, Effect.succeed(result))
       )
 
     /** Starts the step, which has its room, and waits for it. Who asks for a step also records it. */
@@ -194,12 +196,12 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
     const queue = (request: Request): StepEnd => {
       const { link } = request
       const { nested, run } = link
-      const admission = waitedFor(
+      const admission = restored(
         request,
         nested ? Effect.as(lease.fresh, true) : slots.admit(() => refuses(link))
       )
       const noted = run.crashes > 0 ? Effect.zipRight(noteWaiting(run), admission) : admission
-      return Effect.flatMap(noted, (admitted) =>
+      return Effect.flatMap(orLeave(request, noted), (admitted) =>
         admitted ? afterWait(request, run.crashes > 0 ? beginNoted : begin) : refuse(request)
       )
     }
@@ -250,6 +252,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
           if (error._tag === "RunLost") options.onLost(request.link.run)
           return Effect.void
         }),
+        (noted) => orLeave(request, noted),
         Effect.zipRight(Effect.suspend(() => afterWait(request, begin)))
       )
 
@@ -284,7 +287,7 @@ export const make = (options: StepsOptions): Effect.Effect<Steps, never, Scope.S
       link.quiescence.enter(fiber)
       return link.run.isSuspended
         ? Effect.zipRight(
-            options.activate(link.run),
+            orLeave(request, options.activate(link.run)),
             Effect.suspend(() => ask(request))
           )
         : ask(request)
@@ -334,9 +337,9 @@ const restored = <A, R>(
 
 const leave = ({ fiber, link }: Request): void => link.quiescence.leave(fiber)
 
-/** Whoever asks for the step may be interrupted while it waits, and is out of the call then. */
-const waitedFor = <A>(request: Request, wait: Effect.Effect<A>): Effect.Effect<A> =>
-  Effect.tapErrorCause(restored(request, wait), () => Effect.sync(() => leave(request)))
+/** Where this fails, or is interrupted, the fiber is out of the call. */
+const orLeave = <A>(request: Request, effect: Effect.Effect<A>): Effect.Effect<A> =>
+  Effect.tapErrorCause(effect, () => Effect.sync(() => leave(request)))
 
 /** A step that was left behind is not the same step of the same run, claimed anew. */
 const flightKey = ({ held, runId }: ActiveRun, step: string) => `${held.claim}/${runId}/${step}`
