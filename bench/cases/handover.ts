@@ -26,7 +26,7 @@ const settledMillis = 3_500
 
 const patienceMillis = 60_000
 
-/** Longer than a lease, and than it takes to notice that one has run out. */
+/** How often one is cut off, at most: each time takes as long as a lease. */
 const cutOffs = 3
 
 interface Subject {

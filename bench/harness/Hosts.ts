@@ -41,6 +41,9 @@ export const make = (): Hosts | undefined => {
     ip("link", "add", bridge, "type", "bridge")
     ip("addr", "add", `${network}.1/24`, "dev", bridge)
     ip("link", "set", bridge, "up")
+    // who may make a bridge may not be allowed to make these
+    ip("netns", "add", bridge)
+    ip("netns", "del", bridge)
   } catch {
     remove()
     return undefined

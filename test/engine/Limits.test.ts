@@ -22,6 +22,18 @@ import {
   untilTrue
 } from "./support.js"
 
+/** Two runs where there is room for one step: the first executes it, the second waits for it. */
+const bothStarted = (workflow: ReturnType<typeof textWorkflow>) =>
+  Effect.gen(function* () {
+    const dispatcher = yield* Dispatcher
+    const first = yield* workflow.execute({ id: "1" }, { discard: true })
+    yield* untilTrue("the first step", () => dispatcher.steps.list().length === 1)
+    const second = yield* workflow.execute({ id: "2" }, { discard: true })
+    yield* untilTrue("both runs", () => dispatcher.runs.size() === 2)
+    yield* turns()
+    return { first, second }
+  })
+
 describe("bounds", () => {
   it.effect("of 20 parallel steps no more than 3 are in flight, and all are executed", () =>
     Effect.gen(function* () {
@@ -137,12 +149,7 @@ describe("bounds", () => {
                 )
           )
         )
-        const dispatcher = yield* Dispatcher
-        const first = yield* W.execute({ id: "1" }, { discard: true })
-        yield* untilTrue("the first step", () => dispatcher.steps.list().length === 1)
-        const second = yield* W.execute({ id: "2" }, { discard: true })
-        yield* untilTrue("both runs", () => dispatcher.runs.size() === 2)
-        yield* turns()
+        const { first, second } = yield* bothStarted(W)
         yield* pass("1 second")
         yield* untilSuspended(W, second)
         yield* open(W, second)
@@ -164,12 +171,7 @@ describe("bounds", () => {
             : noted(log, "second")
         )
       )
-      const dispatcher = yield* Dispatcher
-      const first = yield* W.execute({ id: "1" }, { discard: true })
-      yield* untilTrue("the first step", () => dispatcher.steps.list().length === 1)
-      const second = yield* W.execute({ id: "2" }, { discard: true })
-      yield* untilTrue("both runs", () => dispatcher.runs.size() === 2)
-      yield* turns()
+      const { first, second } = yield* bothStarted(W)
       yield* W.interrupt(second)
       assert.isTrue(Exit.isInterrupted(yield* exitOf(W, second)))
       yield* Deferred.succeed(latch, undefined)

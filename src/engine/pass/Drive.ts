@@ -52,6 +52,7 @@ export class Driving implements PassOwner {
   constructor(
     readonly run: ActiveRun,
     readonly options: DriveOptions,
+    /** What the fibers of this run start with. */
     readonly origin: Fibers.Origin
   ) {}
 
