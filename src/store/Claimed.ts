@@ -1,4 +1,4 @@
-/** Runs that were claimed: how many at a time, and what whoever claimed them is told of them. */
+/** Runs that were claimed, and what whoever claimed them is told of them. */
 import type { TraceRow } from "./Rows.js"
 import { toTrace } from "./Rows.js"
 import type { ClaimedRun, Held, History, Json, Millis } from "./RunStore.js"
@@ -10,22 +10,7 @@ export interface Taken {
   readonly bytes: number
 }
 
-/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
-export const upTo = <Sized extends { readonly bytes: number }>(
-  oldest: ReadonlyArray<Sized>,
-  maxBytes = Number.POSITIVE_INFINITY
-): ReadonlyArray<Sized> => {
-  let bytes = 0
-  const enough = oldest.findIndex((run) => {
-    bytes += run.bytes
-    return bytes >= maxBytes
-  })
-  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
-}
-
 export interface ClaimedRow extends TraceRow {
-  readonly claim: number
-  readonly interrupt_wakeup: number | null
   readonly workflow: string
   readonly payload: Json
   readonly waits_for: Json | null
@@ -35,9 +20,6 @@ export interface ClaimedRow extends TraceRow {
   /** The queue whose slot it has. */
   readonly queue_name: string | null
 }
-
-/** Whether nothing can have happened to it but signals: its history need not be read. */
-export const isNew = (row: ClaimedRow): boolean => row.claim === 1 && row.interrupt_wakeup === null
 
 export const toClaimedRun = (
   row: ClaimedRow,

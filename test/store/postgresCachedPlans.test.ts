@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
 import { ChangeLog } from "../../src/store/ChangeLog.js"
+import { claimOldest } from "../../src/store/postgres/ClaimCall.js"
 import { commit } from "../../src/store/postgres/Commit.js"
 import * as Schema from "../../src/store/postgres/Schema.js"
 import { signalAll } from "../../src/store/postgres/SignalCall.js"
@@ -111,8 +112,15 @@ const acts = (sql: Sql, schema: string, executor: number, id: string) =>
         told
       ),
       end,
-      "end again": end
+      "end again": end,
+      claim: claimOldest(
+        { ...transaction(sql), leaseNow: 1, alone: false },
+        { executor, workflows: ["Order", "Other"], limit: 5 }
+      )
     }
+    yield* commit(transaction(sql), {
+      creations: [{ run: aRun(`free-${id}`), claimFor: undefined }]
+    })
     const read: Record<string, number> = {}
     for (const [name, act] of Object.entries(done)) read[name] = yield* readBy(sql, schema, act)
     return read

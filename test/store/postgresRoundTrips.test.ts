@@ -74,3 +74,35 @@ describe("runs whose executor has died, as many as there are, ask the database a
     )
   }
 })
+
+describe("a hand-over asks the database a few times", () => {
+  it.scopedLive("however many runs there are, with steps, signals and timers", () =>
+    Effect.gen(function* () {
+      const { schema, url } = yield* Postgres.database
+      const proxy = yield* Proxy.make(Redacted.value(url))
+      const store = yield* Postgres.open({ url: Redacted.make(proxy.url), schema })
+      const leaves = yield* registered(store)
+      const held = yield* Effect.forEach(runs, (runId) => begin(leaves, runId)).pipe(
+        Effect.map((claimed) => claimed.map(({ held }) => held)),
+        Effect.provideService(RunStore, store)
+      )
+      const timers = [{ name: "later", wakeAt: 9e12 }]
+      yield* Effect.forEach(held, (held) => store.recordStep(aStep(held, { timers })))
+      yield* store.signal({ runId: "run-7", name: "go", exit: "1" })
+      const stays = yield* registered(store)
+
+      const before = proxy.asked()
+      yield* store.release(held.map((held) => ({ held, timers: [] })))
+      const claimed = yield* store.claim({ executor: stays, workflows: ["Order"], limit: 500 })
+      // begun, released, committed; begun, claimed, committed, read; beside them other executors are looked at
+      expect(proxy.asked() - before).toBeLessThan(10)
+
+      expect(claimed.map(({ held }) => held.runId)).toEqual(runs)
+      for (const { history } of claimed) {
+        expect(history.steps).toEqual([{ name: "charge", attempt: 1, exit: `"charged"` }])
+        expect(history.timers).toEqual([{ name: "later", wakeAt: 9e12, fired: false }])
+      }
+      expect(claimed[7]?.history.signals).toEqual([{ name: "go", exit: "1" }])
+    })
+  )
+})

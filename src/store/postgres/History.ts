@@ -1,27 +1,25 @@
-/**
- * What runs have been through, of many at once. A run's own row is read before the rest, or with it: what
- * comes in between is then more than its `wakeups` have counted, and never less.
- */
+/** What runs have been through, of many at once. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { isInner } from "../Rows.js"
-import type { Child, Held, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
+import type { Child, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
 import * as Fence from "./Fence.js"
-import type { Sql } from "./Sql.js"
+import type { Param, Sql } from "./Sql.js"
 
-/** The columns of a run that its history needs. */
-export interface Claimed {
-  readonly id: number
-  readonly run_id: string
+/** The columns of a run, beside its key and its id, that its history needs. */
+interface Columns {
   readonly claim: number
+  readonly executor: number
   readonly wakeups: number
   readonly interrupt_requested: number
   readonly interrupt_wakeup: number | null
   readonly interrupt_at: number | null
 }
 
-export const claimedColumns =
-  "id, run_id, claim, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at"
+const columns = [
+  ...["r.claim", "r.executor", "r.wakeups"],
+  ...["r.interrupt_requested", "r.interrupt_wakeup", "r.interrupt_at"]
+]
 
 /** How many bytes of JSON the run `r` has, with its payload. */
 export const bytesOfRun = `(
@@ -33,25 +31,6 @@ export const bytesOfRun = `(
       JOIN workflow_runs c ON c.id = w.child WHERE w.parent = r.id
     ), 0)
   )::bigint`
-
-/** By `run_id`; a run without any is not in it. */
-export type Signals = ReadonlyMap<string, History["signals"]>
-
-/**
- * Without steps, timers and children: a run that is held for the first time has none, and one that is
- * too large to be read is set aside without them.
- */
-export const first = (
-  run: Pick<Claimed, "run_id" | "wakeups" | "interrupt_requested">,
-  signals: Signals
-): History => ({
-  steps: [],
-  timers: [],
-  children: [],
-  signals: signals.get(run.run_id) ?? [],
-  interruptRequested: run.interrupt_requested === 1,
-  wakeups: run.wakeups
-})
 
 const groupBy = <Row, Key, A>(
   rows: ReadonlyArray<Row>,
@@ -67,37 +46,7 @@ const groupBy = <Row, Key, A>(
   return groups
 }
 
-const selectSignals = `
-  SELECT run_id, name, exit FROM workflow_signals WHERE run_id = ANY($1::text[])`
-
-interface SignalRow {
-  readonly run_id: string
-  readonly name: string
-  readonly exit: Json
-}
-
-const signalRows = (sql: Sql, runIds: ReadonlyArray<string>) =>
-  sql.rows<SignalRow>(selectSignals, [runIds])
-
-export const signalsOf = (
-  sql: Sql,
-  runIds: ReadonlyArray<string>
-): Effect.Effect<Signals, SqlError> =>
-  runIds.length === 0
-    ? Effect.succeed(new Map())
-    : Effect.map(signalRows(sql, runIds), (rows) =>
-        groupBy(
-          rows,
-          ({ run_id }) => run_id,
-          ({ exit, name }) => ({ name, exit })
-        )
-      )
-
-/**
- * All of it in one statement, so of one moment, and in one round trip.
- *
- * @param runs what says, in SQL, the keys of the runs
- */
+/** @param runs what says, in SQL, the keys of the runs */
 const selectParts = (runs: string) => `
   SELECT 'signal' AS kind, r.id AS run, s.name, s.exit, s.wakeup::bigint AS number, NULL::bigint AS other
   FROM workflow_runs r JOIN workflow_signals s ON s.run_id = r.run_id WHERE r.id = ANY(${runs})
@@ -108,23 +57,30 @@ const selectParts = (runs: string) => `
   UNION ALL SELECT 'child', c.parent, r.run_id, r.exit, c.wakeup, NULL
   FROM workflow_children c JOIN workflow_runs r ON r.id = c.child WHERE c.parent = ANY(${runs})`
 
-const selectAll = selectParts("$1::bigint[]")
+/** What a column, or an expression that is called something, is selected as. */
+const nameOf = (column: string) => column.replace(/^.*( AS |\.)/s, "")
 
-/** Of runs that are held, with what their own rows say, and nothing of others. */
-const selectHeld = `
+/**
+ * Runs that are held, with what they have been through: all of it in one statement, so of one moment,
+ * and in one round trip. The first parameters are `Fence.ofAll`.
+ *
+ * @param more what else is read of a run `r`, in SQL
+ * @param small which of those that are held are not too large to be read, in SQL
+ */
+export const selectHeld = (more: ReadonlyArray<string>, small = "true") => {
+  const all = [...columns, ...more]
+  return `
   WITH held AS MATERIALIZED (
-    SELECT ${claimedColumns
-      .split(", ")
-      .map((column) => `r.${column}`)
-      .join(", ")}, r.executor
+    SELECT r.id, r.run_id, ${all.join(", ")}
     FROM ${Fence.holds}
     JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'
   )
   SELECT 'run' AS kind, id AS run, run_id AS name, NULL AS exit, NULL::bigint AS number,
-    NULL::bigint AS other, claim, executor, wakeups, interrupt_requested, interrupt_wakeup, interrupt_at
+    NULL::bigint AS other, ${all.map(nameOf).join(", ")}
   FROM held
-  UNION ALL SELECT p.*, NULL, NULL, NULL, NULL, NULL, NULL
-  FROM (${selectParts("ARRAY(SELECT id FROM held)")}) p`
+  UNION ALL SELECT p.*, ${all.map(() => "NULL").join(", ")}
+  FROM (${selectParts(`ARRAY(SELECT id FROM held WHERE ${small})`)}) p`
+}
 
 interface PartRow<Kind extends string> {
   readonly kind: Kind
@@ -159,37 +115,20 @@ interface ChildPart extends PartRow<"child"> {
 
 type Part = SignalPart | StepPart | TimerPart | ChildPart
 
-interface HeldPart extends PartRow<"run">, Omit<Claimed, "id" | "run_id"> {
-  readonly executor: number
-}
+/** What is read of a run itself: its columns, and more. */
+export type HeldRow<More> = PartRow<"run"> & Columns & More
 
-/** In the order of the runs. */
-export const read = (
-  sql: Sql,
-  runs: ReadonlyArray<Claimed>
-): Effect.Effect<ReadonlyArray<History>, SqlError> =>
-  runs.length === 0
-    ? Effect.succeed([])
-    : Effect.map(sql.rows<Part>(selectAll, [runs.map(({ id }) => id)]), (rows) => {
-        const parts = byRun(rows)
-        return runs.map((run) => toHistory(run, parts.get(run.id) ?? []))
-      })
-
-/** Those of the runs that are held so, by their holds as `Fence.keyOf` has them. */
-export const ofHeld = (
-  sql: Sql,
-  runs: ReadonlyArray<Held>
-): Effect.Effect<ReadonlyMap<string, History>, SqlError> =>
-  Effect.map(sql.rows<Part | HeldPart>(selectHeld, Fence.ofAll(runs)), (rows) => {
-    const parts = byRun(rows.filter((row) => row.kind !== "run"))
-    return new Map(
-      rows
-        .filter((row) => row.kind === "run")
-        .map((row) => [
-          Fence.keyOf({ key: row.run, claim: row.claim, executor: row.executor, runId: row.name }),
-          toHistory({ ...row, id: row.run, run_id: row.name }, parts.get(row.run) ?? [])
-        ])
-    )
+/** The runs that a statement of `selectHeld` finds, each with what it has been through. */
+export const read = <More>(
+  rows: Sql["rows"],
+  statement: string,
+  params: ReadonlyArray<Param>
+): Effect.Effect<ReadonlyArray<readonly [row: HeldRow<More>, history: History]>, SqlError> =>
+  Effect.map(rows<Part | HeldRow<More>>(statement, params), (rows) => {
+    const isRun = (row: Part | HeldRow<More>): row is HeldRow<More> => row.kind === "run"
+    const isPart = (row: Part | HeldRow<More>): row is Part => row.kind !== "run"
+    const parts = byRun(rows.filter(isPart))
+    return rows.filter(isRun).map((row) => [row, toHistory(row, parts.get(row.run) ?? [])] as const)
   })
 
 const byRun = (rows: ReadonlyArray<Part>) =>
@@ -199,7 +138,7 @@ const byRun = (rows: ReadonlyArray<Part>) =>
     (row) => row
   )
 
-const toHistory = (run: Claimed, parts: ReadonlyArray<Part>): History => {
+const toHistory = (run: Columns, parts: ReadonlyArray<Part>): History => {
   const signals = parts.filter((part) => part.kind === "signal")
   const timers = parts.filter((part) => part.kind === "timer")
   const children = parts.filter((part) => part.kind === "child")

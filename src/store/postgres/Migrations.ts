@@ -5,6 +5,7 @@
  * Values are `text` and not `jsonb`, which refuses `\u0000` and changes numbers. Names are compared by
  * their bytes. Functions carry a version in their names: in a rolling deploy both are called.
  */
+import { claimFunction } from "./ClaimCall.js"
 import { commitFunction, wakeParentsFunction } from "./Functions.js"
 import { signalFunction } from "./SignalCall.js"
 
@@ -391,5 +392,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0010_signals_by_call": signalsByCall,
   "0011_parked_queues": parkedQueues,
   "0012_commit_marks": commitMarks,
-  "0013_fenced_by_holder": [commitFunction(4)]
+  "0013_fenced_by_holder": [commitFunction(4)],
+  "0014_claims_by_call": [claimFunction]
 }

@@ -1,10 +1,7 @@
 /** What a transaction of several statements tells the other executors. */
-import type { SqlError } from "@effect/sql/SqlError"
-import * as Effect from "effect/Effect"
 import type { Change } from "../RunStore.js"
 import type { Told } from "./Commit.js"
 import { mostBytesTold, mostTold } from "./SignalCall.js"
-import type { Sql } from "./Sql.js"
 import { encodedText } from "./Sql.js"
 
 /** The runs that were told something, where that is all; `undefined`: there is more, or there are many. */
@@ -21,15 +18,16 @@ const toldRuns = (change: Change): ReadonlyArray<string> | undefined => {
     : undefined
 }
 
-const notifyOthers = "SELECT pg_notify($1, $2)"
+/** What has characters of its own in SQL, as something that has none. */
+const quoted = (text: string) =>
+  `convert_from(decode('${Buffer.from(text).toString("hex")}', 'hex'), 'UTF8')`
 
-/** In the transaction, so that nobody is told of what was not committed, and nothing is left out. */
-export const notify = (
-  sql: Sql,
-  { channel, from }: Told,
-  change: Change | undefined
-): Effect.Effect<unknown, SqlError> => {
-  if (change === undefined) return Effect.void
+/**
+ * A statement for the transaction's own script, so that nobody is told of what was not committed, and
+ * nothing is left out; empty where there is nothing to tell.
+ */
+export const notify = ({ channel, from }: Told, change: Change | undefined): string => {
+  if (change === undefined) return ""
   const { bulk, finished, interrupts, pauses, pending, schedules, signals, wakeAt, woken } = change
   const runs = toldRuns(change)
   const tells = {
@@ -44,5 +42,5 @@ export const notify = (
     ...(bulk === undefined ? {} : { bulk }),
     ...(pauses === undefined ? {} : { pauses })
   }
-  return sql.rows(notifyOthers, [channel, JSON.stringify(tells)])
+  return `SELECT pg_notify(${quoted(channel)}, ${quoted(JSON.stringify(tells))});`
 }

@@ -42,13 +42,20 @@ const leave = `INSERT INTO workflow_commits AS t (slot, batch, at) VALUES `
 
 const again = ` ON CONFLICT (slot) DO UPDATE SET batch = excluded.batch, at = excluded.at`
 
-/** In one round trip. Where it fails, the transaction is still open. */
+/**
+ * In one round trip. Where it fails, the transaction is still open.
+ *
+ * @param last what is done besides, in SQL
+ */
 export const commit = (
   sql: Sql,
   schema: Schema,
-  { batch, slot }: Marked
+  { batch, slot }: Marked,
+  last: string
 ): Effect.Effect<unknown, SqlError> =>
-  sql.script(`${schema.qualified(leave)}(${slot}, ${batch}, ${databaseTime})${again}; COMMIT`)
+  sql.script(
+    `${last}${schema.qualified(leave)}(${slot}, ${batch}, ${databaseTime})${again}; COMMIT`
+  )
 
 export type Outcome = "committed" | "not committed" | "under way"
 

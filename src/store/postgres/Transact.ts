@@ -247,11 +247,9 @@ const severalOn = (
         runAll(inOrder(writes), transaction),
         Effect.suspend(() => (queues.known ? admitMarked(transaction) : Effect.void))
       )
-    ).pipe(
-      Effect.zipRight(Effect.suspend(() => notify(sql, told, log.toChange()))),
-      Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK")))
-    )
-    yield* Effect.catchAllCause(Outcome.commit(sql, connections.schema, marked), (cause) =>
+    ).pipe(Effect.tapErrorCause(() => Failure.ignoreAll(sql.script("ROLLBACK"))))
+    const tells = notify(told, log.toChange())
+    yield* Effect.catchAllCause(Outcome.commit(sql, connections.schema, marked, tells), (cause) =>
       Failure.isConnectionLost(cause)
         ? unknown(outcomeOf(connections, marked, log))
         : Effect.zipRight(Failure.ignoreAll(sql.script("ROLLBACK")), failed(false)(cause))

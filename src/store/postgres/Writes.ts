@@ -133,8 +133,12 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
       Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
         taken.length === 0
           ? Effect.succeed([])
-          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
+          : Effect.onError(
+              Effect.uninterruptible(read(Claims.read(taken, options.maxRunBytes))),
+              () =>
+                Effect.ignore(
+                  write(Release.release(taken.map(({ held }) => ({ held, timers: [] }))))
+                )
             )
       ).pipe(
         Effect.tap((claimed) => {

@@ -4,7 +4,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { ClaimedRow, Taken } from "../Claimed.js"
-import { isNew, toClaimedRun, upTo } from "../Claimed.js"
+import { toClaimedRun } from "../Claimed.js"
 import { asHolderBy, lost, lostAmongBy } from "../Holding.js"
 import { suspicious } from "../Judgement.js"
 import type {
@@ -116,6 +116,19 @@ interface Sized {
   readonly bytes: number
 }
 
+/** Those of the oldest with which it comes to `maxBytes`, or to one run. */
+const upTo = <Sized extends { readonly bytes: number }>(
+  oldest: ReadonlyArray<Sized>,
+  maxBytes = Number.POSITIVE_INFINITY
+): ReadonlyArray<Sized> => {
+  let bytes = 0
+  const enough = oldest.findIndex((run) => {
+    bytes += run.bytes
+    return bytes >= maxBytes
+  })
+  return enough === -1 ? oldest : oldest.slice(0, enough + 1)
+}
+
 export const claim =
   (options: ClaimOptions): Operation<Transaction, ReadonlyArray<Taken>> =>
   (transaction) =>
@@ -162,6 +175,9 @@ const selectClaimed = `
   FROM workflow_runs WHERE ${isHeld}`
 
 type Row = Histories.Claimed & ClaimedRow
+
+/** Whether nothing can have happened to it but signals: its history need not be read. */
+const isNew = (row: Row): boolean => row.claim === 1 && row.interrupt_wakeup === null
 
 /**
  * Reads runs that were claimed, in one turn and out of the write lock: as they are now. One that is
