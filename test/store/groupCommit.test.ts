@@ -7,6 +7,7 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import { RunScheduler } from "../../src/engine/pass/RunScheduler.js"
 import { RunStore } from "../../src/store/RunStore.js"
 import * as SqliteRunStore from "../../src/store/sqlite/SqliteRunStore.js"
 import { aRun, aStep, begin, register } from "../../src/testing/Acts.js"
@@ -30,6 +31,12 @@ const storeWith = (
 
 const sqliteError = (code: string) =>
   new SqlError({ message: "Failed to execute statement", cause: { code, message: "injected" } })
+
+/** For longer than the scheduler of runs goes on without a turn of the event loop. */
+const holdUp = () => {
+  const until = performance.now() + 12
+  while (performance.now() < until);
+}
 
 describe("group commit", () => {
   it.effect("bounds a transaction by bytes, where values are large", () => {
@@ -62,6 +69,39 @@ describe("group commit", () => {
       )
     )
   })
+
+  /** Commits with which fibers that have a turn of the event loop each, one after the other, write. */
+  const commitsOf = (fibers: number) => {
+    let commits = 0
+    const store = storeWith((statement) =>
+      Effect.sync(() => {
+        if (statement === "COMMIT") commits++
+      })
+    )
+    return Effect.gen(function* () {
+      const store = yield* RunStore
+      const write = (runId: string) =>
+        Effect.zipRight(Effect.sync(holdUp), store.create(aRun(runId)))
+      yield* Effect.forEach(
+        Array.from({ length: fibers }, (_, n) => `${n}`),
+        write,
+        { concurrency: "unbounded", discard: true }
+      ).pipe(Effect.withScheduler(new RunScheduler()))
+      return commits
+    }).pipe(Effect.provide(store))
+  }
+
+  it.live("waits for those that are ready, and whose turn is the next", () =>
+    Effect.gen(function* () {
+      expect(yield* commitsOf(3)).toBe(1)
+    })
+  )
+
+  it.live("does not wait for them for long", () =>
+    Effect.gen(function* () {
+      expect(yield* commitsOf(12)).toBeGreaterThan(1)
+    })
+  )
 
   it.effect("takes few commits for many writes that are ready together", () => {
     let commits = 0

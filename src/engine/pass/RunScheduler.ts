@@ -12,6 +12,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
 import * as Scheduler from "effect/Scheduler"
+import * as Ready from "../../internal/Ready.js"
 
 /** Milliseconds. */
 const budget = 10
@@ -43,6 +44,7 @@ export class RunScheduler implements Scheduler.Scheduler {
   }
 
   private readonly begin = () => {
+    Ready.setMore(false)
     this.until = performance.now() + budget
     this.run()
   }
@@ -70,6 +72,7 @@ export class RunScheduler implements Scheduler.Scheduler {
     const { round } = this
     while (this.next < round.length) {
       if (performance.now() >= this.until) {
+        Ready.setMore(true)
         setImmediate(this.begin)
         return false
       }

@@ -26,6 +26,7 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import * as Ready from "../../internal/Ready.js"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import * as Marks from "../copy/Marks.js"
@@ -105,7 +106,8 @@ export const make = (
       publish,
       named: (error) => error,
       gone: () => undefined,
-      gather: options.gather ?? gathered
+      gather: options.gather ?? gathered,
+      isMore: Ready.isMore
     })
     const read = readWith(connections, isClosed)
     return RunStore.of({

@@ -28,6 +28,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import * as Ready from "../../internal/Ready.js"
 import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import { retryWhileBusy } from "../Busy.js"
@@ -110,7 +111,8 @@ const makeNamed = (
       publish,
       named,
       gone: file.gone,
-      gather: options.gather ?? gathered
+      gather: options.gather ?? gathered,
+      isMore: Ready.isMore
     })
     const pause = betweenPolls(options.pollInterval)
     if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
