@@ -5,15 +5,13 @@
  * a time share one look, and its answer is good for a second: however many ask, and however long the
  * database takes, it is asked once at a time, on one connection.
  */
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Elapsed from "../internal/Elapsed.js"
+import { systemClock } from "../internal/SystemClock.js"
 import type { RunStoreError } from "../store/RunStore.js"
 import { RunStore } from "../store/RunStore.js"
 
@@ -31,9 +29,6 @@ interface Look {
 export type Found = { readonly _tag: "Ready" } | { readonly _tag: "NotReady"; readonly why: string }
 
 const noAnswer = `The database has not answered for ${patience} milliseconds`
-
-// a database that hangs does so in real time
-const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
 export const make: Effect.Effect<Effect.Effect<Found>, never, RunStore> = Effect.gen(function* () {
   const { available } = yield* RunStore
@@ -88,5 +83,6 @@ export const make: Effect.Effect<Effect.Effect<Found>, never, RunStore> = Effect
       : Effect.logWarning(`not ready: ${found.why}`)
   }
 
+  // a database that hangs does so in real time
   return Effect.withClock(Effect.tap(found, told), systemClock)
 })

@@ -73,7 +73,7 @@ export interface Options<T> {
   /** Lets the writes that are ready join the first. */
   readonly gather: Effect.Effect<void>
   /** Whether others are about to write, and have not had their turn. */
-  readonly isMore: () => boolean
+  readonly isMore: Effect.Effect<boolean>
   /** Of a caller with these services: why it would wait for ever. */
   readonly refused: (services: Context.Context<never>) => RunStoreError | undefined
   /** What a defect comes to. */
@@ -177,7 +177,7 @@ const drainQueue = <T>(
         before = taken.length
         yield* gather
         yield* join
-        if (!isMore() || taken.length >= largest.writes) return
+        if (taken.length >= largest.writes || !(yield* isMore)) return
       }
     })
     const failLeft = Effect.map(queue.clear, (more) => failAll(closed)([...taken, ...more]))

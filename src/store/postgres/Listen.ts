@@ -6,9 +6,6 @@
 import { randomUUID } from "node:crypto"
 import { SqlError } from "@effect/sql/SqlError"
 import type * as PgClient from "@effect/sql-pg/PgClient"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,6 +15,7 @@ import * as Schedule from "effect/Schedule"
 import * as EffectSchema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Pg from "pg"
+import { systemClock } from "../../internal/SystemClock.js"
 import { within } from "../../internal/Within.js"
 import * as PostgresMetrics from "../../telemetry/PostgresMetrics.js"
 import { nothing } from "../ChangeLog.js"
@@ -77,8 +75,6 @@ export const changeOf = (payload: string | undefined, from: string): Change | un
 const heardOfItself = ({ at }: typeof Note.Type): undefined => {
   if (at !== undefined) PostgresMetrics.heardOfItself(performance.now() - at)
 }
-
-const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
 export interface Listener {
   readonly told: Told

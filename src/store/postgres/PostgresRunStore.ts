@@ -16,9 +16,6 @@
  */
 
 import * as PgClient from "@effect/sql-pg/PgClient"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,11 +23,10 @@ import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Ready from "../../internal/Ready.js"
-import { turn } from "../../internal/Turn.js"
 import * as Admission from "../Admission.js"
 import * as Marks from "../copy/Marks.js"
 import type { Side } from "../copy/Side.js"
+import { gathered, isMore } from "../Gather.js"
 import * as GroupCommits from "../GroupCommit.js"
 import type { Change, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
@@ -107,7 +103,7 @@ export const make = (
       named: (error) => error,
       gone: () => undefined,
       gather: options.gather ?? gathered,
-      isMore: Ready.isMore
+      isMore
     })
     const read = readWith(connections, isClosed)
     return RunStore.of({
@@ -142,10 +138,6 @@ const closedFlag = Effect.map(
   ),
   (state) => () => state.closed
 )
-
-const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
-
-const gathered = Effect.clockWith((clock) => (clock === systemClock ? turn : Effect.yieldNow()))
 
 /** Over the app's own client, with the options' defaults. */
 export const layer: Layer.Layer<RunStore, RunStoreError, PgClient.PgClient> = Layer.scoped(

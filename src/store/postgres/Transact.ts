@@ -6,11 +6,9 @@
  * writes nothing twice, and of the other kind the database is asked what became of it.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
+import { systemClock } from "../../internal/SystemClock.js"
 import * as Admission from "../Admission.js"
 import { ChangeLog } from "../ChangeLog.js"
 import { OutcomeUnknown, TransactionFailed } from "../GroupCommit.js"
@@ -70,8 +68,6 @@ const admitAfter = (options: Options, change: Change | undefined) =>
       Effect.orElseSucceed(() => undefined),
       Effect.map((admitted) => (admitted === undefined ? change : both(change, admitted)))
     )
-
-const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
 
 type Failed = TransactionFailed | OutcomeUnknown
 

@@ -18,9 +18,6 @@
  */
 
 import * as SqlClient from "@effect/sql/SqlClient"
-import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
-import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { identity } from "effect/Function"
@@ -28,12 +25,12 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
-import * as Ready from "../../internal/Ready.js"
-import { turn } from "../../internal/Turn.js"
+import { systemClock } from "../../internal/SystemClock.js"
 import * as Admission from "../Admission.js"
 import { retryWhileBusy } from "../Busy.js"
 import { closed } from "../Closed.js"
 import * as Marks from "../copy/Marks.js"
+import { gathered, isMore } from "../Gather.js"
 import * as GroupCommits from "../GroupCommit.js"
 import type { Change, RunStoreError } from "../RunStore.js"
 import { RunStore } from "../RunStore.js"
@@ -112,7 +109,7 @@ const makeNamed = (
       named,
       gone: file.gone,
       gather: options.gather ?? gathered,
-      isMore: Ready.isMore
+      isMore
     })
     const pause = betweenPolls(options.pollInterval)
     if (pause !== undefined) yield* ForeignCommits.watch({ database, pause, publish })
@@ -157,10 +154,6 @@ const closedFlag = Effect.map(
   ),
   (state) => () => state.closed
 )
-
-const systemClock = Context.get(DefaultServices.liveServices, Clock.Clock)
-
-const gathered = Effect.clockWith((clock) => (clock === systemClock ? turn : Effect.yieldNow()))
 
 /** `undefined` never ends. */
 const betweenPolls = (given: Options["pollInterval"]): Effect.Effect<void> | undefined => {
