@@ -77,30 +77,22 @@ const claimFirst = (transaction: Transaction, executor: number, suspects: Readon
 
 const selectClaimed = Histories.selectHeld(
   [
-    ...[
-      "r.workflow",
-      "r.payload",
-      "r.trace_id",
-      "r.span_id",
-      "r.sampled",
-      "r.waits_for",
-      "r.crashes"
-    ],
-    ...["r.timeout", "r.slot"],
+    ...["r.workflow", "r.payload", "r.trace_id", "r.span_id", "r.sampled"],
+    ...["r.waits_for", "r.crashes", "r.timeout", "r.slot"],
     "(SELECT q.name FROM workflow_queues q WHERE q.id = r.queue AND r.slot IS NOT NULL) AS queue_name"
   ],
   "id = ANY($5::bigint[])"
 )
 
 /**
- * Reads runs that were claimed, as they are now. Of one that is too large the history is not read. Not to
- * be interrupted, as what is prepared.
+ * Reads runs that were claimed, as they are now. Of one that is too large the history is not read. Not
+ * prepared: what was planned when there were few runs would be kept when there are many.
  */
 export const read =
   (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
     Effect.gen(function* () {
-      const found = yield* Histories.read<ClaimedRow>(sql.prepared, selectClaimed, [
+      const found = yield* Histories.read<ClaimedRow>(sql, selectClaimed, [
         ...Fence.ofAll(taken.map(({ held }) => held)),
         taken.flatMap(({ bytes, held }) => (bytes <= maxRunBytes ? [held.key] : []))
       ])
@@ -138,7 +130,7 @@ const selectHistories = Histories.selectHeld([])
 export const histories =
   (runs: ReadonlyArray<Held>) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
-    Effect.map(Histories.read(sql.rows, selectHistories, Fence.ofAll(runs)), (found) => {
+    Effect.map(Histories.read(sql, selectHistories, Fence.ofAll(runs)), (found) => {
       const histories = new Map(
         found.map(([{ claim, executor, name, run }, history]) => [
           Fence.keyOf({ key: run, claim, executor, runId: name }),

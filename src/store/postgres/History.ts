@@ -120,11 +120,11 @@ export type HeldRow<More> = PartRow<"run"> & Columns & More
 
 /** The runs that a statement of `selectHeld` finds, each with what it has been through. */
 export const read = <More>(
-  rows: Sql["rows"],
+  sql: Sql,
   statement: string,
   params: ReadonlyArray<Param>
 ): Effect.Effect<ReadonlyArray<readonly [row: HeldRow<More>, history: History]>, SqlError> =>
-  Effect.map(rows<Part | HeldRow<More>>(statement, params), (rows) => {
+  Effect.map(sql.rows<Part | HeldRow<More>>(statement, params), (rows) => {
     const isRun = (row: Part | HeldRow<More>): row is HeldRow<More> => row.kind === "run"
     const isPart = (row: Part | HeldRow<More>): row is Part => row.kind !== "run"
     const parts = byRun(rows.filter(isPart))

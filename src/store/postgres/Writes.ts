@@ -133,12 +133,8 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
       Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
         taken.length === 0
           ? Effect.succeed([])
-          : Effect.onError(
-              Effect.uninterruptible(read(Claims.read(taken, options.maxRunBytes))),
-              () =>
-                Effect.ignore(
-                  write(Release.release(taken.map(({ held }) => ({ held, timers: [] }))))
-                )
+          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
+              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
             )
       ).pipe(
         Effect.tap((claimed) => {
