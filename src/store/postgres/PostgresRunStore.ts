@@ -58,8 +58,8 @@ export interface Options {
   readonly schema?: string | undefined
   /**
    * What the first write of a transaction waits for, so that others which are ready join it. By
-   * default one turn of the event loop; under a clock that is not the system's a commit waits for no
-   * turn.
+   * default one turn of the event loop, and three more at most while runs that are ready have not had
+   * theirs; under a clock that is not the system's a commit waits for no turn.
    */
   readonly gather?: Effect.Effect<void> | undefined
 }

@@ -61,8 +61,10 @@ export interface Options {
   /**
    * What the first write of a transaction waits for, so that others which are ready join it. By
    * default one turn of the event loop: Effect's fibers run on microtasks, so all that the last
-   * commit woke have written before it ends. Under a clock that is not the system's a commit waits
-   * for no turn, so that all that a TestClock sets off has happened when the loop turns.
+   * commit woke have written before it ends; but where they need longer than the 10 ms after which
+   * the loop is given a turn in between, it is waited for again, three times at most. Under a clock
+   * that is not the system's a commit waits for no turn, so that all that a TestClock sets off has
+   * happened when the loop turns.
    */
   readonly gather?: Effect.Effect<void> | undefined
 }
