@@ -88,8 +88,9 @@ export interface Options<T> {
 const largest = { writes: 500, bytes: 4 * 1024 * 1024 }
 
 /**
- * So many more turns of the event loop does the first write wait for those that are about to write. A turn
- * takes 10 ms then: see `RunScheduler`. With 500 runs at work it saves two commits of five.
+ * How many more turns of the event loop the first write waits for those that are about to write. A turn
+ * takes 10 ms then, or as long as an effect that takes longer: see `RunScheduler`. With 500 runs at work it
+ * saves two commits of five.
  */
 const patience = 3
 

@@ -45,16 +45,16 @@ const again = ` ON CONFLICT (slot) DO UPDATE SET batch = excluded.batch, at = ex
 /**
  * In one round trip. Where it fails, the transaction is still open.
  *
- * @param last what is done besides, in SQL
+ * @param before what is done first, in SQL
  */
 export const commit = (
   sql: Sql,
   schema: Schema,
   { batch, slot }: Marked,
-  last: string
+  before: string
 ): Effect.Effect<unknown, SqlError> =>
   sql.script(
-    `${last}${schema.qualified(leave)}(${slot}, ${batch}, ${databaseTime})${again}; COMMIT`
+    `${before}${schema.qualified(leave)}(${slot}, ${batch}, ${databaseTime})${again}; COMMIT`
   )
 
 export type Outcome = "committed" | "not committed" | "under way"
