@@ -8,6 +8,8 @@ export interface Options {
   readonly quick: boolean
   readonly publish: boolean
   readonly profile: boolean
+  /** The folder of a checkout of a version before, to measure beside this one. */
+  readonly against: string | undefined
   readonly help: boolean
   readonly sizes: Sizes
 }
@@ -16,6 +18,7 @@ export const usage = `npm run bench -- [options]
 
   --case <name>   only this case; may be given more than once
   --rounds <n>    how often each engine is measured, in turn with the others (default 5)
+  --against <dir> another checkout after npm ci: its engine is measured in turn with the others
   --quick         small sizes: shows that everything works, its numbers mean nothing
   --publish       copies JSON and charts of a whole run to docs/benchmarks as well
   --profile       a CPU profile of each child process, and what is on top in it; slows them down
@@ -35,6 +38,7 @@ export const parse = (args: ReadonlyArray<string>): Options => {
     options: {
       case: { type: "string", multiple: true, default: [] },
       rounds: { type: "string" },
+      against: { type: "string" },
       quick: { type: "boolean", default: false },
       publish: { type: "boolean", default: false },
       profile: { type: "boolean", default: false },
@@ -48,6 +52,7 @@ export const parse = (args: ReadonlyArray<string>): Options => {
     quick,
     publish: values.publish,
     profile: values.profile,
+    against: values.against,
     help: values.help,
     sizes:
       values.rounds === undefined

@@ -8,6 +8,7 @@ import { rmSync } from "node:fs"
 import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Before from "./Before.js"
 import { all } from "./cases/all.js"
 import { type Case, Skipped } from "./cases/Case.js"
 import * as Child from "./harness/Child.js"
@@ -18,6 +19,7 @@ import * as Profiles from "./report/Profiles.js"
 import * as Text from "./report/Text.js"
 import * as Write from "./report/Write.js"
 import type { Sizes } from "./Sizes.js"
+import * as Subjects from "./Subjects.js"
 
 /** `npm run bench` starts this in the package's folder. */
 const root = process.cwd()
@@ -31,6 +33,7 @@ const warn = (text: string) => console.error(`! ${text}`)
 const measure = async (
   case_: Case,
   sizes: Sizes,
+  subjects: ReadonlyArray<Subjects.Subject>,
   profiles: string | undefined
 ): Promise<Write.CaseResult> => {
   const children = Child.make({ warn, profiles })
@@ -53,7 +56,7 @@ const measure = async (
     ...without
   })
   try {
-    const context = { sizes, progress, folder: own, cache: join(folder, "cache") }
+    const context = { sizes, subjects, progress, folder: own, cache: join(folder, "cache") }
     return result(await case_.measure({ ...context, open: children.open }))
   } catch (error) {
     if (error instanceof Skipped) return result([], { skipped: error.message })
@@ -85,9 +88,11 @@ const main = async () => {
     return
   }
   const selected = select(options.cases)
-  if (options.publish && (options.quick || options.cases.length > 0)) {
-    throw new Error("what is published is one whole run: leave out --quick and --case")
+  if (options.publish && (options.quick || options.cases.length > 0 || options.against)) {
+    throw new Error("what is published is one whole run: leave out --quick, --case and --against")
   }
+  const { against } = options
+  const subjects = Subjects.make(against === undefined ? undefined : Before.prepare(against))
   await mkdir(folder, { recursive: true })
   const startedAt = new Date().toISOString()
   const machine = await Machine.read(root, folder)
@@ -99,7 +104,7 @@ const main = async () => {
     log(`\n=== ${case_.name}: ${case_.title}`)
     const profiles = options.profile ? join(resultsFolder, "profiles", case_.name) : undefined
     if (profiles !== undefined) await rm(profiles, { recursive: true, force: true })
-    const result = await measure(case_, options.sizes, profiles)
+    const result = await measure(case_, options.sizes, subjects, profiles)
     cases.push(result)
     for (const table of result.tables) log(Text.table(table))
     if (result.skipped !== undefined) log(`skipped: ${result.skipped}`)

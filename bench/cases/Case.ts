@@ -1,9 +1,12 @@
 import type { Opener } from "../harness/Child.js"
 import type { Table } from "../report/Table.js"
 import type { Sizes } from "../Sizes.js"
+import type { Subject } from "../Subjects.js"
 
 export interface Context {
   readonly sizes: Sizes
+  /** The engines, for a case that compares them. */
+  readonly subjects: ReadonlyArray<Subject>
   /** A folder of the case's own, removed after it. */
   readonly folder: string
   /** Stays from run to run, under the system's folder of temporary files. */

@@ -1,8 +1,8 @@
 /** All engines, each in a process of its own, taking turns with one workflow of steps. */
 import { join } from "node:path"
-import * as Engines from "../Engines.js"
 import { interleave } from "../harness/Rounds.js"
 import type { Row, Table } from "../report/Table.js"
+import { baselines, type Subject } from "../Subjects.js"
 import type { Output } from "../tasks/Throughput.js"
 import type { Shape } from "../Workflows.js"
 import type { Context } from "./Case.js"
@@ -14,31 +14,32 @@ export interface Comparison {
   readonly concurrency: number
 }
 
-/** Most figures are ratios to one of these. */
-export const baselines: ReadonlyArray<Engines.Engine> = ["upstream", "cluster"]
-
-type Measured = Readonly<Record<Engines.Engine, ReadonlyArray<Output>>>
+interface Measured {
+  readonly subject: Subject
+  readonly outputs: ReadonlyArray<Output>
+}
 
 const measure = async (
-  { folder, open, progress, sizes }: Context,
+  { folder, open, progress, sizes, subjects }: Context,
   { concurrency, id, shape, title }: Comparison
-): Promise<Measured> => {
+): Promise<ReadonlyArray<Measured>> => {
   const sessions = await Promise.all(
-    Engines.all.map(async (engine) => {
-      const filename = join(folder, `${id}-${engine}.db`)
-      return [engine, await open("Throughput", { engine, filename, shape })] as const
+    subjects.map(async (subject) => {
+      const { engine, key, worker } = subject
+      const filename = join(folder, `${id}-${key}.db`)
+      return [subject, await open("Throughput", { engine, filename, shape }, { worker })] as const
     })
   )
-  for (const [engine, session] of sessions) {
-    progress(`${title}: ${Engines.labels[engine]} warms up`)
+  for (const [{ label }, session] of sessions) {
+    progress(`${title}: ${label} warms up`)
     await session.ask({ concurrency, millis: sizes.warmUpMillis })
   }
   const measured = await interleave(
     Object.fromEntries(
-      sessions.map(([engine, session]) => [
-        engine,
+      sessions.map(([{ key, label }, session]) => [
+        key,
         () => {
-          progress(`${title}: ${Engines.labels[engine]}`)
+          progress(`${title}: ${label}`)
           return session.ask({ concurrency, millis: sizes.roundMillis })
         }
       ])
@@ -46,17 +47,20 @@ const measure = async (
     sizes.rounds
   )
   for (const [, session] of sessions) await session.close()
-  return measured as Measured
+  return subjects.map((subject) => ({ subject, outputs: measured[subject.key] ?? [] }))
 }
 
-const rows = (measured: Measured, pick: (output: Output) => number): ReadonlyArray<Row> =>
-  Engines.all.map((engine) => ({
-    key: engine,
-    label: Engines.labels[engine],
-    values: measured[engine].map(pick)
+const rows = (
+  measured: ReadonlyArray<Measured>,
+  pick: (output: Output) => number
+): ReadonlyArray<Row> =>
+  measured.map(({ outputs, subject: { key, label } }) => ({
+    key,
+    label,
+    values: outputs.map(pick)
   }))
 
-const rates = ({ id, title }: Comparison, measured: Measured): Table => ({
+const rates = ({ id, title }: Comparison, measured: ReadonlyArray<Measured>): Table => ({
   id,
   title,
   unit: "steps/s",
@@ -65,7 +69,7 @@ const rates = ({ id, title }: Comparison, measured: Measured): Table => ({
   baselines
 })
 
-const cpuTimes = ({ id, title }: Comparison, measured: Measured): Table => ({
+const cpuTimes = ({ id, title }: Comparison, measured: ReadonlyArray<Measured>): Table => ({
   id: `${id}-cpu`,
   title: `${title}: CPU time of a step`,
   unit: "µs",

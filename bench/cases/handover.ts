@@ -130,7 +130,7 @@ const measure = async (
   const members: Array<Going> = []
   const another = async () => {
     const host = hosts?.add()
-    const session = await open("HandOver", on, host)
+    const session = await open("HandOver", on, { host })
     return enter({ ...session, host }, members, ids(warmUp.runs))
   }
   for (let n = 0; n < executors; n++) members.push(await another())

@@ -1,7 +1,8 @@
 import { join } from "node:path"
-import * as Engines from "../Engines.js"
+import type { Engine } from "../Engines.js"
 import type { Row, Table } from "../report/Table.js"
 import type { Sizes } from "../Sizes.js"
+import { before, type Subject } from "../Subjects.js"
 import type { State } from "../tasks/Heap.js"
 import type { Case } from "./Case.js"
 
@@ -30,11 +31,11 @@ const kinds: ReadonlyArray<Kind> = [
 ]
 
 /** An engine without a store begins all that is started: nothing in it is pending. */
-const enginesOf = (state: State): ReadonlyArray<Engines.Engine> =>
-  state === "pending" ? ["sqlite", "memory"] : Engines.all
+const isMeasured = (state: State, { engine }: Subject): boolean =>
+  state !== "pending" || engine === "sqlite" || engine === "memory"
 
 /** SingleRunner is asked for fewer: it takes minutes for the rest, and the cost of each is large. */
-const countOf = (state: State, engine: Engines.Engine, sizes: Sizes) => {
+const countOf = (state: State, engine: Engine, sizes: Sizes) => {
   const count = state === "running" ? sizes.runningInMemory : sizes.suspendedInMemory
   return engine === "cluster" ? Math.ceil(count / 100) : count
 }
@@ -42,22 +43,24 @@ const countOf = (state: State, engine: Engines.Engine, sizes: Sizes) => {
 export const heap: Case = {
   name: "heap",
   title: "Memory of a run",
-  measure: async ({ folder, open, progress, sizes }) => {
+  measure: async ({ folder, open, progress, sizes, subjects }) => {
     const tables: Array<Table> = []
     for (const { id, made, state, title } of kinds) {
       const rows: Array<Row> = []
-      for (const engine of enginesOf(state)) {
+      for (const subject of subjects.filter((subject) => isMeasured(state, subject))) {
+        const { engine, key, worker } = subject
         const count = countOf(state, engine, sizes)
-        const label = `${Engines.labels[engine]}, ${count.toLocaleString("en-US")} runs`
+        const label = `${subject.label}, ${count.toLocaleString("en-US")} runs`
         progress(`heap of a ${title}: ${label}`)
         const values: Array<number> = []
         for (let round = 0; round < sizes.heapRounds; round++) {
-          const filename = join(folder, `${id}-${engine}-${round}.db`)
-          const session = await open("Heap", { engine, filename, state, count, made })
+          const filename = join(folder, `${id}-${key}-${round}.db`)
+          const params = { engine, filename, state, count, made }
+          const session = await open("Heap", params, { worker })
           values.push(await session.ask())
           await session.close()
         }
-        rows.push({ key: engine, label, values })
+        rows.push({ key, label, values })
       }
       tables.push({
         id,
@@ -65,7 +68,7 @@ export const heap: Case = {
         unit: "bytes",
         better: "lower",
         rows,
-        baselines: rows.some(({ key }) => key === "upstream") ? ["upstream"] : [],
+        baselines: [before, "upstream"],
         note: "Rows of a database are not on this heap, also where the database is in memory."
       })
     }

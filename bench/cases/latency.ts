@@ -1,9 +1,8 @@
 import { join } from "node:path"
-import * as Engines from "../Engines.js"
 import { interleave } from "../harness/Rounds.js"
 import type { Table } from "../report/Table.js"
+import { baselines } from "../Subjects.js"
 import type { Case, Context } from "./Case.js"
-import { baselines } from "./Compare.js"
 
 /** Long runs, so that the run's own beginning and end hardly count. */
 const steps = 100
@@ -27,33 +26,33 @@ export const latency: Case = {
 
 /** One commit of SQLite takes its turn with the engines, for it is what they are compared with. */
 const measure = async (
-  { folder, open, progress, sizes }: Context,
+  { folder, open, progress, sizes, subjects }: Context,
   { id, steps, title }: { readonly id: string; readonly title: string; readonly steps: number }
 ): Promise<Table> => {
   const yardstick = await open("Commits", { filename: join(folder, `${id}-commit.db`) })
   const input = { commits: sizes.commits, rowsPerCommit: 1 }
   const sessions = await Promise.all(
-    Engines.all.map(async (engine) => {
-      const filename = join(folder, `${id}-${engine}.db`)
-      const session = await open("Throughput", { engine, filename, shape: { steps, made: "once" } })
-      return [engine, session] as const
+    subjects.map(async ({ engine, key, worker }) => {
+      const filename = join(folder, `${id}-${key}.db`)
+      const shape = { steps, made: "once" } as const
+      return [key, await open("Throughput", { engine, filename, shape }, { worker })] as const
     })
   )
-  const subjects: Record<string, (millis: number) => Promise<number>> = {
+  const asks: Record<string, (millis: number) => Promise<number>> = {
     commit: async () => (await yardstick.ask(input)).microsPerCommit
   }
-  for (const [engine, session] of sessions) {
-    subjects[engine] = async (millis) => {
+  for (const [key, session] of sessions) {
+    asks[key] = async (millis) => {
       const { runs, millis: taken } = await session.ask({ concurrency: 1, millis })
       return (taken * 1000) / (runs * steps)
     }
   }
   progress(`${title}: warms up`)
-  for (const subject of Object.values(subjects)) await subject(sizes.warmUpMillis)
+  for (const ask of Object.values(asks)) await ask(sizes.warmUpMillis)
   progress(title)
   const measured = await interleave(
     Object.fromEntries(
-      Object.entries(subjects).map(([key, subject]) => [key, () => subject(sizes.roundMillis)])
+      Object.entries(asks).map(([key, ask]) => [key, () => ask(sizes.roundMillis)])
     ),
     sizes.rounds
   )
@@ -61,7 +60,7 @@ const measure = async (
   await yardstick.close()
   const labels: Readonly<Record<string, string>> = {
     commit: "one SQLite FULL commit",
-    ...Engines.labels
+    ...Object.fromEntries(subjects.map(({ key, label }) => [key, label]))
   }
   return {
     id,

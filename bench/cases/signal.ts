@@ -3,9 +3,9 @@ import * as Engines from "../Engines.js"
 import { interleave } from "../harness/Rounds.js"
 import { median, quantile } from "../harness/Stats.js"
 import type { Table } from "../report/Table.js"
+import { baselines } from "../Subjects.js"
 import type { Params } from "../tasks/Tasks.js"
 import type { Case, Context } from "./Case.js"
-import { baselines } from "./Compare.js"
 
 export const signal: Case = {
   name: "signal",
@@ -21,30 +21,28 @@ const sameProcess = async ({
   folder,
   open,
   progress,
-  sizes
+  sizes,
+  subjects
 }: Context): Promise<ReadonlyArray<Table>> => {
   const sessions = await Promise.all(
-    Engines.all.map(async (engine) => {
-      const filename = join(folder, `signal-${engine}.db`)
-      return [engine, await open("Resume", { engine, filename })] as const
+    subjects.map(async (subject) => {
+      const { engine, key, worker } = subject
+      const filename = join(folder, `signal-${key}.db`)
+      return [subject, await open("Resume", { engine, filename }, { worker })] as const
     })
   )
   const ask = (index: number) => async () => {
-    const [engine, session] = sessions[index]!
-    progress(`signal in the same process: ${Engines.labels[engine]}`)
+    const [{ engine, label }, session] = sessions[index]!
+    progress(`signal in the same process: ${label}`)
     const count = countOf(engine, sizes.signals)
     return (await session.ask({ _tag: "SignalHere", count })).millis
   }
-  const subjects = Object.fromEntries(sessions.map(([engine], index) => [engine, ask(index)]))
-  for (const subject of Object.values(subjects)) await subject()
-  const measured = await interleave(subjects, sizes.rounds)
+  const rounds = Object.fromEntries(sessions.map(([{ key }], index) => [key, ask(index)]))
+  for (const round of Object.values(rounds)) await round()
+  const measured = await interleave(rounds, sizes.rounds)
   for (const [, session] of sessions) await session.close()
   const rows = (pick: (millis: ReadonlyArray<number>) => number) =>
-    Engines.all.map((engine) => ({
-      key: engine,
-      label: Engines.labels[engine],
-      values: (measured[engine] ?? []).map(pick)
-    }))
+    subjects.map(({ key, label }) => ({ key, label, values: (measured[key] ?? []).map(pick) }))
   const common = { unit: "ms", better: "lower", baselines } as const
   return [
     {

@@ -8,19 +8,25 @@ import type { Params, SessionOf, TaskName } from "../tasks/Tasks.js"
 import type { Host } from "./Hosts.js"
 import type { FromChild, ToChild } from "./Messages.js"
 
-const worker = fileURLToPath(new URL("./worker.js", import.meta.url))
+const ownWorker = fileURLToPath(new URL("./worker.js", import.meta.url))
 
 /** Generous: a case that takes longer hangs. */
 const answerTimeoutMillis = 900_000
 
 const shownOutput = 4_000
 
+export interface Place {
+  /** This machine, when left out. */
+  readonly host?: Host | undefined
+  /** The module of another version; our own when left out. */
+  readonly worker?: string | undefined
+}
+
 export interface Opener {
   readonly open: <Name extends TaskName>(
     task: Name,
     params: Params<Name>,
-    /** This machine, when left out. */
-    on?: Host
+    place?: Place
   ) => Promise<SessionOf<Name> & { readonly kill: () => Promise<void> }>
   /** Ends what is still open. */
   readonly closeAll: () => Promise<void>
@@ -44,8 +50,8 @@ export const make = ({ profiles, warn }: ChildOptions): Opener => {
     return ["--cpu-prof", `--cpu-prof-dir=${profiles}`, `--cpu-prof-name=${name}`]
   }
 
-  const open = async (task: TaskName, params: object, on?: Host) => {
-    const [execPath = "", ...before] = [...(on?.prefix ?? []), process.execPath]
+  const open = async (task: TaskName, params: object, { host, worker = ownWorker }: Place = {}) => {
+    const [execPath = "", ...before] = [...(host?.prefix ?? []), process.execPath]
     const child = fork(worker, [task, JSON.stringify(params)], {
       execPath,
       execArgv: [...before, "--expose-gc", ...profiling(task, params)],

@@ -2,6 +2,7 @@
  * The figures to reach, and what was measured of each.
  */
 import { largest, median, ratio } from "../harness/Stats.js"
+import { before } from "../Subjects.js"
 import { row, type Table } from "./Table.js"
 import { number } from "./Text.js"
 
@@ -257,11 +258,35 @@ const targets: ReadonlyArray<Target> = [
   }
 ]
 
+/** A version is no slower and no larger than the one before, but for what cannot be measured. */
+const sameAsBefore = 0.98
+
+/** CPU times and tails are shown beside the version before, and not judged. */
+const isJudged = ({ id }: Table): boolean => !id.endsWith("-cpu") && !id.endsWith("-p99")
+
+const versions = (tables: ReadonlyArray<Table>): ReadonlyArray<Target> =>
+  tables
+    .filter((table) => isJudged(table) && row(table, before) !== undefined)
+    .map(({ better, id, title }) =>
+      better === "higher"
+        ? {
+            target: `${title}: at least ${sameAsBefore} of the version before`,
+            verdict: compared(id, "sqlite", before, sameAsBefore)
+          }
+        : {
+            target: `${title}: at most ${number(1 / sameAsBefore)} of the version before`,
+            verdict: atMostTimes(id, "sqlite", before, 1 / sameAsBefore)
+          }
+    )
+
 export const judge = (tables: ReadonlyArray<Table>): ReadonlyArray<Figure> => {
   const find: Find = (table, key) =>
     row(
       tables.find(({ id }) => id === table),
       key
     )?.values
-  return targets.map(({ target, verdict }) => ({ target, ...verdict(find) }))
+  return [...targets, ...versions(tables)].map(({ target, verdict }) => ({
+    target,
+    ...verdict(find)
+  }))
 }
