@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
 import { ChangeLog } from "../../src/store/ChangeLog.js"
 import { claimOldest } from "../../src/store/postgres/ClaimCall.js"
+import * as Claims from "../../src/store/postgres/Claims.js"
 import { commit } from "../../src/store/postgres/Commit.js"
 import * as Schema from "../../src/store/postgres/Schema.js"
 import { signalAll } from "../../src/store/postgres/SignalCall.js"
@@ -105,6 +106,8 @@ const acts = (sql: Sql, schema: string, executor: number, id: string) =>
       "creation again": create(sql, executor, [`new-${id}`]),
       step: commit(transaction(sql), { steps: [aStep(held, { timers })] }),
       note: commit(transaction(sql), { steps: [noted] }),
+      "reading what is claimed": Claims.read([{ held, bytes: 1 }])(sql),
+      "reading what has woken": Claims.histories([held])(sql),
       signal: signalAll(transaction(sql), [{ runId: id, name: "paid", exit: "1" }], told),
       "signal to one that waits": signalAll(
         transaction(sql),
@@ -143,6 +146,7 @@ describe("what the functions planned when there were a few runs", () => {
         for (let n = 0; n < many; n += 500) {
           const runIds = Array.from({ length: 500 }, (_, i) => `many-${n + i}`)
           const helds = yield* create(sql, executor, runIds)
+          yield* commit(transaction(sql), { steps: helds.map((held) => aStep(held)) })
           // half of them stay
           yield* complete(sql, helds.slice(250))
         }

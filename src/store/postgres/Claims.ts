@@ -20,6 +20,7 @@ import * as Crashes from "./Crashes.js"
 import * as Fence from "./Fence.js"
 import { takenOver } from "./Fragments.js"
 import * as Histories from "./History.js"
+import { readClaimed, readHistories } from "./ReadCall.js"
 import type { Sql } from "./Sql.js"
 import * as Timers from "./Timers.js"
 import type { Transaction } from "./Transaction.js"
@@ -75,27 +76,17 @@ const claimFirst = (transaction: Transaction, executor: number, suspects: Readon
     return isTried ? [] : yield* claimSuspect(transaction, executor, first)
   })
 
-const selectClaimed = Histories.selectHeld(
-  [
-    ...["r.workflow", "r.payload", "r.trace_id", "r.span_id", "r.sampled"],
-    ...["r.waits_for", "r.crashes", "r.timeout", "r.slot"],
-    "(SELECT q.name FROM workflow_queues q WHERE q.id = r.queue AND r.slot IS NOT NULL) AS queue_name"
-  ],
-  "id = ANY($5::bigint[])"
-)
-
-/**
- * Reads runs that were claimed, as they are now. Of one that is too large the history is not read. Not
- * prepared: what was planned when there were few runs would be kept when there are many.
- */
+/** Reads runs that were claimed, as they are now. Of one that is too large the history is not read. */
 export const read =
   (taken: ReadonlyArray<Taken>, maxRunBytes = Number.POSITIVE_INFINITY) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<ClaimedRun>, SqlError> =>
     Effect.gen(function* () {
-      const found = yield* Histories.read<ClaimedRow>(sql, selectClaimed, [
-        ...Fence.ofAll(taken.map(({ held }) => held)),
+      const found = yield* Histories.read<ClaimedRow>(
+        sql,
+        readClaimed,
+        taken.map(({ held }) => held),
         taken.flatMap(({ bytes, held }) => (bytes <= maxRunBytes ? [held.key] : []))
-      ])
+      )
       const steps = yield* Crashes.startedSteps(
         sql,
         found.flatMap(([{ crashes, run }]) => (crashes > 0 ? [run] : []))
@@ -124,13 +115,11 @@ export const aboutToRead =
       yield* Timers.insert(transaction, [{ key: held.key, timers }])
     })
 
-const selectHistories = Histories.selectHeld([])
-
 /** Histories of runs that are held, as they are now. Writes nothing. */
 export const histories =
   (runs: ReadonlyArray<Held>) =>
   (sql: Sql): Effect.Effect<ReadonlyArray<Option.Option<History>>, SqlError> =>
-    Effect.map(Histories.read(sql, selectHistories, Fence.ofAll(runs)), (found) => {
+    Effect.map(Histories.read(sql, readHistories, runs), (found) => {
       const histories = new Map(
         found.map(([{ claim, executor, name, run }, history]) => [
           Fence.keyOf({ key: run, claim, executor, runId: name }),

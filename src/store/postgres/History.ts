@@ -2,9 +2,9 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import { isInner } from "../Rows.js"
-import type { Child, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
+import type { Child, Held, History, Json, Millis, RecordedStep, Timer } from "../RunStore.js"
 import * as Fence from "./Fence.js"
-import type { Param, Sql } from "./Sql.js"
+import type { Sql } from "./Sql.js"
 
 /** The columns of a run, beside its key and its id, that its history needs. */
 interface Columns {
@@ -15,11 +15,6 @@ interface Columns {
   readonly interrupt_wakeup: number | null
   readonly interrupt_at: number | null
 }
-
-const columns = [
-  ...["r.claim", "r.executor", "r.wakeups"],
-  ...["r.interrupt_requested", "r.interrupt_wakeup", "r.interrupt_at"]
-]
 
 /** How many bytes of JSON the run `r` has, with its payload. */
 export const bytesOfRun = `(
@@ -44,42 +39,6 @@ const groupBy = <Row, Key, A>(
     else group.push(value(row))
   }
   return groups
-}
-
-/** @param runs what says, in SQL, the keys of the runs */
-const selectParts = (runs: string) => `
-  SELECT 'signal' AS kind, r.id AS run, s.name, s.exit, s.wakeup::bigint AS number, NULL::bigint AS other
-  FROM workflow_runs r JOIN workflow_signals s ON s.run_id = r.run_id WHERE r.id = ANY(${runs})
-  UNION ALL SELECT 'step', run, name, exit, attempt, is_inner FROM workflow_steps
-  WHERE run = ANY(${runs}) AND exit IS NOT NULL
-  UNION ALL SELECT 'timer', run, name, NULL, wake_at, fired FROM workflow_timers
-  WHERE run = ANY(${runs})
-  UNION ALL SELECT 'child', c.parent, r.run_id, r.exit, c.wakeup, NULL
-  FROM workflow_children c JOIN workflow_runs r ON r.id = c.child WHERE c.parent = ANY(${runs})`
-
-/** What a column, or an expression that is called something, is selected as. */
-const nameOf = (column: string) => column.replace(/^.*( AS |\.)/s, "")
-
-/**
- * Runs that are held, with what they have been through: all of it in one statement, so of one moment,
- * and in one round trip. The first parameters are `Fence.ofAll`.
- *
- * @param more what else is read of a run `r`, in SQL
- * @param small which of those that are held are not too large to be read, in SQL
- */
-export const selectHeld = (more: ReadonlyArray<string>, small = "true") => {
-  const all = [...columns, ...more]
-  return `
-  WITH held AS MATERIALIZED (
-    SELECT r.id, r.run_id, ${all.join(", ")}
-    FROM ${Fence.holds}
-    JOIN workflow_runs r ON ${Fence.isHold} AND coalesce(r.status, '') = 'running'
-  )
-  SELECT 'run' AS kind, id AS run, run_id AS name, NULL AS exit, NULL::bigint AS number,
-    NULL::bigint AS other, ${all.map(nameOf).join(", ")}
-  FROM held
-  UNION ALL SELECT p.*, ${all.map(() => "NULL").join(", ")}
-  FROM (${selectParts(`ARRAY(SELECT id FROM held WHERE ${small})`)}) p`
 }
 
 interface PartRow<Kind extends string> {
@@ -118,13 +77,20 @@ type Part = SignalPart | StepPart | TimerPart | ChildPart
 /** What is read of a run itself: its columns, and more. */
 export type HeldRow<More> = PartRow<"run"> & Columns & More
 
-/** The runs that a statement of `selectHeld` finds, each with what it has been through. */
+/**
+ * Of these runs those that are held, each with what it has been through: in one round trip, and of one
+ * moment.
+ *
+ * @param statement of `ReadCall`
+ * @param small keys of those that are not too large to be read
+ */
 export const read = <More>(
   sql: Sql,
   statement: string,
-  params: ReadonlyArray<Param>
+  helds: ReadonlyArray<Held>,
+  small: ReadonlyArray<number> = helds.map(({ key }) => key)
 ): Effect.Effect<ReadonlyArray<readonly [row: HeldRow<More>, history: History]>, SqlError> =>
-  Effect.map(sql.rows<Part | HeldRow<More>>(statement, params), (rows) => {
+  Effect.map(sql.rows<Part | HeldRow<More>>(statement, [...Fence.ofAll(helds), small]), (rows) => {
     const isRun = (row: Part | HeldRow<More>): row is HeldRow<More> => row.kind === "run"
     const isPart = (row: Part | HeldRow<More>): row is Part => row.kind !== "run"
     const parts = byRun(rows.filter(isPart))

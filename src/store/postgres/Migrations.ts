@@ -7,6 +7,7 @@
  */
 import { claimFunction } from "./ClaimCall.js"
 import { commitFunction, wakeParentsFunction } from "./Functions.js"
+import { readFunction } from "./ReadCall.js"
 import { signalFunction } from "./SignalCall.js"
 
 const initial = [
@@ -393,5 +394,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0011_parked_queues": parkedQueues,
   "0012_commit_marks": commitMarks,
   "0013_fenced_by_holder": [commitFunction(4)],
-  "0014_claims_by_call": [claimFunction]
+  "0014_claims_by_call": [claimFunction],
+  "0015_reads_by_call": [readFunction]
 }
