@@ -42,15 +42,11 @@ BEGIN
   END LOOP;
 END $f$`
 
-type Version = 1 | 2 | 3 | 4
-
-const since = (first: Version, version: Version, text: string) => (version < first ? "" : text)
-
 /** When whoever creates a run may claim it at once. */
 const unlessPaused = `
         AND NOT EXISTS (SELECT 1 FROM workflow_paused p WHERE p.workflow = v.workflow)`
 
-const createRuns = (version: Version) => `
+const createRuns = `
     PERFORM pg_advisory_xact_lock_shared(${creationLock});
     -- whoever takes over from it waits
     PERFORM 1 FROM workflow_executors e
@@ -64,7 +60,7 @@ const createRuns = (version: Version) => `
         (e.id IS NOT NULL)::integer, CASE WHEN e.id IS NOT NULL THEN p_now END
       FROM unnest(c_run_id, c_workflow, c_payload, c_trace_id, c_span_id, c_sampled, c_executor)
         WITH ORDINALITY v(run_id, workflow, payload, trace_id, span_id, sampled, executor, ord)
-      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver} ${version === 1 ? "" : unlessPaused}
+      LEFT JOIN workflow_executors e ON e.id = v.executor AND e.lease_until <> ${takenOver} ${unlessPaused}
       ORDER BY v.ord
       ON CONFLICT (run_id) DO NOTHING
       RETURNING 'created', t.id, t.run_id, t.executor, NULL::text, NULL::text;
@@ -78,45 +74,37 @@ const createRuns = (version: Version) => `
       RETURN QUERY SELECT 'again', t.id, t.run_id, t.executor, NULL::text, NULL::text
         FROM workflow_runs t
         WHERE t.run_id = ANY(c_run_id) AND t.batch = p_batch AND t.claim <= 1
-          AND ${version < 4 ? "t.completed_at IS NULL" : "coalesce(t.completed_at, 0) = 0"};
+          AND coalesce(t.completed_at, 0) = 0;
     END IF;
     -- they may have come before their run did
     RETURN QUERY SELECT 'signal', NULL::bigint, s.run_id, NULL::bigint, s.name, s.exit
       FROM workflow_signals s WHERE s.run_id = ANY(c_run_id) ORDER BY s.run_id, s.name;`
 
-/** Of a hold. @param prefix what its parameters begin with, as `unnest` takes them and as they are declared */
-const holdOf = (version: Version, prefix: string) =>
-  version < 4
-    ? {
-        params: `${prefix}_run bigint[], ${prefix}_claim integer[]`,
-        arrays: `${prefix}_run, ${prefix}_claim`
-      }
-    : {
-        params: `${prefix}_run bigint[], ${prefix}_claim integer[], ${prefix}_executor bigint[],
-  ${prefix}_run_id text[]`,
-        arrays: `${prefix}_run, ${prefix}_claim, ${prefix}_executor, ${prefix}_run_id`
-      }
+/** Holds, as a parameter for each of their columns. @param prefix what the parameters' names begin with */
+const holdParams = (prefix: string) => `${prefix}_run bigint[], ${prefix}_claim integer[],
+  ${prefix}_executor bigint[], ${prefix}_run_id text[]`
 
-const holdColumns = (version: Version) =>
-  version < 4 ? "run, claim" : "run, claim, executor, run_id"
+/** The same, as `unnest` takes them. */
+const holds = (prefix: string) =>
+  `${prefix}_run, ${prefix}_claim, ${prefix}_executor, ${prefix}_run_id`
+
+const holdColumns = "run, claim, executor, run_id"
 
 /** Of the run `r` and the hold `v`. */
-const isHold = (version: Version) =>
-  `${version < 4 ? "r.id = v.run AND r.claim = v.claim" : Fence.isHold}
-          AND coalesce(r.status, '') = 'running'`
+const isHold = `${Fence.isHold} AND coalesce(r.status, '') = 'running'`
 
 /** The share lock on the executor's row is what a take-over waits for, and its mark refuses the step. */
-const recordSteps = (version: Version) => `
+const recordSteps = `
     INSERT INTO workflow_steps AS t (
         run, position, name, attempt, status, started_at, completed_at, exit, is_inner, executor
       )
       SELECT r.id, ${positionOfHolder("r", "v.count")}, v.name, v.attempt, v.status,
         v.started_at, v.completed_at, v.exit, v.is_inner, r.executor
       FROM unnest(
-        ${holdOf(version, "s").arrays}, s_count, s_name, s_attempt, s_status, s_started_at,
+        ${holds("s")}, s_count, s_name, s_attempt, s_status, s_started_at,
         s_completed_at, s_exit, s_inner
-      ) v(${holdColumns(version)}, count, name, attempt, status, started_at, completed_at, exit, is_inner)
-      JOIN workflow_runs r ON ${isHold(version)}
+      ) v(${holdColumns}, count, name, attempt, status, started_at, completed_at, exit, is_inner)
+      JOIN workflow_runs r ON ${isHold}
       JOIN workflow_executors e ON e.id = r.executor AND e.lease_until <> ${takenOver}
       FOR SHARE OF e
       ON CONFLICT (run, name, attempt) DO UPDATE SET
@@ -125,68 +113,51 @@ const recordSteps = (version: Version) => `
         is_inner = excluded.is_inner, executor = excluded.executor
       WHERE t.exit IS NULL;
     GET DIAGNOSTICS p_count = ROW_COUNT;
-    RETURN QUERY SELECT 'steps', p_count, NULL::text, NULL::bigint, NULL::text, NULL::text;${
-      version < 4
-        ? ""
-        : `
+    RETURN QUERY SELECT 'steps', p_count, NULL::text, NULL::bigint, NULL::text, NULL::text;
     IF 'running' = ANY(s_status) THEN
       -- of a run whose executors have not died nothing is to be told
       UPDATE workflow_runs r SET at_work = 1
-        FROM unnest(${holdOf(version, "s").arrays}, s_status) v(${holdColumns(version)}, status)
-        WHERE ${isHold(version)} AND v.status = 'running' AND r.crashes >= 1;
-    END IF;`
-    }
+        FROM unnest(${holds("s")}, s_status) v(${holdColumns}, status)
+        WHERE ${isHold} AND v.status = 'running' AND r.crashes >= 1;
+    END IF;
     IF cardinality(t_run) > 0 THEN
       INSERT INTO workflow_timers (run, name, wake_at, position)
         SELECT DISTINCT ON (v.run, v.name)
           v.run, v.name, v.wake_at, ${positionOfHolder("r", "v.count")}
-        FROM unnest(${holdOf(version, "t").arrays}, t_name, t_wake_at, t_count) WITH ORDINALITY
-          v(${holdColumns(version)}, name, wake_at, count, ord)
-        JOIN workflow_runs r ON ${isHold(version)}
+        FROM unnest(${holds("t")}, t_name, t_wake_at, t_count) WITH ORDINALITY
+          v(${holdColumns}, name, wake_at, count, ord)
+        JOIN workflow_runs r ON ${isHold}
         ORDER BY v.run, v.name, v.ord
         ON CONFLICT (run, name) DO NOTHING;
     END IF;`
 
-/** Until the fourth version by the run's key, from then on by which of the holds it was. */
-const tellEnded = (version: Version) =>
-  version < 4
-    ? `
-    RETURN QUERY SELECT 'ended', r.id, NULL::text, r.claim::bigint, NULL::text, NULL::text
-      FROM workflow_runs r WHERE r.id = ANY(e_run) AND r.batch = p_batch
-        AND r.completed_at IS NOT NULL;`
-    : `
+/** By which of the holds it was: two of one key may be in one call. */
+const tellEnded = `
     RETURN QUERY SELECT 'ended', u, NULL::text, NULL::bigint, NULL::text, NULL::text
       FROM unnest(p_holds) u;
     IF cardinality(p_holds) < cardinality(e_run) THEN
       -- of those that are over who had them is not known any more: no batch has two ends of a run
       RETURN QUERY SELECT 'ended', v.ord, NULL::text, NULL::bigint, NULL::text, NULL::text
-        FROM unnest(${holdOf(version, "e").arrays}) WITH ORDINALITY v(${holdColumns(version)}, ord)
+        FROM unnest(${holds("e")}) WITH ORDINALITY v(${holdColumns}, ord)
         JOIN workflow_runs r ON r.id = v.run AND r.claim = v.claim
           AND coalesce(r.run_id, '') = v.run_id AND coalesce(r.batch, 0) = p_batch
         WHERE r.completed_at IS NOT NULL AND NOT r.id = ANY(p_ended);
     END IF;`
 
-const completedToo = `,
-        coalesce(array_agg(ord), '{}'), array_agg(id) FILTER (WHERE status = 'completed')`
-
-const endRuns = (version: Version) => `
+const endRuns = `
     WITH done AS (
       UPDATE workflow_runs r SET
         status = v.status, exit = v.exit, completed_at = p_now, executor = NULL,
         compensated = v.compensated, crashes = 0, waits_for = NULL, batch = p_batch
-      FROM unnest(${holdOf(version, "e").arrays}, e_status, e_exit, e_compensated)
-        ${since(4, version, "WITH ORDINALITY ")}v(${holdColumns(version)}, status, exit, compensated${since(4, version, ", ord")})
-      WHERE ${isHold(version)}
-      RETURNING r.id${since(3, version, ", r.awaited")}${since(4, version, ", r.status, v.ord")}
-    ) SELECT coalesce(array_agg(id), '{}')${since(3, version, ", coalesce(bool_or(awaited = 1), false)")}${since(4, version, completedToo)}
-      INTO p_ended${since(3, version, ", p_woken")}${since(4, version, ", p_holds, p_completed")} FROM done;${tellEnded(version)}
+      FROM unnest(${holds("e")}, e_status, e_exit, e_compensated)
+        WITH ORDINALITY v(${holdColumns}, status, exit, compensated, ord)
+      WHERE ${isHold}
+      RETURNING r.id, r.awaited, r.status, v.ord
+    ) SELECT coalesce(array_agg(id), '{}'), coalesce(bool_or(awaited = 1), false),
+        coalesce(array_agg(ord), '{}'), array_agg(id) FILTER (WHERE status = 'completed')
+      INTO p_ended, p_woken, p_holds, p_completed FROM done;${tellEnded}
     -- any that has not completed may be retried, and is not to sleep again
-    ${
-      version < 4
-        ? `DELETE FROM workflow_timers t USING workflow_runs r
-      WHERE t.run = ANY(p_ended) AND r.id = t.run AND r.status = 'completed';`
-        : "DELETE FROM workflow_timers WHERE run = ANY(p_completed);"
-    }
+    DELETE FROM workflow_timers WHERE run = ANY(p_completed);
     FOR p_run IN
       SELECT u FROM unnest(p_ended) u WHERE EXISTS (
         SELECT 1 FROM workflow_children c WHERE c.child = u AND c.awaits = 1
@@ -198,38 +169,37 @@ const endRuns = (version: Version) => `
     END LOOP;`
 
 /**
- * Executors of an older version go on calling theirs. The second knows of workflows that are paused, the
- * third of runs whose ends somebody in another process waits for, the fourth of who has a run and of its id, and of
- * steps that are begun after a death; and it looks at a run by its key or its id alone, for its plans
- * may be of a time when there were no runs.
+ * It looks at a run by its key or its id alone, for its plans may be of a time when there were no runs.
+ * Those before the fourth were of no release.
  */
-export const commitFunction = (version: Version) => `
-CREATE FUNCTION workflow_commit_v${version}(
+export const commitFunction = `
+CREATE FUNCTION workflow_commit_v4(
   c_run_id text[], c_workflow text[], c_payload text[], c_trace_id text[], c_span_id text[],
   c_sampled smallint[], c_executor bigint[],
-  ${holdOf(version, "s").params}, s_count bigint[], s_name text[], s_attempt integer[],
+  ${holdParams("s")}, s_count bigint[], s_name text[], s_attempt integer[],
   s_status text[], s_started_at bigint[], s_completed_at bigint[], s_exit text[],
   s_inner smallint[],
-  ${holdOf(version, "t").params}, t_name text[], t_wake_at bigint[], t_count bigint[],
-  ${holdOf(version, "e").params}, e_status text[], e_exit text[], e_compensated smallint[],
+  ${holdParams("t")}, t_name text[], t_wake_at bigint[], t_count bigint[],
+  ${holdParams("e")}, e_status text[], e_exit text[], e_compensated smallint[],
   p_now bigint, p_lease_now bigint, p_batch bigint, p_channel text, p_from text
 ) RETURNS TABLE(kind text, key bigint, run_id text, number bigint, name text, exit text)
-LANGUAGE plpgsql ${version < 3 ? byIndex : plannedOnce} AS $f$
+LANGUAGE plpgsql ${plannedOnce} AS $f$
 #variable_conflict use_column
 DECLARE
   p_count bigint;
   p_ended bigint[];
-  ${since(4, version, "p_holds bigint[]; p_completed bigint[];")}
+  p_holds bigint[];
+  p_completed bigint[];
   p_run bigint;
   p_pending boolean := false;
   p_woken boolean := false;
 BEGIN
   p_lease_now := coalesce(p_lease_now, ${databaseTime});
-  IF cardinality(c_run_id) > 0 THEN ${createRuns(version)}
+  IF cardinality(c_run_id) > 0 THEN ${createRuns}
   END IF;
-  IF cardinality(s_run) > 0 THEN ${recordSteps(version)}
+  IF cardinality(s_run) > 0 THEN ${recordSteps}
   END IF;
-  IF cardinality(e_run) > 0 THEN ${endRuns(version)}
+  IF cardinality(e_run) > 0 THEN ${endRuns}
   END IF;
   IF p_channel IS NOT NULL AND (p_pending OR p_woken) THEN
     PERFORM pg_notify(

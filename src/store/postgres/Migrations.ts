@@ -163,8 +163,7 @@ const initial = [
     EXECUTE FUNCTION workflow_count_spared()`,
   `CREATE TRIGGER workflow_runs_spared_removed AFTER DELETE ON workflow_runs
     FOR EACH ROW WHEN (old.spared IS NOT NULL) EXECUTE FUNCTION workflow_count_spared()`,
-  wakeParentsFunction,
-  commitFunction(1)
+  wakeParentsFunction
 ]
 
 /** See `startOptions` of the SQLite store. */
@@ -331,8 +330,7 @@ const arrivals = [
     workflow text COLLATE "C" NOT NULL PRIMARY KEY
   )`,
   `CREATE INDEX workflow_runs_pending_again ON workflow_runs (workflow, priority, id)
-    WHERE status = 'pending' AND (started_at IS NOT NULL OR interrupt_requested = 1)`,
-  commitFunction(2)
+    WHERE status = 'pending' AND (started_at IS NOT NULL OR interrupt_requested = 1)`
 ]
 
 /** The runs that people look for among many that have ended well, newest first. */
@@ -347,7 +345,7 @@ const soughtRuns = [
 const executorVersions = ["ALTER TABLE workflow_executors ADD COLUMN version text"]
 
 /** Who waits in another process for a run's end is told of it. */
-const awaitedEnds = ["ALTER TABLE workflow_runs ADD COLUMN awaited smallint", commitFunction(3)]
+const awaitedEnds = ["ALTER TABLE workflow_runs ADD COLUMN awaited smallint"]
 
 /** `batch`: the commit that has stored it. */
 const signalsByCall = ["ALTER TABLE workflow_signals ADD COLUMN batch bigint", signalFunction]
@@ -393,7 +391,7 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0010_signals_by_call": signalsByCall,
   "0011_parked_queues": parkedQueues,
   "0012_commit_marks": commitMarks,
-  "0013_fenced_by_holder": [commitFunction(4)],
+  "0013_fenced_by_holder": [commitFunction],
   "0014_claims_by_call": [claimFunction],
   "0015_reads_by_call": [readFunction]
 }
