@@ -72,7 +72,10 @@ export class Schedules extends Context.Tag("effect-workflow-executor/Schedules")
     /** It ticks from now on: what was due while it was paused is left out. */
     readonly resume: (name: string) => Effect.Effect<ScheduleView, ScheduleNotFound | RunStoreError>
 
-    /** Starts a run now, also while it is paused or a run is under way. */
+    /**
+     * Starts a run now, also while it is paused or a run is under way. Answers with the run that is there
+     * where the workflow's queue lets in no other: `singleton: "skip"`, or a debounce.
+     */
     readonly trigger: (
       name: string
     ) => Effect.Effect<{ readonly runId: string }, ScheduleNotFound | RunStoreError>

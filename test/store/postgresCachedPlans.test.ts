@@ -118,7 +118,8 @@ const acts = (sql: Sql, schema: string, executor: number, id: string) =>
       "end again": end,
       claim: claimOldest(
         { ...transaction(sql), leaseNow: 1, alone: false },
-        { executor, workflows: ["Order", "Other"], limit: 5 }
+        { executor, workflows: ["Order", "Other"], limit: 5 },
+        () => {}
       )
     }
     yield* commit(transaction(sql), {

@@ -160,7 +160,12 @@ export const make = (options: {
       if (run.suspending) return Effect.zipRight(whenWritten(run), activate(driving))
       if (run.suspendedAt === undefined) return Effect.void
       return Effect.matchEffect(persist(store.proceed(run.held)), {
-        onSuccess: () => Effect.sync(() => goOn(driving)),
+        onSuccess: () =>
+          Effect.sync(() => {
+            goOn(driving)
+            // their alarms did nothing while it was suspended
+            driving.pass?.waits.tellSleepers()
+          }),
         onFailure: (error) => Effect.sync(() => options.end(driving, endingOf(driving.run, error)))
       })
     })

@@ -14,6 +14,7 @@ import {
 import type { Dispatcher } from "../../engine/held/Dispatcher.js"
 import * as Time from "../../internal/Time.js"
 import type {
+  CreatedRun,
   FoundSchedule,
   Json,
   Millis,
@@ -168,7 +169,11 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       at: Millis
     ) => { readonly schedule: StoredSchedule; readonly starts: ReadonlyArray<string>; answer: A }
   ): Effect.Effect<
-    { readonly answer: A; readonly schedule: StoredSchedule; readonly created: number },
+    {
+      readonly answer: A
+      readonly schedule: StoredSchedule
+      readonly started: ReadonlyArray<CreatedRun>
+    },
     RunStoreError | ReturnType<typeof scheduleNotFound>
   > =>
     Effect.gen(function* () {
@@ -183,7 +188,7 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       })
       return Option.isNone(written)
         ? yield* update(name, make)
-        : { answer, schedule, created: written.value.filter(({ created }) => created).length }
+        : { answer, schedule, started: written.value }
     })
 
   const setPaused = (name: string, paused: boolean) =>
@@ -209,12 +214,20 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
       RunStoreError | ReturnType<typeof scheduleNotFound>
     > =>
       Effect.gen(function* () {
-        const { answer, created } = yield* update(name, ({ schedule }, at) => {
+        const { answer, started } = yield* update(name, ({ schedule }, at) => {
           const runId = Ids.ofTrigger(name, at + later)
           return { schedule, starts: [runId], answer: runId }
         })
+        const [
+          {
+            created,
+            run: { runId }
+          } = { created: true, run: { runId: answer } }
+        ] = started
         // somebody else has triggered it in this millisecond
-        return created === 0 ? yield* from(later + 1) : { runId: answer }
+        if (!created && runId === answer) return yield* from(later + 1)
+        // its queue may have let in none but the one that is there
+        return { runId }
       })
     return from(0)
   }

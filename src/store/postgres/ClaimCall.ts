@@ -3,7 +3,7 @@
  * Who waits for a run to go on waits for this too, and it is planned once for each connection.
  */
 import type { SqlError } from "@effect/sql/SqlError"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import { suspicious } from "../Judgement.js"
 import type { ClaimOptions, Millis } from "../RunStore.js"
 import { plannedOnce, takenOver } from "./Fragments.js"
@@ -22,7 +22,7 @@ const setClaimed = ({ executor, now }: { readonly executor: string; readonly now
 /**
  * An executor that was taken over must not claim: nobody would ever take over from it again. Of the
  * oldest those are taken with which it comes to so many bytes, or to one run. Suspects among them are
- * locked and answered, and not claimed.
+ * locked and answered, and not claimed. A row without an id says that there is a queue.
  */
 export const claimFunction = `
 CREATE FUNCTION workflow_claim_v1(
@@ -36,6 +36,8 @@ BEGIN
   IF NOT FOUND THEN
     RETURN;
   END IF;
+  RETURN QUERY SELECT NULL::bigint, NULL::bigint, NULL::text, NULL::integer, NULL::bigint
+    WHERE EXISTS (SELECT 1 FROM workflow_queues);
   RETURN QUERY WITH oldest AS MATERIALIZED (
     SELECT b.id FROM (
       SELECT r.id, r.priority FROM unnest(p_names) w(name)
@@ -92,12 +94,30 @@ export type Oldest = { readonly bytes: number } & (
   | { readonly id: number; readonly claim: null }
 )
 
-/** In their order. */
+/**
+ * In their order.
+ *
+ * @param onQueue there is a queue, which somebody else may have made
+ */
 export const claimOldest = (
   { now, rows }: Transaction,
-  { executor, limit, maxBytes = Number.POSITIVE_INFINITY, workflows }: ClaimOptions
+  { executor, limit, maxBytes = Number.POSITIVE_INFINITY, workflows }: ClaimOptions,
+  onQueue: () => void
 ): Effect.Effect<ReadonlyArray<Oldest>, SqlError> =>
-  rows(call, [executor, now, [...new Set(workflows)], limit, maxBytes])
+  Effect.map(
+    rows<Oldest | { readonly id: null }>(call, [
+      executor,
+      now,
+      [...new Set(workflows)],
+      limit,
+      maxBytes
+    ]),
+    (answered) => {
+      const oldest = answered.filter((row) => row.id !== null)
+      if (oldest.length < answered.length) onQueue()
+      return oldest
+    }
+  )
 
 const updateSuspect = `
   UPDATE workflow_runs r SET ${setClaimed({ executor: "$1::bigint", now: "$2::bigint" })}

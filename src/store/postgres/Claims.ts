@@ -45,11 +45,11 @@ export const asHolder = asHolderBy(holds)
 export const lostAmong = lostAmongBy(holds)
 
 export const claim =
-  (options: ClaimOptions): Operation<Transaction, ReadonlyArray<Taken>> =>
+  (options: ClaimOptions, onQueue: () => void): Operation<Transaction, ReadonlyArray<Taken>> =>
   (transaction) =>
     Effect.gen(function* () {
       const { executor } = options
-      const oldest = yield* claimOldest(transaction, options)
+      const oldest = yield* claimOldest(transaction, options, onQueue)
       const suspects = oldest.flatMap(({ claim, id }) => (claim === null ? [id] : []))
       const tried = yield* claimFirst(transaction, executor, suspects)
       return oldest.flatMap((run): ReadonlyArray<Taken> => {

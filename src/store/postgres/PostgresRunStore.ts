@@ -91,8 +91,7 @@ export const make = (
     const queues: Queues = {
       known: yield* Failure.orRunStoreError("open it")(
         connections.reserved((sql) => Admission.hasAny(portable(sql)))
-      ),
-      lookedAt: Number.NEGATIVE_INFINITY
+      )
     }
     const writer = yield* GroupCommits.make<Transaction>({
       transact: transact({ connections, told: listener.told, queues, slots: makeSlots() }),
@@ -109,7 +108,7 @@ export const make = (
     return RunStore.of({
       ...writes(writer, listener, queues),
       ...reads(read),
-      ...readingAfter(writer, read, queues),
+      ...readingAfter(writer, { read: read, queues, publish }),
       available: Effect.flatMap(read(Executors.isReadOnly), (isReadOnly) =>
         isReadOnly ? Effect.fail(Failure.readOnly) : Effect.void
       ),

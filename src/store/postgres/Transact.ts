@@ -37,8 +37,6 @@ export interface Options {
 /** Whether there are queues: who has none pays nothing for them. */
 export interface Queues {
   known: boolean
-  /** When it was looked for them last. */
-  lookedAt: number
 }
 
 const admitMarked = (transaction: Transaction) => Admission.admitMarked(inTransaction(transaction))

@@ -194,8 +194,9 @@ const selectDue = `
 const fireTimers = `
   UPDATE workflow_timers SET fired = 1 WHERE run = ANY($1::bigint[]) AND wake_at <= $2`
 
+/** @param onQueue there is a queue, which somebody else may have made */
 export const wakeDue =
-  (limit: number): Operation<Transaction, number> =>
+  (limit: number, onQueue: () => void): Operation<Transaction, number> =>
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction
@@ -209,5 +210,6 @@ export const wakeDue =
         requestInterrupt(runId)(transaction)
       )
       const lanes = yield* Admission.markDue(inTransaction(transaction), limit)
+      if (lanes > 0) onQueue()
       return keys.length + expired + lanes
     })

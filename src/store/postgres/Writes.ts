@@ -1,13 +1,14 @@
 /** What this store writes, and what it reads after it. */
 import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
-import * as Admission from "../Admission.js"
+import { nothing } from "../ChangeLog.js"
 import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import type { PortableTransaction } from "../Portable.js"
 import { portableWrites } from "../PortableOperations.js"
 import { removeRun } from "../Removal.js"
 import type {
+  Change,
   CreatedRun,
   Held,
   History,
@@ -25,7 +26,7 @@ import * as Crashes from "./Crashes.js"
 import { createAll, creating } from "./Creation.js"
 import * as Executors from "./Executors.js"
 import type * as Listen from "./Listen.js"
-import { inTransaction, portable } from "./Numbered.js"
+import { inTransaction } from "./Numbered.js"
 import * as Progress from "./Progress.js"
 import type { Read } from "./Reads.js"
 import * as Release from "./Release.js"
@@ -41,18 +42,19 @@ export const writes = (
   queues: Queues
 ) => {
   const registered: Executors.Registered = new Map()
+  const onQueue = () => {
+    queues.known = true
+  }
   const createPlain = writeBatched(createAll, bytesOf)
   const create = (creation: Creation) => {
-    if (creation.run.queue !== undefined) queues.known = true
+    if (creation.run.queue !== undefined) onQueue()
     return StartOptions.has(creation.run)
       ? write(creating(createWithOptions(creation)), bytesOf(creation), creation.run.runId)
       : createPlain(creation)
   }
   return {
     ...portableWrites((operation, bytes, run) => write(portably(operation), bytes, run), {
-      onQueue: () => {
-        queues.known = true
-      },
+      onQueue,
       removeRun
     }),
     create: (run, claimFor) =>
@@ -85,7 +87,7 @@ export const writes = (
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId), 0, runId),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
     expire: (options) => write(Signals.expire(options)),
-    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    wakeDue: (limit) => write(WakeUps.wakeDue(limit, onQueue)),
     register: (executor) => Effect.tap(write(Executors.register(executor, registered)), standFor),
     renew: (executor, lease) => write(Executors.renew(executor, lease, registered)),
     releaseAll: (executor, limit) => write(Release.releaseAll(executor, limit)),
@@ -94,12 +96,14 @@ export const writes = (
     waitsForRoom: writeBatched(Crashes.waitForRoom, () => 0),
     progressed: writeBatched(Crashes.progressed, () => 0),
     survived: (runs) => write(Crashes.survived(runs)),
-    changeSchedule: (change) =>
-      write(
+    changeSchedule: (change) => {
+      if (change.queue !== undefined) onQueue()
+      return write(
         changeSchedule(change),
         change.schedule.payload.length,
         `schedule/${change.schedule.name}`
       )
+    }
   } satisfies Partial<RunStore["Type"]>
 }
 
@@ -120,7 +124,18 @@ const changeSchedule =
     })
 
 /** Writes after which histories are read, when they are committed. */
-export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
+export const readingAfter = (
+  { write }: GroupCommit<Transaction>,
+  {
+    publish,
+    queues,
+    read
+  }: {
+    readonly read: Read
+    readonly queues: Queues
+    readonly publish: (change: Change) => void
+  }
+) => {
   const historyOf = (held: Held) =>
     Effect.flatMap(
       read(Claims.histories([held])),
@@ -130,17 +145,27 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
   return {
     // what is claimed is read, or given back
     claim: (options) =>
-      Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
-        taken.length === 0
-          ? Effect.succeed([])
-          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
-            )
-      ).pipe(
-        Effect.tap((claimed) => {
-          if (claimed.some(({ queue }) => queue !== undefined)) queues.known = true
-          return Effect.void
-        })
+      Effect.flatMap(
+        write(
+          Claims.claim(options, () => {
+            queues.known = true
+          })
+        ),
+        (taken) =>
+          taken.length === 0
+            ? Effect.succeed([])
+            : read(Claims.read(taken, options.maxRunBytes)).pipe(
+                Effect.onError(() =>
+                  Effect.ignore(
+                    write(Release.release(taken.map(({ held }) => ({ held, timers: [] }))))
+                  )
+                ),
+                Effect.tap((claimed) => {
+                  // one that was ended meanwhile: whoever claims got less than there may be
+                  if (claimed.length < taken.length) publish({ ...nothing, pending: true })
+                  return Effect.void
+                })
+              )
       ),
     suspend: (suspension) =>
       Effect.flatMap(write(Progress.suspend(suspension), 0, suspension.held.runId), (suspended) =>
@@ -156,18 +181,3 @@ const portably =
   <A>(operation: Operation<PortableTransaction, A>): Operation<Transaction, A> =>
   (transaction) =>
     operation(inTransaction(transaction))
-
-/** Milliseconds: how often a store without queues looks whether there is one. */
-const betweenLooks = 1_000
-
-/** Another process may have made the first of them. */
-const lookForQueues =
-  <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
-  (transaction) =>
-    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
-      ? operation(transaction)
-      : Effect.flatMap(Admission.hasAny(portable(transaction)), (any) => {
-          queues.known = any
-          queues.lookedAt = transaction.now
-          return operation(transaction)
-        })

@@ -100,8 +100,7 @@ const makeNamed = (
     const isClosed = yield* closedFlag
     const guarded = guardedWith(() => (isClosed() ? closed : file.gone()), named)
     const queues: Queues = {
-      known: yield* guarded(database.read(Admission.hasAny)),
-      lookedAt: Number.NEGATIVE_INFINITY
+      known: yield* guarded(database.read(Admission.hasAny))
     }
     const writer = yield* GroupCommits.make({
       transact: (writes: ReadonlyArray<Write<Transaction>>) => transact(database, writes, queues),
@@ -118,7 +117,7 @@ const makeNamed = (
     return RunStore.of({
       ...writes(writer, file, queues),
       ...reads(guarded, database),
-      ...readingAfter(writer, readWith(guarded, database), queues),
+      ...readingAfter(writer, { read: readWith(guarded, database), queues, publish }),
       available: Effect.zipRight(
         file.check,
         Effect.asVoid(readWith(guarded, database)((sql) => sql.rows(selectAny)))

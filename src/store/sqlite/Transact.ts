@@ -19,8 +19,6 @@ import type { Transaction } from "./Transaction.js"
 /** Whether there are queues: who has none pays nothing for them. */
 export interface Queues {
   known: boolean
-  /** When it was looked for them last. */
-  lookedAt: number
 }
 
 /** How far a transaction has come. */

@@ -196,8 +196,9 @@ export const goOnWith = (transaction: Transaction, key: number): Effect.Effect<v
 
 const fireTimers = "UPDATE workflow_timers SET fired = 1 WHERE run = ? AND wake_at <= ?"
 
+/** @param onQueue there is a queue, which somebody else may have made */
 export const wakeDue =
-  (limit: number): Operation<Transaction, number> =>
+  (limit: number, onQueue: () => void): Operation<Transaction, number> =>
   (transaction) =>
     Effect.gen(function* () {
       const { now } = transaction
@@ -210,5 +211,6 @@ export const wakeDue =
         requestInterrupt(runId)(transaction)
       )
       const lanes = yield* Admission.markDue(transaction, limit)
+      if (lanes > 0) onQueue()
       return due.length + expired + lanes
     })

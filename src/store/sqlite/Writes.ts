@@ -2,10 +2,12 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Admission from "../Admission.js"
+import { nothing } from "../ChangeLog.js"
 import { bytesOf, type Creation, createPending, createWithOptions } from "../Creation.js"
 import type { GroupCommit } from "../GroupCommit.js"
 import { portableWrites } from "../PortableOperations.js"
 import type {
+  Change,
   CreatedRun,
   Held,
   History,
@@ -38,18 +40,19 @@ export const writes = (
   file: OpenFile,
   queues: Queues
 ) => {
+  const onQueue = () => {
+    queues.known = true
+  }
   const createPlain = writeBatched(createAll, bytesOf)
   const create = (creation: Creation) => {
-    if (creation.run.queue !== undefined) queues.known = true
+    if (creation.run.queue !== undefined) onQueue()
     return StartOptions.has(creation.run)
       ? write(creating(createWithOptions(creation)), bytesOf(creation))
       : createPlain(creation)
   }
   return {
     ...portableWrites(write, {
-      onQueue: () => {
-        queues.known = true
-      },
+      onQueue,
       removeRun
     }),
     create: (run, claimFor) =>
@@ -75,7 +78,7 @@ export const writes = (
     requestInterrupt: (runId) => write(WakeUps.requestInterrupt(runId)),
     terminate: terminate((operation, run) => write(ending(operation), 0, run)),
     expire: (options) => write(Signals.expire(options)),
-    wakeDue: (limit) => write(WakeUps.wakeDue(limit)),
+    wakeDue: (limit) => write(WakeUps.wakeDue(limit, onQueue)),
     register: (executor) => write(Executors.register(executor)),
     renew: (executor, lease) =>
       Effect.zipRight(file.check, write(Executors.renew(executor, lease))),
@@ -85,7 +88,10 @@ export const writes = (
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
     progressed: (held) => write(Crashes.progressed(held)),
     survived: (runs) => write(Crashes.survived(runs)),
-    changeSchedule: (change) => write(changeSchedule(change), change.schedule.payload.length)
+    changeSchedule: (change) => {
+      if (change.queue !== undefined) onQueue()
+      return write(changeSchedule(change), change.schedule.payload.length)
+    }
   } satisfies Partial<RunStore["Type"]>
 }
 
@@ -106,7 +112,18 @@ const changeSchedule =
     })
 
 /** Writes after which histories are read: when they are committed, and out of the write lock. */
-export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, queues: Queues) => {
+export const readingAfter = (
+  { write }: GroupCommit<Transaction>,
+  {
+    publish,
+    queues,
+    read
+  }: {
+    readonly read: Read
+    readonly queues: Queues
+    readonly publish: (change: Change) => void
+  }
+) => {
   const historyOf = (held: Held) =>
     Effect.flatMap(
       read(Claims.histories([held])),
@@ -119,14 +136,18 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
       Effect.flatMap(write(lookForQueues(queues, Claims.claim(options))), (taken) =>
         taken.length === 0
           ? Effect.succeed([])
-          : Effect.onError(read(Claims.read(taken, options.maxRunBytes)), () =>
-              Effect.ignore(write(Release.release(taken.map(({ held }) => ({ held, timers: [] })))))
+          : read(Claims.read(taken, options.maxRunBytes)).pipe(
+              Effect.onError(() =>
+                Effect.ignore(
+                  write(Release.release(taken.map(({ held }) => ({ held, timers: [] }))))
+                )
+              ),
+              Effect.tap((claimed) => {
+                // one that was ended meanwhile: whoever claims got less than there may be
+                if (claimed.length < taken.length) publish({ ...nothing, pending: true })
+                return Effect.void
+              })
             )
-      ).pipe(
-        Effect.tap((claimed) => {
-          if (claimed.some(({ queue }) => queue !== undefined)) queues.known = true
-          return Effect.void
-        })
       ),
     suspend: (suspension) =>
       Effect.flatMap(write(Progress.suspend(suspension)), (suspended) =>
@@ -136,17 +157,13 @@ export const readingAfter = ({ write }: GroupCommit<Transaction>, read: Read, qu
   } satisfies Partial<RunStore["Type"]>
 }
 
-/** Milliseconds: how often a store without queues looks whether there is one. */
-const betweenLooks = 1_000
-
 /** Another process may have made the first of them. */
 const lookForQueues =
   <A>(queues: Queues, operation: Operation<Transaction, A>): Operation<Transaction, A> =>
   (transaction) =>
-    queues.known || Math.abs(transaction.now - queues.lookedAt) < betweenLooks
+    queues.known
       ? operation(transaction)
       : Effect.flatMap(Admission.hasAny(transaction), (any) => {
           queues.known = any
-          queues.lookedAt = transaction.now
           return operation(transaction)
         })
