@@ -4,8 +4,11 @@
  */
 import * as Cli from "@effect/cli/Command"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as HashMap from "effect/HashMap"
 import { version } from "../internal/Version.js"
+import * as Arguments from "./Arguments.js"
+import * as Failures from "./Failures.js"
 import * as Printed from "./Printed.js"
 import { bulkCommand } from "./syntax/Bulk.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
@@ -50,9 +53,12 @@ const commands: Printed.Commands = {
 /** Runs the command; `argv` as Node gives it. How it fails says the exit code: `exitCodeOf`. */
 export const run = (argv: ReadonlyArray<string>) =>
   Effect.suspend(() =>
-    Cli.run(command, {
-      name: "workflow-executor",
-      version,
-      executable: "workflow-executor"
-    })(argv)
+    Either.match(Arguments.separated(argv), {
+      onLeft: (message) => Failures.reported(Effect.fail(new Failures.UsageError({ message }))),
+      onRight: Cli.run(command, {
+        name: "workflow-executor",
+        version,
+        executable: "workflow-executor"
+      })
+    })
   ).pipe(Printed.mended(argv, commands))

@@ -94,6 +94,19 @@ describe("a command line that is none", () => {
       '--status is "over"; expected one of pending, running, suspended, completed, failed, interrupted'
     ],
     [["token", "--scope", "all"], '--scope is "all"; expected one of runs:read, runs:write, admin'],
+    // empty they would mean everything
+    [["token", "--scope", ""], '--scope is ""; expected a value that is not empty'],
+    [["token", "--scope"], "--scope lacks its value"],
+    [
+      ["runs", "bulk", "delete", "--workflow", "Order", "--tag", " ", "--yes"],
+      '--tag is " "; expected a value that is not empty'
+    ],
+    [["runs", "bulk", "delete", "--status", "--yes"], "--status lacks its value"],
+    [["runs", "counts", "--attribute="], '--attribute is ""; expected a value that is not empty'],
+    [
+      ["prune", "--database", "", "--keep", "0"],
+      '--database is ""; expected a value that is not empty'
+    ],
     [["prune", "--keep", "some"], '--keep is "some"; expected a whole number, 0 or more'],
     [
       ["--log-level", "loud", "runs", "list"],
