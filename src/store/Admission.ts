@@ -15,6 +15,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Dialect } from "./Dialect.js"
 import type { Portable, PortableTransaction } from "./Portable.js"
+import { slots } from "./Rows.js"
 import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
 import * as Unbegun from "./Unbegun.js"
 
@@ -275,9 +276,6 @@ interface Waiting {
   readonly id: number
   readonly started_at: Millis | null
 }
-
-/** What `slot` says: whether it is kept while the run is suspended. */
-const slots = { givenUp: 1, kept: 2 } as const
 
 interface Giving {
   readonly transaction: PortableTransaction

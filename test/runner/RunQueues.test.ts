@@ -342,6 +342,38 @@ worlds("a workflow with a queue", (test, kind) => {
         )
       )
     }))
+
+  test("has a run that is interrupted before it has a slot execute once what it does then", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const held = gate()
+      const workflows = mail({ concurrency: 1 }).toLayer(({ id }) =>
+        Activity.make({
+          name: "send",
+          execute: Effect.zipRight(note(`send ${id}`), held.pass)
+        }).pipe(
+          Effect.onInterrupt(() =>
+            Effect.zipRight(
+              DurableClock.sleep({ name: "cool", duration: "10 seconds" }),
+              Activity.make({ name: "tidy", execute: note(`tidy ${id}`) })
+            )
+          )
+        )
+      )
+      const stack = yield* world.start({ workflows, leaseDuration: "1000 days" })
+      const first = yield* send(stack, "1")
+      yield* held.entered
+      const second = yield* send(stack, "2")
+      yield* settled
+      yield* asked(stack, (runs) => runs.interrupt(second))
+      yield* untilStatus(world, second, "suspended")
+      yield* TestClock.adjust("11 seconds")
+      yield* settled
+      yield* held.open
+      yield* untilStatus(world, first, "completed")
+      yield* untilStatus(world, second, "interrupted")
+      expect(lines).toEqual(["send 1", "tidy 2"])
+    }))
 })
 
 worlds("a queue that is asked for wrongly", (test) => {

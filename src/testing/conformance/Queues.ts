@@ -264,6 +264,8 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.requestInterrupt("b")
         const b = only(yield* take(executor))
         expect(b).toMatchObject({ held: { runId: "b" }, history: { interruptRequested: true } })
+        // when it goes on, it waits for its turn: whoever kept it would not hear of that
+        expect(b.yields).toBe(true)
       }).pipe(Effect.provide(layer))
     )
 
