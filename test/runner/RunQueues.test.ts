@@ -174,6 +174,35 @@ worlds("a workflow with a queue", (test, kind) => {
       yield* untilStatus(world, ids[4] ?? "", "completed")
     }))
 
+  test("lets a run go on, and end by its timeout, whatever its rate", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const workflows = mail({ rateLimit: { limit: 1, window: "1 hour" } }).toLayer(({ id }) =>
+        Effect.gen(function* () {
+          yield* DurableClock.sleep({ name: "nap", duration: "10 seconds" })
+          yield* Activity.make({ name: "after", execute: note(`after ${id}`) })
+          yield* DurableClock.sleep({ name: "long nap", duration: "10 hours" })
+        })
+      )
+      const stack = yield* world.start({ workflows })
+      const { runId } = yield* asked(stack, (runs) =>
+        runs.start({
+          workflow: "Mail",
+          payload: { id: "1", to: "ada" },
+          options: { timeout: "1 minute" }
+        })
+      )
+      yield* untilStatus(world, runId, "suspended")
+      yield* TestClock.adjust("11 seconds")
+      yield* untilPolled("it goes on", () => lines.length > 0)
+      yield* settled
+      yield* TestClock.adjust("1 minute")
+      yield* settled
+      yield* TestClock.adjust("1 minute")
+      yield* untilStatus(world, runId, "failed")
+      expect(lines).toEqual(["after 1"])
+    }))
+
   test("goes on in the next process, with the slots of the one that drained", (world) =>
     Effect.gen(function* () {
       const held = gate()

@@ -301,6 +301,33 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("bound by their rate what begins, and not what goes on", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { perKey: 2, rate: { limit: 2, window: 3_600_000 } }
+        for (const id of ["a", "b", "c", "d"]) yield* put(id, limits)
+        const [a, b] = yield* take(executor)
+        expect([a?.held.runId, b?.held.runId]).toEqual(["a", "b"])
+        if (a === undefined || b === undefined) return
+        yield* suspend(a, { wakeAt: 1_000 })
+        yield* TestClock.adjust(1_000)
+        yield* store.wakeDue(9)
+        const again = only(yield* take(executor))
+        expect(again.held.runId).toBe("a")
+        // they have both places of the key
+        yield* suspend(again)
+        yield* store.wake("a")
+        expect(ids(yield* take(executor))).toEqual(["a"])
+        expect(yield* store.nextWakeAt).toEqual(Option.some(3_600_000))
+        yield* end(b)
+        expect(yield* take(executor)).toEqual([])
+        yield* TestClock.adjust(3_599_000)
+        yield* store.wakeDue(9)
+        expect(ids(yield* take(executor))).toEqual(["c"])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("let nobody wait for longer than a window when the clock is set back", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
