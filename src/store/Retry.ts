@@ -10,14 +10,17 @@ import type { Millis, WithFinished } from "./RunStore.js"
 const any = (transaction: PortableTransaction, statement: string, key: number) =>
   Effect.map(transaction.rows(statement, [key]), (rows) => rows.length > 0)
 
+/** In SQL: whether a parent awaits the child, or was woken by its end. One that discarded it did neither. */
+const isAwaited = "(awaits = 1 OR wakeup IS NOT NULL)"
+
 /**
- * A run replays what its children came to, but one that is suspended because of a failure has not gone on
- * from it.
+ * A run replays what the children that it awaited came to, but one that is suspended because of a failure
+ * has not gone on from it.
  */
 const goneOnParent = ({ by, join }: Dialect) => `
   SELECT 1 FROM workflow_children c ${by("workflow_children_of")}
   ${join} workflow_runs r ON r.id = c.parent
-  WHERE c.child = ? AND (
+  WHERE c.child = ? AND ${isAwaited} AND (
     r.status IN ('pending', 'running') OR (r.status = 'suspended' AND r.cause IS NULL)
   ) LIMIT 1`
 
@@ -38,8 +41,12 @@ const deleteFailures = `
   DELETE FROM workflow_steps
   WHERE run = ? AND status = 'failed' AND (completed_at, position) > (?, ?)`
 
-/** Who awaits it is to hear of its new end. */
-const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
+/** Who awaits it is to hear of its new end, and who is suspended: that may be because of its failure. */
+const awaitAgain = `
+  UPDATE workflow_children SET awaits = 1
+  WHERE child = ? AND (${isAwaited} OR EXISTS (
+    SELECT 1 FROM workflow_runs r WHERE r.id = workflow_children.parent AND r.cause IS NOT NULL
+  ))`
 
 const beginAgain = `
   UPDATE workflow_runs SET

@@ -126,6 +126,24 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("is not refused because of a parent that does not await it, nor again", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const parent = yield* begin(executor, "parent")
+        yield* over(executor, "child", {}, { runId: "parent", awaits: false })
+        const history = yield* store.history(parent.held)
+        yield* suspend({ ...parent, history }, { wakeAt: 1_000 })
+        for (let n = 0; n < 2; n++) {
+          expect(yield* retry("child")).toEqual({ _tag: "Done" })
+          const { held } = yield* claimOne(executor)
+          expect(held.runId).toBe("child")
+          yield* store.complete({ held, status: "failed", exit: "2" })
+          expect(yield* statusOf("parent")).toBe("suspended")
+        }
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("begins failed children again with it, and theirs, but not those it got over", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
