@@ -29,17 +29,36 @@ const removedChild = `
   SELECT 1 FROM workflow_children c
   WHERE c.parent = ? AND NOT EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.child) LIMIT 1`
 
-const lastCompleted = `
-  SELECT started_at, position FROM workflow_steps
-  WHERE run = ? AND status = 'completed' ORDER BY started_at DESC, position DESC LIMIT 1`
+const lastCompletedBy = (time: "completed_at" | "started_at") => `
+  SELECT ${time} AS at, position FROM workflow_steps
+  WHERE run = ? AND status = 'completed' ORDER BY ${time} DESC, position DESC LIMIT 1`
 
 /**
- * The failures that the run did not get over: no step that completed began after them. The others
- * were tried again, or made the run take another way, and stay.
+ * In SQL: whether the run did not get over a failure at this place. It did where a step that completed began
+ * after it; or completed after it, and another began: one that was in flight beside it tells nothing alone.
+ * The parameters are those of `lastOf`.
+ */
+const notGotOver = (
+  place: { readonly run: string; readonly at: string; readonly position: string },
+  another = ""
+) => {
+  const failure = `(${place.at}, ${place.position})`
+  return `${failure} > (?, ?) AND (${failure} > (?, ?) OR NOT EXISTS (
+    SELECT 1 FROM workflow_steps s
+    WHERE s.run = ${place.run} AND (s.started_at, s.position) > ${failure} ${another}
+  ))`
+}
+
+/**
+ * The failures that the run did not get over. The others were tried again, or made the run take another way,
+ * and stay. All attempts of the step that failed are made anew.
  */
 const deleteFailures = `
-  DELETE FROM workflow_steps
-  WHERE run = ? AND status = 'failed' AND (completed_at, position) > (?, ?)`
+  DELETE FROM workflow_steps AS f
+  WHERE f.run = ? AND f.status = 'failed' AND ${notGotOver(
+    { run: "f.run", at: "f.completed_at", position: "f.position" },
+    "AND s.name <> f.name"
+  )}`
 
 /** Who awaits it is to hear of its new end, and who is suspended: that may be because of its failure. */
 const awaitAgain = `
@@ -67,19 +86,21 @@ const failedChildren = ({ forUpdateOf, join }: Dialect) => `
   SELECT r.id, r.run_id, r.status, r.compensated FROM workflow_children c
   ${join} workflow_runs r ON r.id = c.child
   WHERE c.parent = ? AND c.wakeup IS NOT NULL AND r.status IN ('failed', 'interrupted')
-    AND (r.completed_at, coalesce(c.position, 0)) > (?, ?)
+    AND ${notGotOver({ run: "c.parent", at: "r.completed_at", position: "coalesce(c.position, 0)" })}
   ORDER BY c.child LIMIT ${maxRetried + 1} ${forUpdateOf("r")}`
 
 interface Last {
-  readonly started_at: Millis
+  readonly at: Millis
   readonly position: number
 }
 
-/** The last step of the run that completed. */
+/** Where the step of the run began that did so last, of those that completed, and where the last completed. */
 const lastOf = (transaction: PortableTransaction, key: number) =>
   Effect.map(
-    transaction.rows<Last>(lastCompleted, [key]),
-    ([last]) => [last?.started_at ?? -1, last?.position ?? -1] as const
+    Effect.forEach(["started_at", "completed_at"] as const, (time) =>
+      transaction.rows<Last>(lastCompletedBy(time), [key])
+    ),
+    (found) => found.flatMap(([last]) => [last?.at ?? -1, last?.position ?? -1])
   )
 
 type Because = Extract<WithFinished, { readonly _tag: "Refused" }>["because"]

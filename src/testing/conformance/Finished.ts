@@ -71,18 +71,49 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* step("tried again", 2, 2, 3)
         yield* failure("handled", 1, 3, 4)
         yield* step("instead", 1, 4, 9)
-        yield* failure("inside", 1, 5, 6)
+        yield* failure("beside", 1, 5, 6)
         yield* failure("last", 1, 10, 11)
         yield* failure("last", 2, 12, 13)
         yield* store.complete({ held, status: "failed", exit: "0" })
         yield* retry("a")
         const { history } = yield* claimOne(executor)
         expect(history.steps.map(({ attempt, name }) => `${name}/${attempt}`).sort()).toEqual([
+          "beside/1",
           "handled/1",
           "instead/1",
           "tried again/1",
           "tried again/2"
         ])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("keeps a failure after which a step completed and another began, and only such", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const left = (runId: string, goesOn: boolean) =>
+          Effect.gen(function* () {
+            const { held } = yield* begin(executor, runId)
+            const note = (name: string, startedAt: number, completedAt: number, exit?: string) =>
+              store.recordStep(
+                aStep(held, {
+                  name,
+                  startedAt,
+                  completedAt,
+                  ...(exit === undefined ? {} : { status: "failed" as const, exit })
+                })
+              )
+            yield* note("fails", 1, 5, "0")
+            // beside it
+            yield* note("completes", 1, 9)
+            if (goesOn) yield* note("another way", 9, 10, "0")
+            yield* store.complete({ held, status: "failed", exit: "0" })
+            yield* retry(runId)
+            const { history } = yield* claimOne(executor)
+            return history.steps.map(({ name }) => name).sort()
+          })
+        expect(yield* left("goes on", true)).toEqual(["completes", "fails"])
+        expect(yield* left("ends", false)).toEqual(["completes"])
       }).pipe(Effect.provide(layer))
     )
 

@@ -1,0 +1,84 @@
+/** Runs that are retried, as an app sees them. */
+import { Activity, Workflow } from "@effect/workflow"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
+import { layer as layerRuns, Runs } from "../../src/runner/Runs.js"
+import { expect, gate, journal, type Stack, settled, untilStatus, worlds } from "./Harness.js"
+
+const asked = <A, E>(stack: Stack, ask: (runs: Runs["Type"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(Runs, ask).pipe(Effect.provide(layerRuns), Effect.provide(stack.context))
+
+const W = Workflow.make({
+  name: "W",
+  payload: { id: Schema.String },
+  success: Schema.String,
+  error: Schema.String,
+  idempotencyKey: ({ id }) => id
+})
+
+const start = (stack: Stack) =>
+  Effect.map(
+    asked(stack, (runs) => runs.start({ workflow: "W", payload: { id: "1" } })),
+    ({ runId }) => runId
+  )
+
+/** Steps that note each of their executions, and what fails until it is mended. */
+const breakage = () => {
+  const { lines, note } = journal()
+  let broken = true
+  return {
+    lines,
+    step: (name: string, execute: Effect.Effect<string, string>) =>
+      Activity.make({
+        name,
+        success: Schema.String,
+        error: Schema.String,
+        execute: Effect.zipRight(note(name), execute)
+      }),
+    unlessBroken: (name: string) =>
+      Effect.suspend(() => (broken ? Effect.fail("down") : Effect.succeed(name))),
+    mend: Effect.sync(() => {
+      broken = false
+    })
+  }
+}
+
+worlds("a run that is retried", (test) => {
+  test("goes no other way where it got over a failure beside another branch", (world) =>
+    Effect.gen(function* () {
+      const held = gate()
+      const { lines, mend, step, unlessBroken } = breakage()
+      const workflows = W.toLayer(() =>
+        Effect.gen(function* () {
+          const [a] = yield* Effect.all(
+            [
+              step("a", Effect.zipRight(Effect.sleep("1 second"), unlessBroken("a"))).pipe(
+                Effect.orElseSucceed(() => "without a")
+              ),
+              // completes after the failure
+              step("b", Effect.as(held.pass, "b"))
+            ],
+            { concurrency: "unbounded" }
+          )
+          return yield* step(`send ${a}`, unlessBroken("sent"))
+        })
+      )
+      const stack = yield* world.start({ workflows, leaseDuration: "1 day" })
+      const runId = yield* start(stack)
+      yield* held.entered
+      yield* settled
+      yield* TestClock.adjust("1 second")
+      yield* settled
+      yield* TestClock.adjust("1 second")
+      yield* held.open
+      yield* untilStatus(world, runId, "failed")
+      expect(lines).toEqual(["a", "b", "send without a"])
+      yield* mend
+      yield* asked(stack, (runs) => runs.retry(runId))
+      yield* settled
+      yield* TestClock.adjust("5 seconds")
+      yield* untilStatus(world, runId, "completed")
+      expect(lines).toEqual(["a", "b", "send without a", "send without a"])
+    }))
+})
