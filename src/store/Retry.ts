@@ -1,6 +1,7 @@
 /** Begins a run again that is over, where it failed. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { racePrefix } from "../values/ReservedNames.js"
 import type { Dialect } from "./Dialect.js"
 import { type FinishedRow, find } from "./Finished.js"
 import type { PortableTransaction } from "./Portable.js"
@@ -59,6 +60,21 @@ const deleteFailures = `
     { run: "f.run", at: "f.completed_at", position: "f.position" },
     "AND s.name <> f.name"
   )}`
+
+/**
+ * A race that failed is over as well, until that is forgotten: it is a signal of the run to itself. Any other
+ * may have come from outside, and stays.
+ */
+const deleteRaces = `
+  DELETE FROM workflow_signals
+  WHERE run_id = ? AND substr(name, 1, ${racePrefix.length}) = '${racePrefix}'
+    AND exit LIKE '{"_tag":"Failure"%'
+    AND ${notGotOver({
+      // a subquery: what it has of a run is found by its key
+      run: "(SELECT id FROM workflow_runs r WHERE r.run_id = workflow_signals.run_id)",
+      at: "workflow_signals.received_at",
+      position: "workflow_signals.position"
+    })}`
 
 /** Who awaits it is to hear of its new end, and who is suspended: that may be because of its failure. */
 const awaitAgain = `
@@ -122,7 +138,9 @@ const whyNot = (
 
 const again = (transaction: PortableTransaction, run: FinishedRow) =>
   Effect.gen(function* () {
-    yield* transaction.changes(deleteFailures, [run.id, ...(yield* lastOf(transaction, run.id))])
+    const last = yield* lastOf(transaction, run.id)
+    yield* transaction.changes(deleteFailures, [run.id, ...last])
+    yield* transaction.changes(deleteRaces, [run.run_id, ...last])
     yield* transaction.changes(awaitAgain, [run.id])
     yield* transaction.changes(beginAgain, [run.id])
   })

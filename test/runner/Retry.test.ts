@@ -81,4 +81,19 @@ worlds("a run that is retried", (test) => {
       yield* untilStatus(world, runId, "completed")
       expect(lines).toEqual(["a", "b", "send without a", "send without a"])
     }))
+
+  test("goes on where it failed in a race", (world) =>
+    Effect.gen(function* () {
+      const { lines, mend, step, unlessBroken } = breakage()
+      const call = (name: string) => step(name, unlessBroken(name))
+      const workflows = W.toLayer(() => Activity.raceAll("both", [call("one"), call("two")]))
+      const stack = yield* world.start({ workflows })
+      const runId = yield* start(stack)
+      yield* untilStatus(world, runId, "failed")
+      expect(lines).toEqual(["one", "two"])
+      yield* mend
+      yield* asked(stack, (runs) => runs.retry(runId))
+      yield* untilStatus(world, runId, "completed")
+      expect(lines.slice(2)).toContain("one")
+    }))
 })

@@ -117,6 +117,31 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("forgets a race that failed and that it did not get over, and no other signal", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const { held } = yield* begin(executor, "a")
+        const failure = `{"_tag":"Failure","cause":{"_tag":"Fail","error":"down"}}`
+        const signal = (name: string, exit = failure) => store.signal({ runId: "a", name, exit })
+        const step = (name: string) =>
+          store.recordStep(aStep(held, { name, startedAt: 0, completedAt: 0 }))
+        yield* signal("raceAll/got over")
+        yield* step("goes on")
+        yield* signal("raceAll/won", `{"_tag":"Success","value":1}`)
+        yield* signal("raceAll/lost")
+        yield* signal("from outside")
+        yield* store.complete({ held, status: "failed", exit: failure })
+        expect(yield* retry("a")).toEqual({ _tag: "Done" })
+        const { history } = yield* claimOne(executor)
+        expect(history.signals.map(({ name }) => name).sort()).toEqual([
+          "from outside",
+          "raceAll/got over",
+          "raceAll/won"
+        ])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("refuses what did not fail, what is undone, and what is not there", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
