@@ -7,6 +7,7 @@ import { type FinishedRow, find } from "./Finished.js"
 import type { PortableTransaction } from "./Portable.js"
 import { wasTerminated } from "./Rows.js"
 import type { Millis, WithFinished } from "./RunStore.js"
+import * as ScheduleRows from "./ScheduleRows.js"
 
 const any = (transaction: PortableTransaction, statement: string, key: number) =>
   Effect.map(transaction.rows(statement, [key]), (rows) => rows.length > 0)
@@ -143,6 +144,7 @@ const again = (transaction: PortableTransaction, run: FinishedRow) =>
     yield* transaction.changes(deleteRaces, [run.run_id, ...last])
     yield* transaction.changes(awaitAgain, [run.id])
     yield* transaction.changes(beginAgain, [run.id])
+    yield* ScheduleRows.began(transaction, run.run_id)
   })
 
 export const retry = (

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { layer as layerRuns, Runs } from "../../src/runner/Runs.js"
+import * as Schedules from "../../src/runner/Schedules.js"
 import { expect, gate, journal, type Stack, settled, untilStatus, worlds } from "./Harness.js"
 
 const asked = <A, E>(stack: Stack, ask: (runs: Runs["Type"]) => Effect.Effect<A, E>) =>
@@ -95,5 +96,31 @@ worlds("a run that is retried", (test) => {
       yield* asked(stack, (runs) => runs.retry(runId))
       yield* untilStatus(world, runId, "completed")
       expect(lines.slice(2)).toContain("one")
+    }))
+
+  test("is under way for its schedule, which starts none beside it", (world) =>
+    Effect.gen(function* () {
+      const held = gate()
+      const { lines, mend, step, unlessBroken } = breakage()
+      const workflows = W.toLayer(() =>
+        step("work", Effect.zipLeft(unlessBroken("work"), held.pass)).pipe(
+          Effect.tapError(() => Effect.sync(() => lines.push("failed")))
+        )
+      )
+      const stack = yield* world.start({ workflows, leaseDuration: "1000 days" })
+      yield* Effect.flatMap(Schedules.Schedules, (schedules) =>
+        schedules.put("often", { workflow: "W", payload: { id: "1" }, every: "10 seconds" })
+      ).pipe(Effect.provide(Schedules.layerService), Effect.provide(stack.context))
+      const runOf = (seconds: number) => `schedule/often/${new Date(seconds * 1_000).toISOString()}`
+      yield* TestClock.adjust("10 seconds")
+      yield* untilStatus(world, runOf(10), "failed")
+      yield* TestClock.adjust("10 seconds")
+      yield* untilStatus(world, runOf(20), "failed")
+      yield* mend
+      yield* asked(stack, (runs) => runs.retry(runOf(10)))
+      yield* held.entered
+      yield* TestClock.adjust("10 seconds")
+      yield* settled
+      expect(lines).toEqual(["work", "failed", "work", "failed", "work"])
     }))
 })
