@@ -304,13 +304,26 @@ const roomOf = ({ limits: { concurrency }, queue, transaction }: Giving) =>
         ([count]) => concurrency - (count?.runs ?? 0)
       )
 
-/** Gives the next run of a lane a slot. Answers whether there was one. */
-const giveOne = ({ limits, queue, transaction }: Giving, lane: number, more = "") =>
+const isInterrupted = "AND interrupt_requested = 1"
+
+/** One that is interrupted is to end, whatever its priority: others may wait for that. */
+const nextOf = ({ queue, transaction }: Giving, lane: number, more: string) =>
   Effect.gen(function* () {
-    const [run] = yield* transaction.rows<Waiting>(nextRun(more, transaction.dialect), [
-      queue.id,
-      lane
-    ])
+    for (const which of [isInterrupted, more]) {
+      const [run] = yield* transaction.rows<Waiting>(nextRun(which, transaction.dialect), [
+        queue.id,
+        lane
+      ])
+      if (run !== undefined) return run
+    }
+    return undefined
+  })
+
+/** Gives the next run of a lane a slot. Answers whether there was one. */
+const giveOne = (giving: Giving, lane: number, more = "") =>
+  Effect.gen(function* () {
+    const { limits, transaction } = giving
+    const run = yield* nextOf(giving, lane, more)
     if (run === undefined) return false
     const slot = limits.keepsSlot === true ? slots.kept : slots.givenUp
     yield* transaction.changes(giveSlot, [slot, run.id])

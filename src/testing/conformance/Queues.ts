@@ -269,6 +269,22 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("let one that is interrupted, to end, go before all others", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { concurrency: 1 }
+        yield* put("a", limits)
+        yield* suspend(only(yield* take(executor)))
+        yield* put("b", limits)
+        const b = only(yield* take(executor))
+        yield* put("early", limits, { options: { priority: -5 } })
+        yield* store.requestInterrupt("a")
+        yield* end(b)
+        expect(ids(yield* take(executor))).toEqual(["a"])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("let so many of a key begin within any window, and no more", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
