@@ -13,7 +13,6 @@ import type {
   WaitView
 } from "../api/RunView.js"
 import * as WaitedFor from "../engine/pass/WaitedFor.js"
-import { nameOfTimer } from "../engine/ReservedNames.js"
 import type { StepInFlight } from "../engine/step/StepInFlight.js"
 import * as Machine from "../internal/Machine.js"
 import type {
@@ -29,6 +28,7 @@ import type {
 } from "../store/RunStore.js"
 import { leftOutView, outcomeView, parse, suspendedView } from "../values/Described.js"
 import * as EncodedCause from "../values/EncodedCause.js"
+import { nameOfTimer } from "../values/ReservedNames.js"
 
 /** The latest time that a Date can be. */
 const endOfTime = 8_640_000_000_000_000

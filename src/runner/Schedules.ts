@@ -36,8 +36,8 @@ import type {
 } from "../api/Schedules.js"
 import { Dispatcher } from "../engine/held/Dispatcher.js"
 import { RunStore, type RunStoreError } from "../store/RunStore.js"
+import * as Ids from "../store/ScheduleIds.js"
 import * as Change from "./schedules/Change.js"
-import * as Ids from "./schedules/Ids.js"
 import * as Read from "./schedules/Read.js"
 
 export * from "../api/Schedules.js"

@@ -15,6 +15,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Dialect } from "./Dialect.js"
 import type { Portable, PortableTransaction } from "./Portable.js"
+import { slots } from "./Rows.js"
 import type { Json, Millis, QueueInfo, QueueLimits, QueueOf } from "./RunStore.js"
 import * as Unbegun from "./Unbegun.js"
 
@@ -169,14 +170,19 @@ const admit = (transaction: PortableTransaction, queue: QueueRow): Effect.Effect
     else if (queue.paused === pauses.begins) yield* goOn(giving)
   })
 
-const isWaiting = `
+/** Of those that have begun, which only go on. */
+const hasBegun = "AND started_at IS NOT NULL"
+
+const isWaiting = (more = "") => `
   SELECT 1 FROM workflow_runs
-  WHERE queue = ? AND lane = ? AND gate = 2 AND status = 'suspended' LIMIT 1`
+  WHERE queue = ? AND lane = ? AND gate = 2 AND status = 'suspended' ${more} LIMIT 1`
 
 const countOfLane = `
   SELECT count(*) AS runs FROM workflow_runs WHERE queue = ? AND lane = ? AND slot IS NOT NULL`
 
 const setReady = "UPDATE workflow_lanes SET ready = ?, next_at = CAST(? AS bigint) WHERE id = ?"
+
+const setNotReady = "UPDATE workflow_lanes SET ready = 0 WHERE id = ?"
 
 interface Count {
   readonly runs: number
@@ -194,17 +200,24 @@ const hasRoom = (
         ([count]) => (count?.runs ?? 0) < perKey
       )
 
-/** Whether a run of it may begin is noted with the lane, where those that may are found in turn. */
+const waitsIn = (transaction: PortableTransaction, { lane, queue }: Lane, more = "") =>
+  Effect.map(transaction.rows(isWaiting(more), [queue, lane]), (rows) => rows.length > 0)
+
+/**
+ * Whether a run of it may have a slot is noted with the lane, where those that may are found in turn. Until
+ * the time for which it waits, if it does, only those that go on may: no rate bounds them.
+ */
 const look = (
   transaction: PortableTransaction,
   lane: Lane,
   limits: QueueLimits
 ): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
-    const waits = (yield* transaction.rows(isWaiting, [lane.queue, lane.lane])).length > 0
+    const waits = yield* waitsIn(transaction, lane)
     const { rate } = limits
     const nextAt = waits && rate !== undefined ? yield* whenAllowed(transaction, lane, rate) : null
-    const ready = waits && nextAt === null && (yield* hasRoom(transaction, lane, limits))
+    const may = nextAt === null ? waits : yield* waitsIn(transaction, lane, hasBegun)
+    const ready = may && (yield* hasRoom(transaction, lane, limits))
     yield* transaction.changes(setReady, [ready ? 1 : 0, nextAt, lane.lane])
     if (nextAt !== null) transaction.log.timer(nextAt)
   })
@@ -250,7 +263,7 @@ const whenAllowed = (
   })
 
 const nextLane = `
-  SELECT id FROM workflow_lanes WHERE queue = ? AND ready = 1 ORDER BY turn, id LIMIT 1`
+  SELECT id, next_at FROM workflow_lanes WHERE queue = ? AND ready = 1 ORDER BY turn, id LIMIT 1`
 
 const nextRun = (more: string, { skipLocked }: Dialect) => `
   SELECT id, started_at FROM workflow_runs
@@ -276,9 +289,6 @@ interface Waiting {
   readonly started_at: Millis | null
 }
 
-/** What `slot` says: whether it is kept while the run is suspended. */
-const slots = { givenUp: 1, kept: 2 } as const
-
 interface Giving {
   readonly transaction: PortableTransaction
   readonly queue: QueueRow
@@ -294,13 +304,26 @@ const roomOf = ({ limits: { concurrency }, queue, transaction }: Giving) =>
         ([count]) => concurrency - (count?.runs ?? 0)
       )
 
-/** Gives the next run of a lane a slot. Answers whether there was one. */
-const giveOne = ({ limits, queue, transaction }: Giving, lane: number, more = "") =>
+const isInterrupted = "AND interrupt_requested = 1"
+
+/** One that is interrupted is to end, whatever its priority: others may wait for that. */
+const nextOf = ({ queue, transaction }: Giving, lane: number, more: string) =>
   Effect.gen(function* () {
-    const [run] = yield* transaction.rows<Waiting>(nextRun(more, transaction.dialect), [
-      queue.id,
-      lane
-    ])
+    for (const which of [isInterrupted, more]) {
+      const [run] = yield* transaction.rows<Waiting>(nextRun(which, transaction.dialect), [
+        queue.id,
+        lane
+      ])
+      if (run !== undefined) return run
+    }
+    return undefined
+  })
+
+/** Gives the next run of a lane a slot. Answers whether there was one. */
+const giveOne = (giving: Giving, lane: number, more = "") =>
+  Effect.gen(function* () {
+    const { limits, transaction } = giving
+    const run = yield* nextOf(giving, lane, more)
     if (run === undefined) return false
     const slot = limits.keepsSlot === true ? slots.kept : slots.givenUp
     yield* transaction.changes(giveSlot, [slot, run.id])
@@ -312,20 +335,26 @@ const giveOne = ({ limits, queue, transaction }: Giving, lane: number, more = ""
     return true
   })
 
+interface ReadyLane {
+  readonly id: number
+  /** When others than those that go on may. */
+  readonly next_at: Millis | null
+}
+
 const giveSlots = (giving: Giving): Effect.Effect<void, SqlError> =>
   Effect.gen(function* () {
     const { limits, queue, transaction } = giving
     let { turn } = queue
     const most = Math.min(yield* roomOf(giving), largest)
     for (let given = 0; given < most; given++) {
-      const [lane] = yield* transaction.rows<{ readonly id: number }>(nextLane, [queue.id])
+      const [lane] = yield* transaction.rows<ReadyLane>(nextLane, [queue.id])
       if (lane === undefined) break
-      const found = yield* giveOne(giving, lane.id)
+      const found = yield* giveOne(giving, lane.id, lane.next_at === null ? "" : hasBegun)
       yield* transaction.changes(setTurn, [++turn, lane.id])
       yield* look(transaction, { lane: lane.id, queue: queue.id }, limits)
       if (!found) {
         // another transaction has it: whoever is next looks again
-        yield* transaction.changes(setReady, [0, null, lane.id])
+        yield* transaction.changes(setNotReady, [lane.id])
         yield* mark(transaction, { lane: lane.id, queue: queue.id })
       }
       if (given + 1 === largest) {
@@ -336,8 +365,6 @@ const giveSlots = (giving: Giving): Effect.Effect<void, SqlError> =>
     }
     if (turn !== queue.turn) yield* transaction.changes(setTurns, [turn, queue.id])
   })
-
-const hasBegun = "AND started_at IS NOT NULL"
 
 const lanesToGoOn = `
   SELECT DISTINCT lane FROM workflow_runs

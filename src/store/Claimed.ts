@@ -1,6 +1,6 @@
 /** Runs that were claimed, and what whoever claimed them is told of them. */
 import type { TraceRow } from "./Rows.js"
-import { toTrace } from "./Rows.js"
+import { slots, toTrace } from "./Rows.js"
 import type { ClaimedRun, Held, History, Json, Millis } from "./RunStore.js"
 
 /** A run that was claimed. */
@@ -16,10 +16,18 @@ export interface ClaimedRow extends TraceRow {
   readonly waits_for: Json | null
   readonly crashes: number
   readonly timeout: Millis | null
+  /** Of its queue, if it has one. */
+  readonly lane: number | null
   readonly slot: number | null
   /** The queue whose slot it has. */
   readonly queue_name: string | null
 }
+
+/**
+ * Whether it waits for its turn when it goes on: also one that was interrupted before it had a slot, and is
+ * held without.
+ */
+const yields = ({ lane, slot }: ClaimedRow): boolean => lane !== null && slot !== slots.kept
 
 export const toClaimedRun = (
   row: ClaimedRow,
@@ -38,7 +46,7 @@ export const toClaimedRun = (
   payload: row.payload,
   trace: toTrace(row),
   ...(row.timeout === null ? {} : { timeout: row.timeout }),
-  ...(row.slot === 1 ? { yields: true } : {}),
+  ...(yields(row) ? { yields: true } : {}),
   ...(row.queue_name === null ? {} : { queue: row.queue_name }),
   bytes,
   waitsFor: row.waits_for ?? undefined,

@@ -1,23 +1,28 @@
 /** Begins a run again that is over, where it failed. */
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
+import { racePrefix } from "../values/ReservedNames.js"
 import type { Dialect } from "./Dialect.js"
 import { type FinishedRow, find } from "./Finished.js"
 import type { PortableTransaction } from "./Portable.js"
 import { wasTerminated } from "./Rows.js"
 import type { Millis, WithFinished } from "./RunStore.js"
+import * as ScheduleRows from "./ScheduleRows.js"
 
 const any = (transaction: PortableTransaction, statement: string, key: number) =>
   Effect.map(transaction.rows(statement, [key]), (rows) => rows.length > 0)
 
+/** In SQL: whether a parent awaits the child, or was woken by its end. One that discarded it did neither. */
+const isAwaited = "(awaits = 1 OR wakeup IS NOT NULL)"
+
 /**
- * A run replays what its children came to, but one that is suspended because of a failure has not gone on
- * from it.
+ * A run replays what the children that it awaited came to, but one that is suspended because of a failure
+ * has not gone on from it.
  */
 const goneOnParent = ({ by, join }: Dialect) => `
   SELECT 1 FROM workflow_children c ${by("workflow_children_of")}
   ${join} workflow_runs r ON r.id = c.parent
-  WHERE c.child = ? AND (
+  WHERE c.child = ? AND ${isAwaited} AND (
     r.status IN ('pending', 'running') OR (r.status = 'suspended' AND r.cause IS NULL)
   ) LIMIT 1`
 
@@ -26,20 +31,58 @@ const removedChild = `
   SELECT 1 FROM workflow_children c
   WHERE c.parent = ? AND NOT EXISTS (SELECT 1 FROM workflow_runs WHERE id = c.child) LIMIT 1`
 
-const lastCompleted = `
-  SELECT started_at, position FROM workflow_steps
-  WHERE run = ? AND status = 'completed' ORDER BY started_at DESC, position DESC LIMIT 1`
+const lastCompletedBy = (time: "completed_at" | "started_at") => `
+  SELECT ${time} AS at, position FROM workflow_steps
+  WHERE run = ? AND status = 'completed' ORDER BY ${time} DESC, position DESC LIMIT 1`
 
 /**
- * The failures that the run did not get over: no step that completed began after them. The others
- * were tried again, or made the run take another way, and stay.
+ * In SQL: whether the run did not get over a failure at this place. It did where a step that completed began
+ * after it; or completed after it, and another began: one that was in flight beside it tells nothing alone.
+ * The parameters are those of `lastOf`.
+ */
+const notGotOver = (
+  place: { readonly run: string; readonly at: string; readonly position: string },
+  another = ""
+) => {
+  const failure = `(${place.at}, ${place.position})`
+  return `${failure} > (?, ?) AND (${failure} > (?, ?) OR NOT EXISTS (
+    SELECT 1 FROM workflow_steps s
+    WHERE s.run = ${place.run} AND (s.started_at, s.position) > ${failure} ${another}
+  ))`
+}
+
+/**
+ * The failures that the run did not get over. The others were tried again, or made the run take another way,
+ * and stay. All attempts of the step that failed are made anew.
  */
 const deleteFailures = `
-  DELETE FROM workflow_steps
-  WHERE run = ? AND status = 'failed' AND (completed_at, position) > (?, ?)`
+  DELETE FROM workflow_steps AS f
+  WHERE f.run = ? AND f.status = 'failed' AND ${notGotOver(
+    { run: "f.run", at: "f.completed_at", position: "f.position" },
+    "AND s.name <> f.name"
+  )}`
 
-/** Who awaits it is to hear of its new end. */
-const awaitAgain = "UPDATE workflow_children SET awaits = 1 WHERE child = ?"
+/**
+ * A race that failed is over as well, until that is forgotten: it is a signal of the run to itself. Any other
+ * may have come from outside, and stays.
+ */
+const deleteRaces = `
+  DELETE FROM workflow_signals
+  WHERE run_id = ? AND substr(name, 1, ${racePrefix.length}) = '${racePrefix}'
+    AND exit LIKE '{"_tag":"Failure"%'
+    AND ${notGotOver({
+      // a subquery: what it has of a run is found by its key
+      run: "(SELECT id FROM workflow_runs r WHERE r.run_id = workflow_signals.run_id)",
+      at: "workflow_signals.received_at",
+      position: "workflow_signals.position"
+    })}`
+
+/** Who awaits it is to hear of its new end, and who is suspended: that may be because of its failure. */
+const awaitAgain = `
+  UPDATE workflow_children SET awaits = 1
+  WHERE child = ? AND (${isAwaited} OR EXISTS (
+    SELECT 1 FROM workflow_runs r WHERE r.id = workflow_children.parent AND r.cause IS NOT NULL
+  ))`
 
 const beginAgain = `
   UPDATE workflow_runs SET
@@ -60,19 +103,21 @@ const failedChildren = ({ forUpdateOf, join }: Dialect) => `
   SELECT r.id, r.run_id, r.status, r.compensated FROM workflow_children c
   ${join} workflow_runs r ON r.id = c.child
   WHERE c.parent = ? AND c.wakeup IS NOT NULL AND r.status IN ('failed', 'interrupted')
-    AND (r.completed_at, coalesce(c.position, 0)) > (?, ?)
+    AND ${notGotOver({ run: "c.parent", at: "r.completed_at", position: "coalesce(c.position, 0)" })}
   ORDER BY c.child LIMIT ${maxRetried + 1} ${forUpdateOf("r")}`
 
 interface Last {
-  readonly started_at: Millis
+  readonly at: Millis
   readonly position: number
 }
 
-/** The last step of the run that completed. */
+/** Where the step of the run began that did so last, of those that completed, and where the last completed. */
 const lastOf = (transaction: PortableTransaction, key: number) =>
   Effect.map(
-    transaction.rows<Last>(lastCompleted, [key]),
-    ([last]) => [last?.started_at ?? -1, last?.position ?? -1] as const
+    Effect.forEach(["started_at", "completed_at"] as const, (time) =>
+      transaction.rows<Last>(lastCompletedBy(time), [key])
+    ),
+    (found) => found.flatMap(([last]) => [last?.at ?? -1, last?.position ?? -1])
   )
 
 type Because = Extract<WithFinished, { readonly _tag: "Refused" }>["because"]
@@ -94,9 +139,12 @@ const whyNot = (
 
 const again = (transaction: PortableTransaction, run: FinishedRow) =>
   Effect.gen(function* () {
-    yield* transaction.changes(deleteFailures, [run.id, ...(yield* lastOf(transaction, run.id))])
+    const last = yield* lastOf(transaction, run.id)
+    yield* transaction.changes(deleteFailures, [run.id, ...last])
+    yield* transaction.changes(deleteRaces, [run.run_id, ...last])
     yield* transaction.changes(awaitAgain, [run.id])
     yield* transaction.changes(beginAgain, [run.id])
+    yield* ScheduleRows.began(transaction, run.run_id)
   })
 
 export const retry = (

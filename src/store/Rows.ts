@@ -168,6 +168,9 @@ const optionsOf = (row: RunRow): Pick<Run, "options"> => {
   return { options }
 }
 
+/** What `slot` says: whether it is kept while the run is suspended. */
+export const slots = { givenUp: 1, kept: 2 } as const
+
 /** What `compensated` says of a run that was terminated. */
 export const wasTerminated = 2
 

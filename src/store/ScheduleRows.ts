@@ -16,6 +16,7 @@ import type {
   ScheduleOrigin,
   StoredSchedule
 } from "./RunStore.js"
+import * as ScheduleIds from "./ScheduleIds.js"
 
 /** What a store does in its own way, inside the transaction. */
 export interface Acts {
@@ -248,6 +249,21 @@ const forgetEnded = `
 const insertRun = `
   INSERT INTO workflow_schedule_runs (schedule, run_id) VALUES (?, ?)
   ON CONFLICT (schedule, run_id) DO NOTHING`
+
+const insertAgain = `
+  INSERT INTO workflow_schedule_runs (schedule, run_id)
+  SELECT name, CAST(? AS text) FROM workflow_schedules WHERE name = ?
+  ON CONFLICT (schedule, run_id) DO NOTHING`
+
+/** A run that is retried is under way again, should it be one of a schedule. */
+export const began = (
+  transaction: PortableTransaction,
+  runId: string
+): Effect.Effect<unknown, SqlError> =>
+  Option.match(ScheduleIds.read(runId), {
+    onNone: () => Effect.void,
+    onSome: ({ schedule }) => transaction.changes(insertAgain, [runId, schedule])
+  })
 
 export const change =
   (asked: ScheduleChange) =>

@@ -174,6 +174,35 @@ worlds("a workflow with a queue", (test, kind) => {
       yield* untilStatus(world, ids[4] ?? "", "completed")
     }))
 
+  test("lets a run go on, and end by its timeout, whatever its rate", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const workflows = mail({ rateLimit: { limit: 1, window: "1 hour" } }).toLayer(({ id }) =>
+        Effect.gen(function* () {
+          yield* DurableClock.sleep({ name: "nap", duration: "10 seconds" })
+          yield* Activity.make({ name: "after", execute: note(`after ${id}`) })
+          yield* DurableClock.sleep({ name: "long nap", duration: "10 hours" })
+        })
+      )
+      const stack = yield* world.start({ workflows })
+      const { runId } = yield* asked(stack, (runs) =>
+        runs.start({
+          workflow: "Mail",
+          payload: { id: "1", to: "ada" },
+          options: { timeout: "1 minute" }
+        })
+      )
+      yield* untilStatus(world, runId, "suspended")
+      yield* TestClock.adjust("11 seconds")
+      yield* untilPolled("it goes on", () => lines.length > 0)
+      yield* settled
+      yield* TestClock.adjust("1 minute")
+      yield* settled
+      yield* TestClock.adjust("1 minute")
+      yield* untilStatus(world, runId, "failed")
+      expect(lines).toEqual(["after 1"])
+    }))
+
   test("goes on in the next process, with the slots of the one that drained", (world) =>
     Effect.gen(function* () {
       const held = gate()
@@ -341,6 +370,38 @@ worlds("a workflow with a queue", (test, kind) => {
           ({ runs }) => runs.length === 2
         )
       )
+    }))
+
+  test("has a run that is interrupted before it has a slot execute once what it does then", (world) =>
+    Effect.gen(function* () {
+      const { lines, note } = journal()
+      const held = gate()
+      const workflows = mail({ concurrency: 1 }).toLayer(({ id }) =>
+        Activity.make({
+          name: "send",
+          execute: Effect.zipRight(note(`send ${id}`), held.pass)
+        }).pipe(
+          Effect.onInterrupt(() =>
+            Effect.zipRight(
+              DurableClock.sleep({ name: "cool", duration: "10 seconds" }),
+              Activity.make({ name: "tidy", execute: note(`tidy ${id}`) })
+            )
+          )
+        )
+      )
+      const stack = yield* world.start({ workflows, leaseDuration: "1000 days" })
+      const first = yield* send(stack, "1")
+      yield* held.entered
+      const second = yield* send(stack, "2")
+      yield* settled
+      yield* asked(stack, (runs) => runs.interrupt(second))
+      yield* untilStatus(world, second, "suspended")
+      yield* TestClock.adjust("11 seconds")
+      yield* settled
+      yield* held.open
+      yield* untilStatus(world, first, "completed")
+      yield* untilStatus(world, second, "interrupted")
+      expect(lines).toEqual(["send 1", "tidy 2"])
     }))
 })
 

@@ -13,7 +13,7 @@ const small =
   /^(workflow_executors|workflow_paused|p|workflow_executor_migrations|workflow_counts|workflow_queues|workflow_bulk|q|lanes|workflow_lane_marks|asked|sqlite_master|e|v|next|names|json_each|j|\(|CONSTANT|\d+-ROW VALUES)\b/
 /** Partial indexes that a statement may walk along, from its beginning to its first match. */
 const walked =
-  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|held|ended|blocked|deadlines|held_back|slots|queued|queued_again|unfinished|unsuccessful)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/
+  /USING (COVERING )?INDEX (workflow_runs_(pending|timers|held|ended|blocked|deadlines|held_back|slots|queued|queued_again|queued_interrupted|unfinished|unsuccessful)|workflow_lanes_(ready|next)|workflow_signals_early|workflow_removed_at|workflow_schedules_waiting)$/
 
 const scans = (detail: string) => {
   const scanned = /^SCAN (.+)/.exec(detail)?.[1]

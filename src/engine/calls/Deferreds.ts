@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Json } from "../../store/RunStore.js"
 import * as Codec from "../../values/Codec.js"
+import * as ReservedNames from "../../values/ReservedNames.js"
 import type { Link } from "../pass/Pass.js"
-import * as ReservedNames from "../ReservedNames.js"
 import {
   type Calls,
   currentFiber,

@@ -8,9 +8,9 @@ import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type { Json } from "../../store/RunStore.js"
 import * as Codec from "../../values/Codec.js"
+import * as ReservedNames from "../../values/ReservedNames.js"
 import type { Link } from "../pass/Pass.js"
 import type * as Waits from "../pass/Waits.js"
-import * as ReservedNames from "../ReservedNames.js"
 import { type AnyFiber, inside, requireWellFormed, unknown, wait } from "./Call.js"
 
 /** As `DurableClock.sleep` makes its activity. */

@@ -4,7 +4,7 @@
  */
 
 import type { Json } from "../../store/RunStore.js"
-import { nameOfTimer } from "../ReservedNames.js"
+import { nameOfTimer } from "../../values/ReservedNames.js"
 import { type ActiveRun, childOfKey } from "../run/ActiveRun.js"
 import * as WaitedFor from "./WaitedFor.js"
 import type { Waits } from "./Waits.js"

@@ -23,10 +23,10 @@ import type {
   ScheduleOrigin,
   StoredSchedule
 } from "../../store/RunStore.js"
+import * as Ids from "../../store/ScheduleIds.js"
 import * as Definitions from "../runs/Definitions.js"
 import * as Payloads from "../runs/Payloads.js"
 import { nextAt } from "./Decide.js"
-import * as Ids from "./Ids.js"
 import * as Plan from "./Plan.js"
 import { queueOf } from "./Queue.js"
 import { defined, finding, viewing } from "./Read.js"

@@ -18,9 +18,9 @@ import type {
   RunStore,
   StoredSchedule
 } from "../../store/RunStore.js"
+import * as Ids from "../../store/ScheduleIds.js"
 import { viewPayload } from "../RunViews.js"
 import { nextAt } from "./Decide.js"
-import * as Ids from "./Ids.js"
 import * as Plan from "./Plan.js"
 import { scheduleNotFound } from "./Refusals.js"
 import * as Ticks from "./Ticks.js"

@@ -109,11 +109,15 @@ export const existing = (
       : Effect.succeed({ key: row.id, run: toRun(row) })
   )
 
-/** A parent that has once asked to be woken stays to be woken. */
+/**
+ * A parent that has once asked to be woken stays to be woken. A `wakeup` of 0: when it awaited the child,
+ * that was over.
+ */
 const insertChild = `
-  INSERT INTO workflow_children AS c (parent, child, awaits)
-  SELECT id, $1::bigint, $2::smallint FROM workflow_runs WHERE run_id = $3
-  ON CONFLICT (parent, child) DO UPDATE SET awaits = greatest(c.awaits, excluded.awaits)`
+  INSERT INTO workflow_children AS c (parent, child, awaits, wakeup)
+  SELECT id, $1::bigint, $2::smallint, $3::integer FROM workflow_runs WHERE run_id = $4
+  ON CONFLICT (parent, child) DO UPDATE SET
+    awaits = greatest(c.awaits, excluded.awaits), wakeup = coalesce(c.wakeup, excluded.wakeup)`
 
 const link = (
   transaction: Transaction,
@@ -122,8 +126,14 @@ const link = (
 ): Effect.Effect<unknown, SqlError> => {
   // one of another workflow is not what its parent has asked for
   if (parent === undefined || run.workflow !== workflow) return Effect.void
-  const awaits = parent.awaits && !isFinal(run.status)
-  return transaction.changes(insertChild, [key, awaits ? 1 : 0, parent.runId])
+  const { awaits, runId } = parent
+  const isOver = isFinal(run.status)
+  return transaction.changes(insertChild, [
+    key,
+    awaits && !isOver ? 1 : 0,
+    awaits && isOver ? 0 : null,
+    runId
+  ])
 }
 
 /** A part of a transaction that may do more: in which runs are created in any way. */

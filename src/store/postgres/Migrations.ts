@@ -377,6 +377,12 @@ const commitMarks = [
   ) WITH (fillfactor = 50)`
 ]
 
+/** Of the runs of a lane that wait, those that are interrupted go first. */
+const interruptedInLanes = [
+  `CREATE INDEX workflow_runs_queued_interrupted ON workflow_runs (queue, lane, priority, id)
+    WHERE gate = 2 AND status = 'suspended' AND interrupt_requested = 1`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -393,5 +399,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0012_commit_marks": commitMarks,
   "0013_fenced_by_holder": [commitFunction],
   "0014_claims_by_call": [claimFunction],
-  "0015_reads_by_call": [readFunction]
+  "0015_reads_by_call": [readFunction],
+  "0016_interrupted_in_lanes": interruptedInLanes
 }

@@ -25,6 +25,7 @@ const ofClaimed = [
   ["waits_for", "text"],
   ["crashes", "integer"],
   ["timeout", "bigint"],
+  ["lane", "bigint"],
   ["slot", "smallint"]
 ] as const
 

@@ -170,7 +170,7 @@ export const claim =
 
 const selectClaimed = `
   SELECT ${Histories.claimedColumns}, workflow, payload, trace_id, span_id, sampled, waits_for, crashes,
-    timeout, slot,
+    timeout, lane, slot,
     (SELECT q.name FROM workflow_queues q WHERE q.id = queue AND slot IS NOT NULL) AS queue_name
   FROM workflow_runs WHERE ${isHeld}`
 

@@ -44,11 +44,15 @@ const insertRuns = Statements.forRows(
 
 const selectRun = `SELECT ${runColumns} FROM workflow_runs WHERE run_id = ?`
 
-/** A parent that has once asked to be woken stays to be woken. */
+/**
+ * A parent that has once asked to be woken stays to be woken. A `wakeup` of 0: when it awaited the child,
+ * that was over.
+ */
 const insertChild = `
-  INSERT INTO workflow_children (parent, child, awaits)
-  SELECT id, ?, ? FROM workflow_runs WHERE run_id = ?
-  ON CONFLICT (parent, child) DO UPDATE SET awaits = max(awaits, excluded.awaits)`
+  INSERT INTO workflow_children (parent, child, awaits, wakeup)
+  SELECT id, ?, ?, ? FROM workflow_runs WHERE run_id = ?
+  ON CONFLICT (parent, child) DO UPDATE SET
+    awaits = max(awaits, excluded.awaits), wakeup = coalesce(wakeup, excluded.wakeup)`
 
 export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
   (creations) => (transaction) =>
@@ -82,8 +86,14 @@ export const createAll: Batch<Transaction, Creation, CreatedRun, RunLost> =
             : { key: row.id, run: newRun(run, holder, transaction.now) }
         // one of another workflow is not what its parent has asked for
         if (run.parent !== undefined && found.run.workflow === run.workflow) {
-          const awaits = run.parent.awaits && !isFinal(found.run.status)
-          yield* transaction.changes(insertChild, [found.key, awaits ? 1 : 0, run.parent.runId])
+          const { awaits, runId } = run.parent
+          const isOver = isFinal(found.run.status)
+          yield* transaction.changes(insertChild, [
+            found.key,
+            awaits && !isOver ? 1 : 0,
+            awaits && isOver ? 0 : null,
+            runId
+          ])
         }
         answers.push(
           Exit.succeed({

@@ -469,6 +469,12 @@ const parkedQueues = [
     END`
 ]
 
+/** Of the runs of a lane that wait, those that are interrupted go first. */
+const interruptedInLanes = [
+  `CREATE INDEX workflow_runs_queued_interrupted ON workflow_runs (queue, lane, priority, id)
+    WHERE gate = 2 AND status = 'suspended' AND interrupt_requested = 1`
+]
+
 /** Name, beginning with its number, to the statements. */
 export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0001_initial": initial,
@@ -487,5 +493,6 @@ export const migrations: Readonly<Record<string, ReadonlyArray<string>>> = {
   "0014_arrivals": arrivals,
   "0015_sought_runs": soughtRuns,
   "0016_executor_versions": executorVersions,
-  "0017_parked_queues": parkedQueues
+  "0017_parked_queues": parkedQueues,
+  "0018_interrupted_in_lanes": interruptedInLanes
 }

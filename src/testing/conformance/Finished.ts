@@ -71,17 +71,73 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* step("tried again", 2, 2, 3)
         yield* failure("handled", 1, 3, 4)
         yield* step("instead", 1, 4, 9)
-        yield* failure("inside", 1, 5, 6)
+        yield* failure("beside", 1, 5, 6)
         yield* failure("last", 1, 10, 11)
         yield* failure("last", 2, 12, 13)
         yield* store.complete({ held, status: "failed", exit: "0" })
         yield* retry("a")
         const { history } = yield* claimOne(executor)
         expect(history.steps.map(({ attempt, name }) => `${name}/${attempt}`).sort()).toEqual([
+          "beside/1",
           "handled/1",
           "instead/1",
           "tried again/1",
           "tried again/2"
+        ])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("keeps a failure after which a step completed and another began, and only such", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const left = (runId: string, goesOn: boolean) =>
+          Effect.gen(function* () {
+            const { held } = yield* begin(executor, runId)
+            const note = (name: string, startedAt: number, completedAt: number, exit?: string) =>
+              store.recordStep(
+                aStep(held, {
+                  name,
+                  startedAt,
+                  completedAt,
+                  ...(exit === undefined ? {} : { status: "failed" as const, exit })
+                })
+              )
+            yield* note("fails", 1, 5, "0")
+            // beside it
+            yield* note("completes", 1, 9)
+            if (goesOn) yield* note("another way", 9, 10, "0")
+            yield* store.complete({ held, status: "failed", exit: "0" })
+            yield* retry(runId)
+            const { history } = yield* claimOne(executor)
+            return history.steps.map(({ name }) => name).sort()
+          })
+        expect(yield* left("goes on", true)).toEqual(["completes", "fails"])
+        expect(yield* left("ends", false)).toEqual(["completes"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("forgets a race that failed and that it did not get over, and no other signal", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const { held } = yield* begin(executor, "a")
+        const failure = `{"_tag":"Failure","cause":{"_tag":"Fail","error":"down"}}`
+        const signal = (name: string, exit = failure) => store.signal({ runId: "a", name, exit })
+        const step = (name: string) =>
+          store.recordStep(aStep(held, { name, startedAt: 0, completedAt: 0 }))
+        yield* signal("raceAll/got over")
+        yield* step("goes on")
+        yield* signal("raceAll/won", `{"_tag":"Success","value":1}`)
+        yield* signal("raceAll/lost")
+        yield* signal("from outside")
+        yield* store.complete({ held, status: "failed", exit: failure })
+        expect(yield* retry("a")).toEqual({ _tag: "Done" })
+        const { history } = yield* claimOne(executor)
+        expect(history.signals.map(({ name }) => name).sort()).toEqual([
+          "from outside",
+          "raceAll/got over",
+          "raceAll/won"
         ])
       }).pipe(Effect.provide(layer))
     )
@@ -123,6 +179,24 @@ export const finished = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         const woken = yield* claimOne(executor)
         expect(woken.held.runId).toBe("parent")
         expect(woken.history.children).toEqual([{ runId: "child", exit: "2" }])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("is not refused because of a parent that does not await it, nor again", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const parent = yield* begin(executor, "parent")
+        yield* over(executor, "child", {}, { runId: "parent", awaits: false })
+        const history = yield* store.history(parent.held)
+        yield* suspend({ ...parent, history }, { wakeAt: 1_000 })
+        for (let n = 0; n < 2; n++) {
+          expect(yield* retry("child")).toEqual({ _tag: "Done" })
+          const { held } = yield* claimOne(executor)
+          expect(held.runId).toBe("child")
+          yield* store.complete({ held, status: "failed", exit: "2" })
+          expect(yield* statusOf("parent")).toBe("suspended")
+        }
       }).pipe(Effect.provide(layer))
     )
 

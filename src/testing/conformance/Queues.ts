@@ -264,6 +264,24 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* store.requestInterrupt("b")
         const b = only(yield* take(executor))
         expect(b).toMatchObject({ held: { runId: "b" }, history: { interruptRequested: true } })
+        // when it goes on, it waits for its turn: whoever kept it would not hear of that
+        expect(b.yields).toBe(true)
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("let one that is interrupted, to end, go before all others", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { concurrency: 1 }
+        yield* put("a", limits)
+        yield* suspend(only(yield* take(executor)))
+        yield* put("b", limits)
+        const b = only(yield* take(executor))
+        yield* put("early", limits, { options: { priority: -5 } })
+        yield* store.requestInterrupt("a")
+        yield* end(b)
+        expect(ids(yield* take(executor))).toEqual(["a"])
       }).pipe(Effect.provide(layer))
     )
 
@@ -296,6 +314,33 @@ export const queues = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         yield* TestClock.adjust(600)
         yield* store.wakeDue(9)
         expect(ids(yield* take(executor)).sort()).toEqual(["a3", "a4"])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("bound by their rate what begins, and not what goes on", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const limits = { perKey: 2, rate: { limit: 2, window: 3_600_000 } }
+        for (const id of ["a", "b", "c", "d"]) yield* put(id, limits)
+        const [a, b] = yield* take(executor)
+        expect([a?.held.runId, b?.held.runId]).toEqual(["a", "b"])
+        if (a === undefined || b === undefined) return
+        yield* suspend(a, { wakeAt: 1_000 })
+        yield* TestClock.adjust(1_000)
+        yield* store.wakeDue(9)
+        const again = only(yield* take(executor))
+        expect(again.held.runId).toBe("a")
+        // they have both places of the key
+        yield* suspend(again)
+        yield* store.wake("a")
+        expect(ids(yield* take(executor))).toEqual(["a"])
+        expect(yield* store.nextWakeAt).toEqual(Option.some(3_600_000))
+        yield* end(b)
+        expect(yield* take(executor)).toEqual([])
+        yield* TestClock.adjust(3_599_000)
+        yield* store.wakeDue(9)
+        expect(ids(yield* take(executor))).toEqual(["c"])
       }).pipe(Effect.provide(layer))
     )
 

@@ -121,6 +121,35 @@ export const schedules = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("have a run under way that is retried", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        const [one, two] = ["1970-01-01T00:01:00.000Z", "1970-01-01T00:02:00.000Z"].map(
+          (tick) => `schedule/a/${tick}`
+        )
+        if (one === undefined || two === undefined) return
+        yield* putSchedule(store, "a")
+        for (const runId of [one, two]) {
+          yield* startRuns(store, yield* foundSchedule(store, "a"), [runId])
+          const { held } = yield* claimOne(executor)
+          yield* store.complete({ held, status: "failed", exit: "0" })
+        }
+        expect((yield* foundSchedule(store, "a")).underWay).toEqual([])
+        yield* store.retry({ runId: one })
+        expect((yield* foundSchedule(store, "a")).underWay).toEqual([
+          { runId: one, interruptRequested: false }
+        ])
+        // and that of one that was removed is of none
+        const { held } = yield* claimOne(executor)
+        yield* store.complete({ held, status: "failed", exit: "0" })
+        yield* store.removeSchedule("a")
+        yield* store.retry({ runId: one })
+        yield* putSchedule(store, "a")
+        expect((yield* foundSchedule(store, "a")).underWay).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("that are removed and put again are not what they were", () =>
       Effect.gen(function* () {
         const store = yield* RunStore

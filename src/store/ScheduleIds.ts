@@ -3,7 +3,7 @@
  * same run. In the order of their times.
  */
 import * as Option from "effect/Option"
-import type { Millis } from "../../store/RunStore.js"
+import type { Millis } from "./RunStore.js"
 
 const all = "schedule/"
 
