@@ -77,6 +77,7 @@ export const observe = (store: Store, publish: Publish, clock: Clock.Clock): Sto
 
   const tellCreated = (answer: CreatedRun) => {
     if (answer.claimed !== undefined) holds(answer.claimed)
+    for (const { runId, workflow } of answer.superseded ?? []) tellRun(runId, workflow, "deleted")
     if (answer.created) tellRun(answer.run.runId, answer.run.workflow, answer.run.status)
     return answer
   }

@@ -26,7 +26,9 @@ export interface Others {
 }
 
 /** The run as it is to be created, or what is answered in its place. */
-export type Arrived = { readonly run: NewRun } | { readonly instead: CreatedRun }
+export type Arrived =
+  | { readonly run: NewRun; readonly superseded?: CreatedRun["superseded"] }
+  | { readonly instead: CreatedRun }
 
 const ofLane = "queue = ? AND lane = ? AND status IN ('pending', 'running', 'suspended')"
 
@@ -39,11 +41,17 @@ const selectOthers = `
 
 /** One that another run waits for is not taken back. */
 const selectWaiting = ({ skipLocked }: Dialect) => `
-  SELECT id, run_id FROM workflow_runs
+  SELECT id, run_id, workflow FROM workflow_runs
   WHERE ${ofLane} AND gate = 1 AND status = 'suspended' AND started_at IS NULL
     AND interrupt_requested = 0
     AND NOT EXISTS (SELECT 1 FROM workflow_children WHERE child = workflow_runs.id)
   ORDER BY id ${skipLocked}`
+
+interface WaitingRow {
+  readonly id: number
+  readonly run_id: string
+  readonly workflow: string
+}
 
 const selectRun = "SELECT 1 FROM workflow_runs WHERE run_id = ?"
 
@@ -131,23 +139,26 @@ const debounced = (
   Effect.gen(function* () {
     if (run.queue === undefined) return { run }
     const { lane, queue } = yield* Admission.laneOf(transaction, run.queue)
-    const waiting = yield* transaction.rows<{ readonly id: number; readonly run_id: string }>(
-      selectWaiting(transaction.dialect),
-      [queue, lane]
-    )
+    const waiting = yield* transaction.rows<WaitingRow>(selectWaiting(transaction.dialect), [
+      queue,
+      lane
+    ])
     const isOneOfThem = waiting.some(({ run_id }) => run_id === run.runId)
     // one that has begun, or is over, is not this start's to change
     if (!isOneOfThem && (yield* isThere(transaction, run))) return { run }
     const since = yield* sinceWhen(transaction, lane, waiting.length > 0)
-    for (const other of waiting) {
-      if (other.run_id === run.runId) continue
+    const others = waiting.filter(({ run_id }) => run_id !== run.runId)
+    for (const other of others) {
       yield* remove(other)
       transaction.log.finished(other.run_id, supersededExit(run.runId))
     }
     const quiet = transaction.now + debounce.period
     const begins = Math.min(quiet, since + (debounce.maxWait ?? Number.POSITIVE_INFINITY))
     const startAt = Math.max(begins, run.options?.startAt ?? begins)
-    return { run: { ...run, replace: true, options: { ...run.options, startAt } } }
+    return {
+      run: { ...run, replace: true, options: { ...run.options, startAt } },
+      superseded: others.map(({ run_id, workflow }) => ({ runId: run_id, workflow }))
+    }
   })
 
 /** When the first of those that have taken each other's place was started. */

@@ -29,14 +29,14 @@ export const createWithOptions =
     Effect.gen(function* () {
       const arrived = yield* Arrivals.decide(transaction, creation.run, transaction)
       if ("instead" in arrived) return arrived.instead
-      const { run } = arrived
+      const { run, superseded = [] } = arrived
       const heldBack = StartOptions.isHeldBack(run, transaction.now)
       const [created = Exit.die(creation)] = yield* transaction.createAll([
         { ...creation, run, claimFor: heldBack ? undefined : creation.claimFor }
       ])
       const answer = yield* StartOptions.finish(transaction, run, yield* created)
       if (answer.created) yield* Arrivals.settle(transaction, run, transaction)
-      return answer
+      return superseded.length === 0 ? answer : { ...answer, superseded }
     })
 
 /**

@@ -38,6 +38,8 @@ export interface CreatedRun {
   readonly created: boolean
   /** With `NewRun.replace`, or a debounce: it was there, and has the new payload and options. */
   readonly replaced?: true | undefined
+  /** With a debounce: runs whose place it took, which are gone. */
+  readonly superseded?: ReadonlyArray<{ readonly runId: string; readonly workflow: string }>
   /** With a `singleton`: it was not created, and `run` is another of its key, which is not over. */
   readonly skipped?: true | undefined
   /** Present where it was claimed at once. */

@@ -178,6 +178,11 @@ export interface Queries {
     options?: { readonly tells?: boolean }
   ) => Effect.Effect<ReadonlyArray<{ readonly runId: string; readonly exit: Json }>, RunStoreError>
 
+  /** Those of these ids that no run has. */
+  readonly missing: (
+    runIds: ReadonlyArray<string>
+  ) => Effect.Effect<ReadonlyArray<string>, RunStoreError>
+
   readonly list: (query: RunQuery) => Effect.Effect<Page, RunStoreError>
 
   /** How many runs there are in each status; quick, however many there are. */

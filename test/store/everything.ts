@@ -83,6 +83,7 @@ export const everything = Effect.gen(function* () {
   yield* store.stepFailedWith({ runId: "old", text: "charged" })
   yield* store.beginningWith({ prefix: "many", limit: 9 })
   yield* store.finished(["old"])
+  yield* store.missing(["old"])
   yield* store.wokenRuns(executor)
   yield* store.list({ limit: 9 })
   for (const blocked of [true, false]) {

@@ -43,7 +43,10 @@ export const make = ({ asHolder, block, dispatcher }: Calls, newRun: ToNewRun) =
     const created = yield* asHolder(link, fiber, () =>
       dispatcher.startChild({ ...child, parent: { runId: run.runId, awaits } }, run.held)
     )
-    if (!run.children.has(runId) || isFinal(created.status)) run.setChild(runId, created.exit)
+    const exit = isFinal(created.status) ? created.exit : undefined
+    if (!run.children.has(runId) || exit !== undefined) run.setChild(runId, exit)
+    // of one that was over before no commit tells
+    if (exit !== undefined) dispatcher.runs.childFinished(runId, exit)
     if (awaits) run.setDiscarded(runId, false)
   })
 

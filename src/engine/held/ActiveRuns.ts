@@ -167,6 +167,7 @@ export const make = (options: {
     const { run } = driving
     const asked = history.interruptRequested && !run.interrupting
     run.load(history)
+    children.read(driving)
     driving.pass?.waits.tellAll()
     if (asked) interrupting(driving)
   }
@@ -218,9 +219,7 @@ export const make = (options: {
     const run = new ActiveRun(registration, claimed)
     const driving = drive(run, driveOptions)
     hold(driving)
-    for (const [child, exit] of run.children) {
-      if (exit === undefined) children.add(driving, child)
-    }
+    children.read(driving)
     next(driving)
   }
 

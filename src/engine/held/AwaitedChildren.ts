@@ -6,6 +6,8 @@ import type { Told } from "./RunEnds.js"
 
 export interface AwaitedChildren {
   readonly add: (driving: Driving, child: string) => void
+  /** A history of the run was read: it waits for those of its children that are not over in that. */
+  readonly read: (driving: Driving) => void
   /** The run waits for none any more. */
   readonly remove: (driving: Driving) => void
   /** This child is over. */
@@ -17,25 +19,40 @@ export const make = (): AwaitedChildren => {
   const parents = new Map<string, Set<Driving>>()
 
   const finished = (child: string, exit: Json) => {
-    for (const { pass, run } of parents.get(child) ?? []) {
-      run.setChild(child, exit)
-      pass?.waits.tell(childKey(child))
+    const waiting = parents.get(child)
+    // whoever is told waits for it no more: at each look those that are here are asked for
+    parents.delete(child)
+    for (const driving of waiting ?? []) {
+      driving.awaited?.delete(child)
+      driving.run.setChild(child, exit)
+      driving.pass?.waits.tell(childKey(child))
     }
   }
 
+  const add = (driving: Driving, child: string) => {
+    const waiting = parents.get(child)
+    if (waiting === undefined) parents.set(child, new Set([driving]))
+    else waiting.add(driving)
+    driving.awaited ??= new Set()
+    driving.awaited.add(child)
+  }
+
+  const forget = (driving: Driving, child: string) => {
+    const waiting = parents.get(child)
+    if (waiting?.delete(driving) && waiting.size === 0) parents.delete(child)
+  }
+
   return {
-    add: (driving, child) => {
-      const waiting = parents.get(child)
-      if (waiting === undefined) parents.set(child, new Set([driving]))
-      else waiting.add(driving)
-      driving.awaited ??= new Set()
-      driving.awaited.add(child)
+    add,
+    read: (driving) => {
+      for (const [child, exit] of driving.run.children) {
+        // one that was over may have been retried since
+        if (exit === undefined) add(driving, child)
+        else if (driving.awaited?.delete(child)) forget(driving, child)
+      }
     },
     remove: (driving) => {
-      for (const child of driving.awaited ?? []) {
-        const waiting = parents.get(child)
-        if (waiting?.delete(driving) && waiting.size === 0) parents.delete(child)
-      }
+      for (const child of driving.awaited ?? []) forget(driving, child)
     },
     finished,
     all: () =>

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { RunNotFound } from "../../api/Errors.js"
 import type { RunnerState } from "../../api/RunnerState.js"
 import * as Events from "../../events/Events.js"
 import {
@@ -70,11 +71,13 @@ export interface Holding {
    */
   readonly start: (run: NewRun) => Effect.Effect<Start.Started, RunIdTaken | RunStoreError>
 
-  /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. */
-  readonly result: (runId: string) => Effect.Effect<Json, RunStoreError>
+  /** Waits for the end of a run, wherever it is executed: its encoded `Exit`. Fails once it is gone. */
+  readonly result: (runId: string) => Effect.Effect<Json, RunNotFound | RunStoreError>
 
   /** Starts a run and waits for its end. */
-  readonly startAndAwait: (run: NewRun) => Effect.Effect<Json, RunIdTaken | RunStoreError>
+  readonly startAndAwait: (
+    run: NewRun
+  ) => Effect.Effect<Json, RunIdTaken | RunNotFound | RunStoreError>
 
   /** As `start`, of a child: refused once its parent is not held under that claim. @internal */
   readonly startChild: (

@@ -136,6 +136,15 @@ export const finished =
       }
     )
 
+const selectThere = "SELECT run_id FROM workflow_runs WHERE run_id = ANY($1::text[])"
+
+/** In the order in which they were asked for. */
+export const missing = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
+  Effect.map(sql.rows<{ readonly run_id: string }>(selectThere, [runIds]), (rows) => {
+    const there = new Set(rows.map(({ run_id }) => run_id))
+    return runIds.filter((runId) => !there.has(runId))
+  })
+
 const selectWoken = `
   SELECT id, run_id, claim, wakeups, 0 AS over FROM workflow_runs
   WHERE executor = $1 AND status = 'running' AND wakeups > seen_wakeups

@@ -32,6 +32,7 @@ export const reads = (read: Read) =>
     steps: (runId, query) => read((sql) => StepPages.steps(stepReader(sql), runId, query)),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds, options) => read(Queries.finished(runIds, options)),
+    missing: (runIds) => read(Queries.missing(runIds)),
     list: (query) => read(Queries.list(query)),
     histories: (runs) => read(Claims.histories(runs)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),

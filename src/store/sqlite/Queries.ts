@@ -109,6 +109,16 @@ export const finished = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
     (rows) => rows.flatMap(({ run_id, exit }) => (exit === null ? [] : [{ runId: run_id, exit }]))
   )
 
+const selectMissing = `
+  SELECT value AS run_id FROM json_each(?)
+  WHERE NOT EXISTS (SELECT 1 FROM workflow_runs WHERE run_id = value)`
+
+export const missing = (runIds: ReadonlyArray<string>) => (sql: Sql) =>
+  Effect.map(
+    sql.rows<{ readonly run_id: string }>(selectMissing, [JSON.stringify(runIds)]),
+    (rows): ReadonlyArray<string> => rows.map(({ run_id }) => run_id)
+  )
+
 const selectWoken = `
   SELECT id, run_id, claim, wakeups, 0 AS over FROM workflow_runs INDEXED BY workflow_runs_held
   WHERE executor = ? AND status = 'running' AND wakeups > seen_wakeups

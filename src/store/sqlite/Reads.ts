@@ -41,6 +41,7 @@ export const reads = (guarded: Guarded, database: Database) => {
       read((sql) => inSnapshot(sql, StepPages.steps(stepReader(sql), runId, query))),
     beginningWith: (options) => read(Queries.beginningWith(options)),
     finished: (runIds) => read(Queries.finished(runIds)),
+    missing: (runIds) => read(Queries.missing(runIds)),
     list: (query) => guarded(Listing.list(database, query)),
     histories: (runs) => read(Claims.histories(runs)),
     wokenRuns: (executor) => read(Queries.wokenRuns(executor)),

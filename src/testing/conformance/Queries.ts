@@ -261,6 +261,22 @@ export const queries = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("answers which of many runs are not there", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        const executor = yield* register
+        yield* begin(executor, "over").pipe(
+          Effect.flatMap(({ held }) => store.complete({ held, status: "completed", exit: "1" }))
+        )
+        yield* store.create(aRun("pending"))
+        const gone = Array.from({ length: 40_000 }, (_, i) => `no ${i}`)
+        expect(yield* store.missing(["over", ...gone, "pending"])).toEqual(gone)
+        yield* store.remove("over")
+        expect(yield* store.missing(["pending", "over"])).toEqual(["over"])
+        expect(yield* store.missing([])).toEqual([])
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("names each workflow that pending runs wait for once", () =>
       Effect.gen(function* () {
         const store = yield* RunStore
