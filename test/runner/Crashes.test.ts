@@ -1,5 +1,5 @@
 /** Runs that were under way when executors died: what is noted of them, and when they are set aside. */
-import { Activity, Workflow } from "@effect/workflow"
+import { Activity, DurableDeferred, Workflow } from "@effect/workflow"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
@@ -19,21 +19,55 @@ const workflow = (name: string, steps: ReadonlyArray<ReturnType<typeof step>>) =
   })
   return {
     live: W.toLayer(() => Effect.forEach(steps, (step) => step, { discard: true })),
+    name,
+    workflow: W
+  }
+}
+
+const Answer = DurableDeferred.make("Answer")
+
+const answer = `{"_tag":"Success"}`
+
+/** Waits for the answer, beside plain code. */
+const waiting = (
+  name: string,
+  beside: <E, R>(wait: Effect.Effect<void, E, R>) => Effect.Effect<unknown, unknown, R>
+) => {
+  const W = Workflow.make({
+    name,
+    payload: { id: Schema.String },
+    idempotencyKey: ({ id }) => id
+  })
+  return {
+    live: W.toLayer(() => Effect.asVoid(Effect.orDie(beside(DurableDeferred.await(Answer))))),
     name
   }
 }
 
 /** A run of which so many executors in a row have died, in that step. */
 const crashed = (store: Store, runId: string, name: string, deaths: number, step = "bad") =>
+  crashedTogether(store, [[runId, name]], deaths, step)
+
+/** Runs that were all under way when so many executors in a row have died, each in that step. */
+const crashedTogether = (
+  store: Store,
+  runs: ReadonlyArray<readonly [runId: string, workflow: string]>,
+  deaths: number,
+  step = "bad"
+) =>
   Effect.gen(function* () {
-    yield* store.create({ runId, workflow: name, payload: `{"id":"${runId}"}` })
+    for (const [runId, workflow] of runs) {
+      yield* store.create({ runId, workflow, payload: `{"id":"${runId}"}` })
+    }
+    const workflows = runs.map(([, workflow]) => workflow)
     for (let death = 0; death < deaths; death++) {
       const executor = yield* store.register({ host: "other", pid: 1, leaseMillis: 1_000 })
-      const [claimed] = yield* store.claim({ executor, workflows: [name], limit: 1 })
-      if (claimed === undefined) return yield* Effect.dieMessage("not claimed")
-      const { held } = claimed
-      const note = { held, name: step, attempt: 1, startedAt: 0, completedAt: undefined }
-      yield* store.noteStep({ ...note, status: "running" })
+      const claimed = yield* store.claim({ executor, workflows, limit: runs.length })
+      if (claimed.length < runs.length) return yield* Effect.dieMessage("not claimed")
+      for (const { held } of claimed) {
+        const note = { held, name: step, attempt: 1, startedAt: 0, completedAt: undefined }
+        yield* store.noteStep({ ...note, status: "running" })
+      }
       yield* store.takeOver({ limit: 9, dead: [executor] })
       yield* TestClock.adjust("5 minutes")
       yield* store.wakeDue(9)
@@ -62,6 +96,11 @@ const watched = () => {
     })
   }
 }
+
+const completes = (world: Harness.World, runId: string) =>
+  Harness.untilPolled(`${runId} is completed`, () =>
+    Effect.map(found(world.outside, runId), ({ status }) => status === "completed")
+  )
 
 worlds("crashes", (test, kind) => {
   test("starts of steps are noted only until the run gets somewhere after a death", (world) =>
@@ -104,6 +143,75 @@ worlds("crashes", (test, kind) => {
       expect((yield* found(world.outside, "waits")).crashes).toBe(1)
       expect((yield* found(world.outside, "busy")).crashes).toBe(1)
       yield* inStep.open
+    }))
+
+  test("a run that waits beside a plain timeout has got somewhere when it has waited for a while", (world) =>
+    Effect.gen(function* () {
+      const W = waiting(`Beside/${kind}`, Effect.timeout("1 day"))
+      yield* crashed(world.outside, "r", W.name, 2)
+      const { notes, wrap } = watched()
+      yield* world.start({ workflows: W.live, wrap })
+      yield* untilStatus(world, "r", "running")
+      yield* TestClock.adjust("4900 millis")
+      yield* Harness.settled
+      expect((yield* found(world.outside, "r")).crashes).toBe(2)
+      yield* TestClock.adjust("100 millis")
+      yield* Harness.untilPolled("it counts no more", () =>
+        Effect.map(found(world.outside, "r"), ({ crashes }) => crashes === undefined)
+      )
+      // it waits for longer, which is nothing to be noted
+      yield* TestClock.adjust("1 minute")
+      yield* Harness.settled
+      expect(notes).toEqual(["progressed"])
+      yield* world.outside.signal({ runId: "r", name: "Answer", exit: answer })
+      yield* completes(world, "r")
+    }))
+
+  test("of a run whose plain code goes on again and again nothing is known by that", (world) =>
+    Effect.gen(function* () {
+      const beside = gate()
+      const busy = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.zipLeft(effect, Effect.zipRight(Effect.sleep("2 seconds"), beside.pass), {
+          concurrent: true
+        })
+      const W = waiting(`Busy beside/${kind}`, busy)
+      yield* crashed(world.outside, "r", W.name, 2)
+      const { notes, wrap } = watched()
+      yield* world.start({ workflows: W.live, wrap })
+      yield* untilStatus(world, "r", "running")
+      yield* TestClock.adjust("2 seconds")
+      yield* beside.entered
+      yield* world.outside.signal({ runId: "r", name: "Answer", exit: answer })
+      yield* beside.open
+      yield* completes(world, "r")
+      yield* TestClock.adjust("1 minute")
+      yield* Harness.settled
+      expect(notes).toEqual([])
+    }))
+
+  test("two suspects of which one waits for the other beside a plain timeout do not hold each other up", (world) =>
+    Effect.gen(function* () {
+      const Child = workflow(`Suspect child/${kind}`, [step("work")])
+      const Parent = Workflow.make({
+        name: `Suspect parent/${kind}`,
+        payload: { id: Schema.String },
+        idempotencyKey: ({ id }) => id
+      })
+      const child = yield* Child.workflow.executionId({ id: "child" })
+      const parent = Parent.toLayer(() =>
+        Effect.orDie(Effect.timeout(Child.workflow.execute({ id: "child" }), "1 day"))
+      )
+      const both = [
+        ["parent", Parent.name],
+        [child, Child.name]
+      ] as const
+      yield* crashedTogether(world.outside, both, 2)
+      yield* world.start({ workflows: Layer.merge(parent, Child.live) })
+      yield* untilStatus(world, "parent", "running")
+      yield* Harness.settled
+      expect((yield* found(world.outside, child)).status).toBe("suspended")
+      yield* TestClock.adjust("7 seconds")
+      yield* completes(world, "parent")
     }))
 
   test("a step that is noted while the lease runs out is not begun before that is renewed", (world) =>

@@ -29,6 +29,7 @@ import * as Elsewhere from "./Elsewhere.js"
 import type { Retired } from "./Retirement.js"
 import * as Retirement from "./Retirement.js"
 import type { Told } from "./RunEnds.js"
+import * as Suspects from "./Suspects.js"
 
 export { logCut, type Retired } from "./Retirement.js"
 
@@ -103,6 +104,7 @@ export const make = (options: {
   const children = AwaitedChildren.make()
   /** Runs in which nothing is under way but plain code that waits, beside waits of the engine's. */
   const idle = new Set<Driving>()
+  const suspects = Suspects.make(store, (driving) => idle.has(driving))
   /** Of all runs held. */
   let bytes = 0
 
@@ -132,6 +134,7 @@ export const make = (options: {
     const { runId } = driving.run
     suspension.forget(driving)
     idle.delete(driving)
+    suspects.forget(driving)
     if (driving.run.onGrowth !== undefined) {
       driving.run.onGrowth = undefined
       bytes -= driving.run.bytes
@@ -186,6 +189,7 @@ export const make = (options: {
     if (level !== "idle") idle.delete(driving)
     if (level === "idle" && pass.waits.size > 0) {
       idle.add(driving)
+      suspects.idles(driving)
       options.onRoom()
     }
     if (level === "rest" && !pass.isReplayOnly) onRest(driving, pass)

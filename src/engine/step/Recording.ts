@@ -12,6 +12,7 @@ import * as Codec from "../../values/Codec.js"
 import type { Bounded } from "../../values/ValueSize.js"
 import * as MissingService from "../MissingService.js"
 import { type ActiveRun, stepKey } from "../run/ActiveRun.js"
+import * as Crashes from "../run/Crashes.js"
 import type { Persist, PersistError } from "../run/Persist.js"
 import * as Draining from "./Draining.js"
 import { type Flight, outcomeOf, type StepResult, suspended } from "./Flight.js"
@@ -80,7 +81,7 @@ export const make = (options: RecordingOptions) => {
         flight.millis = completedAt - flight.startedAt
         const result: StepResult = { _tag: "Recorded", exit: text, read: outcome.read }
         return run.crashes > 0
-          ? Effect.map(progressed(run), () => land(flight, result))
+          ? Effect.map(Crashes.progressed(run, store), () => land(flight, result))
           : Effect.succeed(land(flight, result))
       },
       onFailure: (cause) => {
@@ -88,13 +89,6 @@ export const make = (options: RecordingOptions) => {
         return unrecorded(flight, cause)
       }
     })
-  }
-
-  /** It has got somewhere. */
-  const progressed = (run: ActiveRun) => {
-    run.crashes = 0
-    // not written, it counts once more; no more than that is lost
-    return Effect.ignore(store.progressed(run.held))
   }
 
   const unrecorded = (flight: Flight, cause: Cause.Cause<PersistError>) => {
