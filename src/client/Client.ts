@@ -23,7 +23,7 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import type { DurableDeferred, Workflow } from "@effect/workflow"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
@@ -65,6 +65,7 @@ import type {
   UnknownWorkflow
 } from "../api/Runs.js"
 import { InvalidOptions, toBody } from "../api/StartOptions.js"
+import * as Given from "../internal/Given.js"
 import * as Typed from "../values/Typed.js"
 import * as AskBulk from "./AskBulk.js"
 import * as AskExecutor from "./AskExecutor.js"
@@ -402,8 +403,17 @@ export const make = (
 ): Effect.Effect<Client["Type"], never, HttpClient.HttpClient> =>
   Effect.gen(function* () {
     const retry = options.retry ?? defaultRetry
-    const requestTimeout = Duration.decode(options.requestTimeout ?? "30 seconds")
-    const pollInterval = Duration.decode(options.pollInterval ?? "2 seconds")
+    const requestTimeout = Given.duration(
+      "requestTimeout",
+      options.requestTimeout ?? "30 seconds",
+      {
+        orInfinity: true
+      }
+    )
+    const pollInterval = Given.duration("pollInterval", options.pollInterval ?? "2 seconds", {
+      min: Given.shortestPause,
+      orInfinity: true
+    })
     const { baseUrl, token } = options
 
     const requests = yield* Requests.make({ baseUrl, token, retry, requestTimeout })

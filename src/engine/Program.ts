@@ -6,11 +6,12 @@
  * program gets a group of its own, which also is ended as a whole: with all that it has started.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { identity } from "effect/Function"
 import * as Schema from "effect/Schema"
+import * as Given from "../internal/Given.js"
 import { within } from "../internal/Within.js"
 import * as Programs from "./step/Programs.js"
 
@@ -125,10 +126,10 @@ export const run = (
   command: string,
   args: ReadonlyArray<string> = [],
   options: Options = {}
-): Effect.Effect<Output, ProgramFailed> => {
-  const maxOutput = options.maxOutput ?? 1024 * 1024
-  const killAfter = options.killAfter ?? Duration.seconds(1)
-  return Effect.async<Output, ProgramFailed>((resume) => {
+): Effect.Effect<Output, ProgramFailed> =>
+  Effect.async<Output, ProgramFailed>((resume) => {
+    const maxOutput = Given.wholeNumber("maxOutput", options.maxOutput ?? 1024 * 1024, { min: 0 })
+    const killAfter = Given.duration("killAfter", options.killAfter ?? "1 second")
     const stdout: Array<Buffer> = []
     const stderr = new Tail(maxOutput)
     let written = 0
@@ -181,7 +182,6 @@ export const run = (
       return ended(program, killAfter)
     })
   })
-}
 
 /**
  * As `run`, for workflows that are async functions. Rejects with `ProgramFailed`; with `signal`, that

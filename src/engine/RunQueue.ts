@@ -24,6 +24,7 @@ import type { Workflow } from "@effect/workflow"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import type { Arrival, QueueOf } from "../store/RunStore.js"
 import { isWellFormed } from "../values/WellFormed.js"
 
@@ -98,7 +99,10 @@ const text = (what: string, value: string): string => {
 }
 
 const millisOf = (name: string, duration: Duration.DurationInput): number => {
-  const millis = Duration.toMillis(duration)
+  const millis = Option.match(Duration.decodeUnknown(duration), {
+    onNone: () => Number.NaN,
+    onSome: Duration.toMillis
+  })
   if (millis >= 1 && Number.isFinite(millis)) return Math.ceil(millis)
   throw new InvalidQueue({
     message: `${name}: ${String(duration)}; a finite duration of 1 millisecond or more is allowed`

@@ -6,7 +6,10 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
+import * as Given from "../internal/Given.js"
 import * as Variable from "../internal/Variable.js"
+
+export { InvalidOption } from "../internal/Given.js"
 
 export interface RunnerOptions {
   /**
@@ -130,25 +133,63 @@ export const defaults: RunnerConfig["Type"] = {
   signalRetention: Duration.days(7)
 }
 
-/** The defaults, but for what is given. */
-export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"] => ({
-  stopTimeout: Duration.decode(options.stopTimeout ?? defaults.stopTimeout),
-  stopGrace: Duration.decode(options.stopGrace ?? defaults.stopGrace),
-  closeTimeout: Duration.decode(options.closeTimeout ?? defaults.closeTimeout),
-  leaseDuration: Duration.decode(options.leaseDuration ?? defaults.leaseDuration),
-  maxConcurrentRuns: options.maxConcurrentRuns ?? defaults.maxConcurrentRuns,
-  maxWarmRuns: options.maxWarmRuns ?? defaults.maxWarmRuns,
-  maxWarmBytes: options.maxWarmBytes ?? defaults.maxWarmBytes,
-  maxConcurrentBytes: options.maxConcurrentBytes ?? defaults.maxConcurrentBytes,
-  maxRunSize: options.maxRunSize ?? defaults.maxRunSize,
-  maxCrashes: options.maxCrashes ?? defaults.maxCrashes,
-  maxConcurrentSteps: options.maxConcurrentSteps ?? defaults.maxConcurrentSteps,
-  maxValueSize: options.maxValueSize ?? defaults.maxValueSize,
-  retention: Duration.decode(options.retention ?? defaults.retention),
-  retentionCount: options.retentionCount ?? defaults.retentionCount,
-  signalRetention: Duration.decode(options.signalRetention ?? defaults.signalRetention)
-})
+const leastLease = Duration.seconds(1)
+const leastRetention = Duration.seconds(1)
+const leastCrashes = 3
+const leastSize = 1_024
+const largestValue = 512 * 1024 * 1024
 
+const within = {
+  stopTimeout: {},
+  stopGrace: {},
+  closeTimeout: {},
+  leaseDuration: { min: leastLease },
+  retention: { min: leastRetention, orInfinity: true },
+  signalRetention: { min: leastRetention, orInfinity: true }
+} as const
+
+const counts = {
+  maxConcurrentRuns: { min: 1 },
+  maxWarmRuns: { min: 0 },
+  maxWarmBytes: { min: 0 },
+  maxConcurrentBytes: { min: 1 },
+  maxRunSize: { min: leastSize },
+  maxCrashes: { min: leastCrashes, orInfinity: true },
+  maxConcurrentSteps: { min: 1 },
+  maxValueSize: { min: leastSize, max: largestValue },
+  retentionCount: { min: 0, orInfinity: true }
+} as const
+
+/**
+ * The defaults, but for what is given.
+ *
+ * @throws InvalidOption where that is not allowed
+ */
+export const make = (options: Partial<RunnerOptions> = {}): RunnerConfig["Type"] => {
+  const duration = (name: keyof typeof within) =>
+    Given.duration(name, options[name] ?? defaults[name], within[name])
+  const count = (name: keyof typeof counts) =>
+    Given.wholeNumber(name, options[name] ?? defaults[name], counts[name])
+  return {
+    stopTimeout: duration("stopTimeout"),
+    stopGrace: duration("stopGrace"),
+    closeTimeout: duration("closeTimeout"),
+    leaseDuration: duration("leaseDuration"),
+    maxConcurrentRuns: count("maxConcurrentRuns"),
+    maxWarmRuns: count("maxWarmRuns"),
+    maxWarmBytes: count("maxWarmBytes"),
+    maxConcurrentBytes: count("maxConcurrentBytes"),
+    maxRunSize: count("maxRunSize"),
+    maxCrashes: count("maxCrashes"),
+    maxConcurrentSteps: count("maxConcurrentSteps"),
+    maxValueSize: count("maxValueSize"),
+    retention: duration("retention"),
+    retentionCount: count("retentionCount"),
+    signalRetention: duration("signalRetention")
+  }
+}
+
+/** An option that is not allowed is a defect: `InvalidOption`. */
 export const layer = (options: Partial<RunnerOptions> = {}): Layer.Layer<RunnerConfig> =>
   Layer.sync(RunnerConfig, () => make(options))
 
@@ -159,14 +200,12 @@ const atLeast = (name: string, min: number, fallback: number) =>
     allowed: `a whole number of ${min} or more`
   }).pipe(Config.withDefault(fallback))
 
-const leastCrashes = { min: 3, max: Number.MAX_SAFE_INTEGER }
-
 const maxCrashes = Variable.make("MAX_CRASHES", {
-  allowed: `a whole number of ${leastCrashes.min} or more, or "off"`,
+  allowed: `a whole number of ${leastCrashes} or more, or "off"`,
   parse: (text) =>
     text.toLowerCase() === "off"
       ? Number.POSITIVE_INFINITY
-      : Variable.wholeNumber(text, leastCrashes)
+      : Variable.wholeNumber(text, { min: leastCrashes, max: Number.MAX_SAFE_INTEGER })
 }).pipe(Config.withDefault(defaults.maxCrashes))
 
 const atLeastOne = (name: string, fallback: number) => atLeast(name, 1, fallback)
@@ -183,7 +222,7 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     allowed: 'a duration such as "30 seconds", "500 millis" or "2 minutes", or 0'
   }).pipe(Config.withDefault(defaults.stopTimeout)),
   leaseDuration: Variable.duration("LEASE_DURATION", {
-    min: Duration.seconds(1),
+    min: leastLease,
     allowed: 'a duration of at least 1 second, such as "15 seconds" or "1 minute"'
   }).pipe(Config.withDefault(defaults.leaseDuration)),
   maxConcurrentRuns: atLeastOne("MAX_CONCURRENT_RUNS", defaults.maxConcurrentRuns),
@@ -191,19 +230,19 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
   maxWarmBytes: atLeast("MAX_WARM_BYTES", 0, defaults.maxWarmBytes),
   maxConcurrentBytes: atLeastOne("MAX_CONCURRENT_BYTES", defaults.maxConcurrentBytes),
   maxRunSize: Variable.integer("MAX_RUN_SIZE", {
-    min: 1_024,
+    min: leastSize,
     max: Number.MAX_SAFE_INTEGER,
     allowed: "a whole number of bytes of 1024 or more"
   }).pipe(Config.withDefault(defaults.maxRunSize)),
   maxCrashes,
   maxConcurrentSteps: atLeastOne("MAX_CONCURRENT_STEPS", defaults.maxConcurrentSteps),
   maxValueSize: Variable.integer("MAX_VALUE_SIZE", {
-    min: 1_024,
-    max: 512 * 1024 * 1024,
+    min: leastSize,
+    max: largestValue,
     allowed: "a whole number of bytes from 1024 to 536870912"
   }).pipe(Config.withDefault(defaults.maxValueSize)),
   retention: Variable.duration("RETENTION", {
-    min: Duration.seconds(1),
+    min: leastRetention,
     allowed: 'a duration of at least 1 second, such as "30 days"'
   }).pipe(Config.withDefault(defaults.retention)),
   retentionCount: Variable.integer("RETENTION_COUNT", {
@@ -212,7 +251,7 @@ export const config: Config.Config<RunnerConfig["Type"]> = Config.all({
     allowed: "a whole number of 0 or more"
   }).pipe(Config.withDefault(defaults.retentionCount)),
   signalRetention: Variable.duration("SIGNAL_RETENTION", {
-    min: Duration.seconds(1),
+    min: leastRetention,
     allowed: 'a duration of at least 1 second, such as "7 days"'
   }).pipe(Config.withDefault(defaults.signalRetention))
 }).pipe(Config.map((read) => ({ ...defaults, ...read })))

@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as Step from "../engine/Step.js"
 import * as Draining from "../engine/step/Draining.js"
 import * as Programs from "../engine/step/Programs.js"
+import * as Given from "../internal/Given.js"
 import { InvalidPayload } from "../runner/Runs.js"
 import { AnyJson } from "../values/AnyJson.js"
 import { canonical } from "../values/Canonical.js"
@@ -147,9 +148,12 @@ const names = () => {
   }
 }
 
+/** Until a time that is past it is no wait. */
+const waits = { orNegative: true, orInfinity: true }
+
 /** In whole milliseconds: a timer has no other. */
-const wholeMillis = (duration: Duration.DurationInput) =>
-  Duration.millis(Math.ceil(Duration.toMillis(duration)))
+const wholeMillis = (option: string, duration: Duration.DurationInput) =>
+  Duration.millis(Math.ceil(Duration.toMillis(Given.duration(option, duration, waits))))
 
 const defaultMax = Duration.minutes(1)
 
@@ -158,8 +162,8 @@ const isBackoff = (backoff: Duration.DurationInput | Backoff): backoff is Backof
 
 const scheduleOf = (given: Duration.DurationInput | Backoff) => {
   const backoff: Backoff = isBackoff(given) ? given : { initial: given }
-  const initial = Duration.decode(backoff.initial)
-  const max = Duration.decode(backoff.max ?? Duration.max(initial, defaultMax))
+  const initial = Given.duration("backoff", backoff.initial)
+  const max = Given.duration("backoff.max", backoff.max ?? Duration.max(initial, defaultMax))
   return Schedule.exponential(initial, backoff.factor ?? 2).pipe(
     Schedule.delayed((delay) => Duration.min(delay, max))
   )
@@ -213,6 +217,8 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     execute: (step: StepContext) => A | PromiseLike<A>,
     { backoff = "1 second", retries = 0, retryWhile, timeout }: StepOptions
   ) => {
+    Given.wholeNumber("retries", retries, { min: 0, orInfinity: true })
+    const allowed = timeout === undefined ? undefined : Given.duration("timeout", timeout, waits)
     const attempted = Effect.flatMap(
       Effect.all([Activity.CurrentAttempt, WorkflowInstance]),
       ([attempt, instance]) =>
@@ -231,11 +237,11 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
       success: AnyJson,
       error: RecordedErrorSchema,
       execute:
-        timeout === undefined
+        allowed === undefined
           ? attempted
           : Effect.timeoutFail(attempted, {
-              duration: timeout,
-              onTimeout: () => tookLonger(`Step ${JSON.stringify(name)}`, timeout)
+              duration: allowed,
+              onTimeout: () => tookLonger(`Step ${JSON.stringify(name)}`, allowed)
             })
     })
     if (retries === 0) return activity
@@ -252,7 +258,10 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
     type Either = Effect.Effect<typeof Arrival.Type, never, Env>
     const arrives: Either = Effect.map(value, (value) => ({ arrived: true, value }))
     const late: Either = Effect.as(
-      DurableClock.sleep({ name: `signal/${unique}/timeout`, duration: wholeMillis(timeout) }),
+      DurableClock.sleep({
+        name: `signal/${unique}/timeout`,
+        duration: wholeMillis("timeout", timeout)
+      }),
       { arrived: false }
     )
     return DurableDeferred.raceAll({
@@ -296,7 +305,7 @@ export const make = (conversation: Conversation<unknown>, runId: string): Workfl
       ask(() => recordedOf(stepOf(stepName(checked(name)), execute, options))),
     sleep: (given, name) =>
       ask(() => {
-        const duration = wholeMillis(given)
+        const duration = wholeMillis("the duration of a sleep", given)
         return DurableClock.sleep({
           name: `sleep/${sleepName(name ?? Duration.format(duration))}`,
           duration

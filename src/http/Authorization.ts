@@ -26,6 +26,7 @@ import * as Schema from "effect/Schema"
 import { decodeJwt, errors, type JWTPayload, jwtVerify, SignJWT } from "jose"
 import { Principal, type Scope, scopes } from "../api/Access.js"
 import { Authorization, Unauthorized } from "../api/Authorization.js"
+import * as Given from "../internal/Given.js"
 import * as VerifiedTokens from "./VerifiedTokens.js"
 
 export { Authorization, Unauthorized } from "../api/Authorization.js"
@@ -143,12 +144,13 @@ const makeFromBytes = Effect.fnUntraced(function* (secrets: Arr.NonEmptyReadonly
 
   const sign = Effect.fnUntraced(function* (options: SignOptions = {}) {
     const now = yield* Clock.currentTimeMillis
-    const after = (input: Duration.DurationInput) => seconds(now + Duration.toMillis(input))
+    const after = (name: "expiresIn" | "notBefore", input: Duration.DurationInput) =>
+      seconds(now + Duration.toMillis(Given.duration(name, input)))
     const jwt = new SignJWT(options.scopes === undefined ? {} : { scope: options.scopes.join(" ") })
       .setProtectedHeader({ alg: algorithm, typ: "JWT" })
       .setIssuedAt(seconds(now))
-      .setExpirationTime(after(options.expiresIn ?? Duration.days(1)))
-    if (options.notBefore !== undefined) jwt.setNotBefore(after(options.notBefore))
+      .setExpirationTime(after("expiresIn", options.expiresIn ?? Duration.days(1)))
+    if (options.notBefore !== undefined) jwt.setNotBefore(after("notBefore", options.notBefore))
     if (options.subject !== undefined) jwt.setSubject(options.subject)
     return Redacted.make(yield* Effect.promise(() => jwt.sign(signing)))
   })

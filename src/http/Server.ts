@@ -18,6 +18,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
+import * as Given from "../internal/Given.js"
 import { turn } from "../internal/Turn.js"
 import { within } from "../internal/Within.js"
 import * as Connections from "./Connections.js"
@@ -107,6 +108,7 @@ const make = Effect.fnUntraced(function* (options: ServerOptions) {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) {
     return yield* failed("a port is a whole number from 0 to 65535")
   }
+  const closeTimeout = Given.duration("http.closeTimeout", options.closeTimeout ?? "1 second")
   const connections = Connections.make()
   const { server } = connections
   const httpServer = yield* NodeHttpServer.make(() => server, { host, port }).pipe(
@@ -115,7 +117,7 @@ const make = Effect.fnUntraced(function* (options: ServerOptions) {
   const runFork = Runtime.runFork(yield* Effect.runtime())
   // such as no file descriptor being left for another connection; unheard it would end the process
   server.on("error", (error) => runFork(Effect.logWarning("HTTP server error", Cause.fail(error))))
-  const close = yield* Effect.once(makeClose(connections, options.closeTimeout ?? "1 second"))
+  const close = yield* Effect.once(makeClose(connections, closeTimeout))
   // for a start that fails after this; otherwise `layerClose` has been here first
   yield* Effect.addFinalizer(() => close)
   return Context.make(HttpServer.HttpServer, httpServer).pipe(Context.add(Listener, { close }))

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { firstOf } from "../internal/FirstOf.js"
+import * as Given from "../internal/Given.js"
 import * as KeepGoing from "../internal/KeepGoing.js"
 import type { RunStoreError } from "../store/RunStore.js"
 import type { Transactions } from "../store/Transactions.js"
@@ -97,10 +98,17 @@ export const make = (
   options: Options = {}
 ): Effect.Effect<PersistedQueue.PersistedQueueStore["Type"], never, Scope.Scope> =>
   Effect.gen(function* () {
-    const pollInterval = Duration.decode(options.pollInterval ?? "1 second")
-    const hold = Duration.decode(options.holdDuration ?? "30 seconds")
+    const pollInterval = Given.duration("pollInterval", options.pollInterval ?? "1 second", {
+      min: Given.shortestPause,
+      orInfinity: true
+    })
+    const hold = Given.duration("holdDuration", options.holdDuration ?? "30 seconds", {
+      min: Given.shortestPause
+    })
     const holdMillis = Math.ceil(Duration.toMillis(hold))
-    const remembered = Duration.decode(options.remember ?? Duration.infinity)
+    const remembered = Given.duration("remember", options.remember ?? Duration.infinity, {
+      orInfinity: true
+    })
     const taking = takeNext(dialect)
     const holder = crypto.randomUUID()
     /** Opened when there may be something to take. */

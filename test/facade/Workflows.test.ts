@@ -492,10 +492,36 @@ describe("a wait", () => {
     expect(await executor.execute(sleepy)).toBe("awake")
   })
 
-  it("of a duration that is none rejects", async () => {
-    const sleepy = defineWorkflow("sleepy", {}, (ctx) => ctx.sleep(JSON.parse('"1 dya"')))
-    const executor = await memory([sleepy])
-    expect(await rejection(executor.execute(sleepy))).toBeInstanceOf(RecordedError)
+  it("of a duration that is none rejects, and says what was given and what is allowed", async () => {
+    const waits = defineWorkflow("waits", {}, (ctx, { how }: { how: string }) => {
+      // what JavaScript callers send
+      const soon = "soon" as never
+      if (how === "sleep") return ctx.sleep(soon)
+      if (how === "signal") return ctx.signal("never", { timeout: soon })
+      if (how === "timeout") return ctx.step("step", () => {}, { timeout: soon })
+      if (how === "retries") return ctx.step("step", () => {}, { retries: -1 })
+      return ctx.step("step", () => {}, { retries: 1, backoff: soon })
+    })
+    const executor = await memory([waits])
+    for (const [how, said] of [
+      ["sleep", 'the duration of a sleep is "soon"; expected a duration'],
+      ["signal", 'timeout is "soon"; expected a duration'],
+      ["timeout", 'timeout is "soon"; expected a duration'],
+      ["backoff", 'backoff is "soon"; expected a duration'],
+      ["retries", "retries is -1; expected a whole number of 0 or more"]
+    ] as const) {
+      const error = await rejection(executor.execute(waits, { how }))
+      expect(String((error as Error).message), how).toContain(said)
+    }
+  })
+
+  it("until a time that is past is none", async () => {
+    const late = defineWorkflow("late", {}, async (ctx) => {
+      await ctx.sleep(-5_000)
+      return "on time"
+    })
+    const executor = await memory([late])
+    expect(await executor.execute(late)).toBe("on time")
   })
 
   it("for something else than the context is a wait all the same", async () => {

@@ -1,6 +1,7 @@
 /** Which runs are meant, of what a list, a count or an operation on many runs is asked for. */
 import * as Effect from "effect/Effect"
 import { type BulkFilter, InvalidQuery, type ListRequest } from "../../api/Runs.js"
+import { runStatuses } from "../../api/Status.js"
 import * as RunIds from "../../internal/RunIds.js"
 import type { RunFilter } from "../../store/RunStore.js"
 
@@ -15,18 +16,32 @@ const runIdOf = ({
     : RunIds.ofKey(workflow, key)
 }
 
-export const ofRequest = (request: BulkFilter): Effect.Effect<RunFilter, InvalidQuery> =>
-  Effect.map(runIdOf(request), (runId) => ({
-    runId,
+/** JavaScript has no types, and a filter that is not understood would be one that finds nothing. */
+const statusesOf = (
+  given: BulkFilter["status"]
+): Effect.Effect<BulkFilter["status"], InvalidQuery> => {
+  if (given === undefined) return Effect.succeed(undefined)
+  const isKnown = Array.isArray(given) && given.every((status) => runStatuses.includes(status))
+  if (isKnown) return Effect.succeed(given.length === 0 ? undefined : given)
+  return new InvalidQuery({
+    message: `status is ${JSON.stringify(given)}; expected a list of ${runStatuses.join(", ")}`
+  })
+}
+
+export const ofRequest = Effect.fnUntraced(function* (request: BulkFilter) {
+  const filter: RunFilter = {
+    runId: yield* runIdOf(request),
     workflow: request.workflow,
-    status: request.status?.length === 0 ? undefined : request.status,
+    status: yield* statusesOf(request.status),
     createdAfter: request.createdAfter?.getTime(),
     createdBefore: request.createdBefore?.getTime(),
     roots: request.roots,
     parent: request.parent,
     blocked: request.mend,
     labels: { tags: request.tags, attributes: request.attributes }
-  }))
+  }
+  return filter
+})
 
 /** Without what leaves out no run. */
 export const said = ({ blocked, labels = {}, roots, ...filter }: RunFilter): RunFilter => {

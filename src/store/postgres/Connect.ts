@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Pg from "pg"
+import * as Given from "../../internal/Given.js"
 import { within } from "../../internal/Within.js"
 import type { RunStoreError } from "../RunStore.js"
 import * as Failure from "./Failure.js"
@@ -37,14 +38,16 @@ const acquirePool = ({
   answerTimeout = defaultAnswerTimeout,
   maxConnections = defaultMaxConnections,
   url
-}: Options) =>
-  Effect.acquireRelease(
+}: Options) => {
+  const max = Given.wholeNumber("maxConnections", maxConnections, { min: 1 })
+  const timeout = Given.duration("answerTimeout", answerTimeout, { min: Given.shortestPause })
+  const timeoutMillis = Duration.toMillis(timeout)
+  return Effect.acquireRelease(
     Effect.try({
       try: () => {
-        const timeoutMillis = Duration.toMillis(answerTimeout)
         const pool = new Pg.Pool({
           connectionString: Redacted.value(url),
-          max: maxConnections,
+          max,
           application_name: "effect-workflow-executor",
           connectionTimeoutMillis: Math.min(connectTimeoutMillis, timeoutMillis),
           query_timeout: timeoutMillis,
@@ -61,9 +64,12 @@ const acquirePool = ({
     // as long as a query is under way it has no end
     (pool) => within("5 seconds")(Effect.promise(() => pool.end()))
   )
+}
 
 export const layer = (options: Options): Layer.Layer<PgClient.PgClient, RunStoreError> =>
   Layer.scoped(
     PgClient.PgClient,
-    Failure.orRunStoreError("open it")(PgClient.fromPool({ acquire: acquirePool(options) }))
+    Failure.orRunStoreError("open it")(
+      PgClient.fromPool({ acquire: Effect.suspend(() => acquirePool(options)) })
+    )
   ).pipe(Layer.provide(Reactivity.layer))

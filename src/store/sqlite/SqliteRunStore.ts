@@ -25,6 +25,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
+import * as Given from "../../internal/Given.js"
 import { systemClock } from "../../internal/SystemClock.js"
 import * as Admission from "../Admission.js"
 import { retryWhileBusy } from "../Busy.js"
@@ -159,7 +160,10 @@ const closedFlag = Effect.map(
 /** `undefined` never ends. */
 const betweenPolls = (given: Options["pollInterval"]): Effect.Effect<void> | undefined => {
   if (given === undefined) return Effect.withClock(Effect.sleep("20 millis"), systemClock)
-  const interval = Duration.decode(given)
+  const interval = Given.duration("pollInterval", given, {
+    min: Given.shortestPause,
+    orInfinity: true
+  })
   return Duration.isFinite(interval) ? Effect.sleep(interval) : undefined
 }
 
