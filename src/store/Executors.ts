@@ -68,6 +68,12 @@ export interface Executors {
    */
   readonly waitsForRoom: (held: Held) => Effect.Effect<void, RunStoreError>
 
+  /**
+   * The run, one that has 2 `crashes` or more, has been under way for long: others that have so many
+   * are claimed beside it.
+   */
+  readonly letOthersTry: (held: Held) => Effect.Effect<void, RunStoreError>
+
   /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
   readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>
 

@@ -6,7 +6,8 @@
  * runs whose executors live. From then on it is noted what the run is at (`at_work`), and a further
  * death counts only where its code or a step of it was executing. From the second in a row on the run
  * is a suspect: it comes back after a pause, and one at a time (see `Claims`), so that the next death
- * tells it from the others. A death for which it was not even there clears one that is suspected for
+ * tells it from the others. One that is under way for long lets others be tried beside it: it may be
+ * one of these that it waits for, in a way that nobody sees. A death for which it was not even there clears one that is suspected for
  * the first time, and so does what it gets recorded, waits for, or comes to. One that dies while others
  * are suspected too is `doubted`, and has another try before it is set aside: where executors are
  * killed from outside, one of a long line is always under way.
@@ -61,6 +62,12 @@ const withoutIt = (crashes: number, doubted: boolean) =>
 /** How much later the next suspect asks again, where one is under way. */
 export const inLineMillis = 1_000
 
+/**
+ * Of `at_work`: 1 while its code executes, or a step of it, and 2 once others are tried beside it; both
+ * may be.
+ */
+export const besideOthers = 2
+
 /** A run of an executor that has died. */
 export interface Left {
   readonly id: number
@@ -68,6 +75,16 @@ export interface Left {
   readonly at_work: number
   readonly doubted: number
 }
+
+const wasAtWork = (run: Left) => (run.at_work & 1) === 1
+
+/**
+ * Whether it is known of which of these suspects an executor has died.
+ *
+ * @param othersWait there are suspects that were not under way
+ */
+export const isAlone = (suspects: ReadonlyArray<Left>, othersWait: boolean): boolean =>
+  !othersWait && suspects.filter(wasAtWork).length < 2
 
 /** What it becomes: `suspended` until `wakeAt`, or `pending` where there is none. */
 export interface Taken {
@@ -85,7 +102,7 @@ export const taken = (
     now
   }: { readonly maxCrashes: number; readonly alone: boolean; readonly now: Millis }
 ): Taken => {
-  const known = { crashes: run.crashes, atWork: run.at_work === 1, doubted: run.doubted === 1 }
+  const known = { crashes: run.crashes, atWork: wasAtWork(run), doubted: run.doubted === 1 }
   const judged = Number.isFinite(maxCrashes)
     ? judge({ ...known, alone }, maxCrashes)
     : { ...known, pauseMillis: undefined }

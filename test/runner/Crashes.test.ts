@@ -89,6 +89,10 @@ const watched = () => {
         notes.push(`${held.runId} waits`)
         return store.waitsForRoom(held)
       },
+      letOthersTry: (held) => {
+        notes.push(`${held.runId} lets others`)
+        return store.letOthersTry(held)
+      },
       progressed: (held) => {
         notes.push("progressed")
         return store.progressed(held)
@@ -212,6 +216,29 @@ worlds("crashes", (test, kind) => {
       expect((yield* found(world.outside, child)).status).toBe("suspended")
       yield* TestClock.adjust("7 seconds")
       yield* completes(world, "parent")
+    }))
+
+  test("a suspect whose step waits for another, in a way that nobody sees, does not hold it up for ever", (world) =>
+    Effect.gen(function* () {
+      const done = gate()
+      const Asks = workflow(`Asks/${kind}`, [step("ask", done.pass)])
+      const Does = workflow(`Does/${kind}`, [step("do", Effect.zipRight(done.entered, done.open))])
+      const both = [
+        ["asks", Asks.name],
+        ["does", Does.name]
+      ] as const
+      yield* crashedTogether(world.outside, both, 2)
+      yield* world.start({ workflows: Layer.merge(Asks.live, Does.live) })
+      yield* done.entered
+      yield* Harness.settled
+      // it is suspected as long as it has recorded nothing, and tried alone for a minute
+      expect((yield* found(world.outside, "asks")).crashes).toBe(2)
+      yield* TestClock.adjust("50 seconds")
+      yield* Harness.settled
+      expect((yield* found(world.outside, "does")).status).not.toBe("completed")
+      yield* TestClock.adjust("15 seconds")
+      yield* completes(world, "does")
+      yield* completes(world, "asks")
     }))
 
   test("a step that is noted while the lease runs out is not begun before that is renewed", (world) =>

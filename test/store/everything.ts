@@ -19,6 +19,7 @@ export const everything = Effect.gen(function* () {
   yield* store.recordStep(aStep(run.held, { timers }))
   yield* store.recordStep(aStep(run.held))
   yield* store.waitsForRoom(run.held)
+  yield* store.letOthersTry(run.held)
   yield* store.progressed(run.held)
   yield* store.survived([run.held])
   yield* store.signal({ runId: "old", name: "paid", exit: "1" })

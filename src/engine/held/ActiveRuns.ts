@@ -224,6 +224,7 @@ export const make = (options: {
     const driving = drive(run, driveOptions)
     hold(driving)
     children.read(driving)
+    suspects.begins(driving)
     next(driving)
   }
 

@@ -3,7 +3,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Left } from "../Judgement.js"
-import { inLineMillis, suspicious, taken } from "../Judgement.js"
+import { besideOthers, inLineMillis, suspicious, taken } from "../Judgement.js"
 import type { Held } from "../RunStore.js"
 import type { Batch, Operation } from "../Write.js"
 import * as Fence from "./Fence.js"
@@ -73,7 +73,8 @@ export const diedWithout = (transaction: Transaction): Effect.Effect<boolean, Sq
 const lockSuspects = `SELECT pg_advisory_xact_lock(${suspectsLock})`
 
 const selectTried = `
-  SELECT 1 FROM workflow_runs WHERE crashes >= ${suspicious} AND status = 'running' LIMIT 1`
+  SELECT 1 FROM workflow_runs
+  WHERE crashes >= ${suspicious} AND status = 'running' AND at_work < ${besideOthers} LIMIT 1`
 
 /** Whether a suspect is under way, by whichever executor; no other begins before this is committed. */
 export const isTried = (transaction: Transaction): Effect.Effect<boolean, SqlError> =>
@@ -126,18 +127,33 @@ const nextInLine = `
     ORDER BY wake_at LIMIT 1 FOR UPDATE SKIP LOCKED
   )`
 
+const tryNext = (transaction: Transaction) =>
+  Effect.map(transaction.changes(nextInLine, [transaction.now]), (changed) => {
+    if (changed > 0) transaction.log.timer(transaction.now)
+  })
+
 /** The runs have got somewhere: they are no suspects, and where one was the next is tried. */
 export const progressed: Batch<Transaction, Held, void> = (helds) => (transaction) =>
   Effect.gen(function* () {
-    const { log, now } = transaction
     const runs = Fence.ofAll(inOrder(helds))
     const suspects = yield* transaction.changes(clearSuspect, runs)
     if (suspects < helds.length) yield* transaction.changes(clearAny, runs)
-    for (let n = 0; n < suspects; n++) {
-      if ((yield* transaction.changes(nextInLine, [now])) > 0) log.timer(now)
-    }
+    for (let n = 0; n < suspects; n++) yield* tryNext(transaction)
     return helds.map(() => Exit.void)
   })
+
+const setBesideOthers = `
+  UPDATE workflow_runs SET at_work = at_work | ${besideOthers}
+  WHERE ${Fence.isHeldBy} AND coalesce(status, '') = 'running'
+    AND crashes >= ${suspicious} AND at_work < ${besideOthers}`
+
+/** The suspect has been under way for long: others are tried beside it. */
+export const letOthersTry =
+  (held: Held): Operation<Transaction, void> =>
+  (transaction) =>
+    Effect.flatMap(transaction.changes(setBesideOthers, Fence.ofOne(held)), (changed) =>
+      changed > 0 ? tryNext(transaction) : Effect.void
+    )
 
 const takeBack = `
   UPDATE workflow_runs r SET crashes = r.crashes - 1

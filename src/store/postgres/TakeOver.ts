@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { Left } from "../Judgement.js"
-import { defaultMaxCrashes, nobody, suspicious } from "../Judgement.js"
+import { defaultMaxCrashes, isAlone, nobody, suspicious } from "../Judgement.js"
 import type { Executors } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import * as Crashes from "./Crashes.js"
@@ -67,8 +67,9 @@ export const takeOver =
       const deaths = yield* transaction.changes(markLapsed, [by, transaction.leaseNow, dead])
       let taken = 0
       if (deaths > 0 && Number.isFinite(maxCrashes)) {
-        const alone = !(yield* Crashes.diedWithout(transaction))
+        const othersWait = yield* Crashes.diedWithout(transaction)
         const suspects = yield* transaction.rows<Left>(selectLapsedSuspects, [by, limit])
+        const alone = isAlone(suspects, othersWait)
         yield* Crashes.takeOver(transaction, suspects, { maxCrashes, alone })
         taken += suspects.length
       }

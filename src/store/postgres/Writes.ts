@@ -94,6 +94,7 @@ export const writes = (
     unregister: (executor) => write(Executors.unregister(executor, registered)),
     takeOver: (options) => write(takeOver(options)),
     waitsForRoom: writeBatched(Crashes.waitForRoom, () => 0),
+    letOthersTry: (held) => write(Crashes.letOthersTry(held)),
     progressed: writeBatched(Crashes.progressed, () => 0),
     survived: (runs) => write(Crashes.survived(runs)),
     changeSchedule: (change) => {

@@ -6,7 +6,7 @@ import type * as Option from "effect/Option"
 import type { ClaimedRow, Taken } from "../Claimed.js"
 import { toClaimedRun } from "../Claimed.js"
 import { asHolderBy, lost, lostAmongBy } from "../Holding.js"
-import { suspicious } from "../Judgement.js"
+import { besideOthers, suspicious } from "../Judgement.js"
 import type {
   ClaimedRun,
   ClaimOptions,
@@ -98,7 +98,7 @@ const claimRun = `
     deadline = iif(timeout IS NULL, NULL, coalesce(deadline, ? + timeout))
   WHERE id = ? AND (crashes < ${suspicious} OR NOT EXISTS (
     SELECT 1 FROM workflow_runs INDEXED BY workflow_runs_suspects
-    WHERE crashes >= ${suspicious} AND status = 'running'
+    WHERE crashes >= ${suspicious} AND status = 'running' AND at_work < ${besideOthers}
   ))
   RETURNING id, run_id, claim, deadline`
 

@@ -2,7 +2,7 @@
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Effect from "effect/Effect"
 import type { Left } from "../Judgement.js"
-import { inLineMillis, suspicious, taken } from "../Judgement.js"
+import { besideOthers, inLineMillis, suspicious, taken } from "../Judgement.js"
 import type { Held } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import type { Transaction } from "./Transaction.js"
@@ -105,16 +105,31 @@ const nextInLine = `
     ORDER BY wake_at LIMIT 1
   )`
 
+const tryNext = (transaction: Transaction) =>
+  Effect.map(transaction.changes(nextInLine, [transaction.now]), (changed) => {
+    if (changed > 0) transaction.log.timer(transaction.now)
+  })
+
 /** The run has got somewhere: it is no suspect, and where it was one the next is tried. */
 export const progressed =
   ({ claim, key }: Held): Operation<Transaction, void> =>
   (transaction) =>
     Effect.gen(function* () {
-      if ((yield* transaction.changes(clearSuspect, [key, claim])) > 0) {
-        const { now } = transaction
-        if ((yield* transaction.changes(nextInLine, [now])) > 0) transaction.log.timer(now)
-      } else yield* transaction.changes(clearAny, [key, claim])
+      if ((yield* transaction.changes(clearSuspect, [key, claim])) > 0) yield* tryNext(transaction)
+      else yield* transaction.changes(clearAny, [key, claim])
     })
+
+const setBesideOthers = `
+  UPDATE workflow_runs SET at_work = at_work | ${besideOthers}
+  WHERE ${isHeldWith(suspicious)} AND at_work < ${besideOthers}`
+
+/** The suspect has been under way for long: others are tried beside it. */
+export const letOthersTry =
+  ({ claim, key }: Held): Operation<Transaction, void> =>
+  (transaction) =>
+    Effect.flatMap(transaction.changes(setBesideOthers, [key, claim]), (changed) =>
+      changed > 0 ? tryNext(transaction) : Effect.void
+    )
 
 const takeBack = `
   UPDATE workflow_runs SET crashes = crashes - 1 WHERE id = ? AND claim > ? AND crashes > 0

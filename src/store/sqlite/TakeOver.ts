@@ -1,7 +1,7 @@
 /** What becomes of the runs of executors that are gone. */
 import * as Effect from "effect/Effect"
 import type { Left } from "../Judgement.js"
-import { defaultMaxCrashes, nobody, suspicious } from "../Judgement.js"
+import { defaultMaxCrashes, isAlone, nobody, suspicious } from "../Judgement.js"
 import type { Executors } from "../RunStore.js"
 import type { Operation } from "../Write.js"
 import { takenOver } from "./Claims.js"
@@ -73,12 +73,13 @@ export const takeOver =
     Effect.gen(function* () {
       let taken = 0
       if ((yield* hasNewDeath(transaction, by, dead)) && Number.isFinite(maxCrashes)) {
-        const alone = !(yield* Crashes.diedWithout(transaction))
+        const othersWait = yield* Crashes.diedWithout(transaction)
         const suspects = yield* transaction.rows<Left>(selectLapsedSuspects, [
           by,
           transaction.now,
           limit
         ])
+        const alone = isAlone(suspects, othersWait)
         for (const run of suspects) yield* Crashes.takeOver(transaction, run, { maxCrashes, alone })
         taken += suspects.length
       }

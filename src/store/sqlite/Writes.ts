@@ -86,6 +86,7 @@ export const writes = (
     unregister: (executor) => write(Executors.unregister(executor)),
     takeOver: (options) => write(takeOver(options)),
     waitsForRoom: (held) => write(Crashes.waitsForRoom(held)),
+    letOthersTry: (held) => write(Crashes.letOthersTry(held)),
     progressed: (held) => write(Crashes.progressed(held)),
     survived: (runs) => write(Crashes.survived(runs)),
     changeSchedule: (change) => {

@@ -120,6 +120,76 @@ export const crashes = (layer: Layer.Layer<RunStore, RunStoreError>) => {
       }).pipe(Effect.provide(layer))
     )
 
+    it.effect("make suspects of which others are tried beside one that takes long", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        let executor = yield* register
+        for (const id of ["a", "b", "c"]) yield* begin(executor, id)
+        for (let death = 0; death < 2; death++) {
+          executor = yield* dies(executor)
+          if (death === 0) yield* claim(executor)
+        }
+        yield* paused(5_000)
+        const [a] = yield* claim(executor)
+        if (a === undefined) return expect.fail("none is tried")
+        expect(yield* paused(1_000)).toBe(1)
+        expect(yield* claim(executor)).toEqual([])
+        yield* store.letOthersTry(a.held)
+        expect(yield* paused(0)).toBe(1)
+        // which of the two is the next both have waited for as long
+        const [b, ...others] = yield* claim(executor)
+        expect(others).toEqual([])
+        if (b === undefined) return expect.fail("no other is tried")
+        // one of the two is tried alone still, and nobody is let in for the other once more
+        yield* store.letOthersTry(a.held)
+        yield* paused(2_000)
+        expect(yield* claim(executor)).toEqual([])
+        // it begins a step, and that is tried
+        yield* begins(a.held)
+        yield* store.letOthersTry(b.held)
+        yield* paused(2_000)
+        expect(yield* claim(executor)).toEqual([])
+
+        // what an earlier holder says does not count, nor what is said of others
+        yield* store.release([{ held: a.held, timers: [] }])
+        yield* store.letOthersTry(a.held)
+        const healthy = yield* begin(executor, "healthy")
+        yield* store.letOthersTry(healthy.held)
+        expect(yield* Effect.forEach(["a", "b", "c", "healthy"], crashesOf)).toEqual([2, 2, 2, 0])
+      }).pipe(Effect.provide(layer))
+    )
+
+    it.effect("of two suspects at once set neither aside at the first try", () =>
+      Effect.gen(function* () {
+        const store = yield* RunStore
+        let executor = yield* register
+        for (const id of ["a", "b"]) yield* begin(executor, id)
+        for (let death = 0; death < 2; death++) {
+          executor = yield* dies(executor, 3)
+          if (death === 0) yield* claim(executor)
+        }
+        const tried: Array<string> = []
+        yield* paused(5_000)
+        for (let n = 0; n < 2; n++) {
+          for (const { held } of yield* claim(executor)) {
+            tried.push(held.runId)
+            yield* store.letOthersTry(held)
+          }
+          yield* paused(0)
+        }
+        expect(tried).toEqual(["a", "b"])
+        executor = yield* dies(executor, 3)
+        expect(yield* Effect.forEach(tried, crashesOf)).toEqual([2, 2])
+        expect(yield* Effect.forEach(tried, statusOf)).toEqual(["suspended", "suspended"])
+        // at the second it is one of them, as far as anybody knows, and it is this one
+        yield* paused(20_000)
+        const [again] = yield* claim(executor)
+        if (again === undefined) return expect.fail("none is tried")
+        yield* dies(executor, 3)
+        expect(yield* crashesOf(again.held.runId)).toBe(3)
+      }).pipe(Effect.provide(layer))
+    )
+
     it.effect("count from the second on only for what was at work", () =>
       Effect.gen(function* () {
         const store = yield* RunStore

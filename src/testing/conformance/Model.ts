@@ -22,6 +22,8 @@ interface ModelRun {
   crashes: number
   /** Since it was claimed it has done more than to wait for room; of one with crashes. */
   atWork: boolean
+  /** Others are tried beside it. */
+  beside: boolean
   readonly signals: Set<string>
   readonly steps: Map<string, string>
 }
@@ -58,6 +60,7 @@ const command = FastCheck.oneof(
         "history" as const,
         "release" as const,
         "waitsForRoom" as const,
+        "letOthersTry" as const,
         "begins" as const,
         "proceed" as const,
         "evict" as const
@@ -112,6 +115,8 @@ type Command = typeof command extends FastCheck.Arbitrary<infer A> ? A : never
 
 /** The lease of every executor but the newest has lapsed. */
 const pauseOf = (crashes: number) => Math.min(300_000, 5_000 * 4 ** (crashes - 2))
+
+const isTriedAlone = (run: ModelRun) => isSuspect(run) && !run.beside
 
 const isSuspect = ({ crashes }: ModelRun) => crashes >= 2
 
@@ -176,6 +181,7 @@ const claimed = (world: World, run: ClaimedRun) => {
   model.executor = world.executor
   model.claim++
   model.atWork = model.crashes > 0
+  model.beside = false
   expect(run.held.claim).toBe(model.claim)
   model.key = run.held.key
   world.claims.unshift({ run, wakeups: run.history.wakeups })
@@ -204,7 +210,8 @@ const execute = (world: World, command: Command) =>
             terminated: false,
             executor: undefined,
             crashes: 0,
-            atWork: false
+            atWork: false,
+            beside: false
           }
           world.runs.set(command.runId, {
             ...fresh,
@@ -219,7 +226,7 @@ const execute = (world: World, command: Command) =>
         const pending = [...world.runs].filter(([, { status }]) => status === "pending")
         const [oldest] = pending
         const others = [...world.runs.values()].filter(({ status }) => status === "running")
-        if (oldest !== undefined && isSuspect(oldest[1]) && others.some(isSuspect)) {
+        if (oldest !== undefined && isSuspect(oldest[1]) && others.some(isTriedAlone)) {
           pending.length = 0
           oldest[1].status = "suspended"
           oldest[1].wakeAt = world.now + 1_000
@@ -339,14 +346,30 @@ const executeAsHolder = (world: World, command: Extract<Command, { readonly ofCl
       }
       case "waitsForRoom": {
         yield* store.waitsForRoom(held)
-        if (model !== undefined) model.atWork = false
+        if (model !== undefined) {
+          model.atWork = false
+          model.beside = false
+        }
+        return
+      }
+      case "letOthersTry": {
+        yield* store.letOthersTry(held)
+        if (model === undefined || !isTriedAlone(model)) return
+        model.beside = true
+        const [next] = [...world.runs.values()]
+          .filter(({ crashes, status }) => crashes === 2 && status === "suspended")
+          .sort((a, b) => (a.wakeAt ?? 0) - (b.wakeAt ?? 0))
+        if (next !== undefined) next.wakeAt = world.now
         return
       }
       case "begins": {
         const note = { held, name: "begins", attempt: 1, startedAt: 1, completedAt: undefined }
         const answer = yield* attempt(store.noteStep({ ...note, status: "running" }))
         expect(answer).toBe(model === undefined ? "lost" : undefined)
-        if (model !== undefined) model.atWork = model.crashes > 0
+        if (model !== undefined && model.crashes > 0) {
+          model.atWork = true
+          model.beside = false
+        }
         return
       }
       case "complete": {
