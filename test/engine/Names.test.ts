@@ -8,7 +8,15 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Runs from "../../src/runner/Runs.js"
-import { type Env, exitOf, layerFile, layerMemory, register, temporaryFile } from "./support.js"
+import {
+  type Env,
+  exitOf,
+  layerFile,
+  layerMemory,
+  register,
+  temporaryFile,
+  untilSuspended
+} from "./support.js"
 
 const layers = {
   memory: layerMemory(),
@@ -139,6 +147,35 @@ for (const [name, layer] of Object.entries(layers)) {
         DurableDeferred.make("workflow-executor/interrupt-point")
       )
     }
+    it.effect("is refused as a signal: a sleep and a race go on", () =>
+      Effect.gen(function* () {
+        const runs = yield* Runs.Runs
+        const First = DurableDeferred.make("First", {
+          success: Schema.String,
+          error: Schema.String
+        })
+        const race = DurableDeferred.raceAll({
+          name: "race",
+          success: Schema.String,
+          error: Schema.String,
+          effects: [
+            DurableDeferred.await(First),
+            Effect.as(DurableClock.sleep({ name: "long", duration: "1 day" }), "slept")
+          ]
+        })
+        yield* register(W.toLayer(() => Effect.orDie(race)))
+        const runId = yield* W.execute({ id: "1" }, { discard: true })
+        yield* untilSuspended(W, runId)
+        for (const name of ["DurableClock/long", "raceAll/race", "workflow-executor/x"]) {
+          const refused = yield* Effect.flip(runs.signal({ runId, name, value: "forged" }))
+          assert.strictEqual(refused._tag, "InvalidSignal")
+          assert.include(refused.message, "the engine's own")
+        }
+        yield* runs.signal({ runId, name: "First", value: "told" })
+        assert.deepStrictEqual(yield* exitOf(W, runId), Exit.succeed("told"))
+      }).pipe(Effect.scoped, Effect.provide(Runs.layer), Effect.provide(layer))
+    )
+
     for (const [taken, use] of Object.entries(own)) {
       it.effect(`fails the run that gives it to something else: ${taken}`, () =>
         Effect.gen(function* () {

@@ -27,8 +27,8 @@ export const make = (store: RunStore["Type"], dispatcher: Dispatcher["Type"]) =>
 
   return Effect.fnUntraced(function* ({ name, runId, value }: SignalRequest) {
     const invalid = (message: string) => new InvalidSignal({ name, message })
-    if (name.startsWith(ReservedNames.ownPrefix)) {
-      return yield* invalid("the name is the executor's own")
+    if (ReservedNames.isTheEngines(name)) {
+      return yield* invalid("the name is the engine's own: a sleep, a race or the like")
     }
     const refusal = notWellFormed("signal name", name)
     if (refusal !== undefined) return yield* invalid(refusal)
