@@ -53,18 +53,17 @@ interface EndedRow {
 
 const deleteTimers = "DELETE FROM workflow_timers WHERE run = ?"
 
-/** For its holder, where that is another process; what nobody reads any more goes. */
+/** For its holder, where that is another process. Whoever renews a lease removes what is old. */
 const tellHolder = `
   INSERT INTO workflow_terminations (executor, run, run_id, claim, at) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT (executor, run) DO UPDATE SET claim = excluded.claim, at = excluded.at`
 
-const forgetTold = "DELETE FROM workflow_terminations WHERE at < ?"
-
 /**
- * How long a holder has to read that its run was terminated. It looks whenever another process has
- * written; a hold that it goes on with all the same is refused by every write.
+ * How many milliseconds a holder has to read that its run was terminated. It looks whenever another
+ * process has written, and reads all of them; a hold that it goes on with all the same is refused by
+ * every write.
  */
-const toldFor = 60 * 60 * 1000
+export const toldFor = 10 * 60 * 1000
 
 const endRun = (
   transaction: Ending,
@@ -77,7 +76,6 @@ const endRun = (
     yield* transaction.changes(deleteTimers, [id])
     for (const { claim, run_id, wakeups } of ended) {
       if (executor !== null) {
-        yield* transaction.changes(forgetTold, [now - toldFor])
         yield* transaction.changes(tellHolder, [executor, id, run_id, claim, now])
       }
       log.wokeUp({ runId: run_id, claim, wakeups, at: now, over: true })

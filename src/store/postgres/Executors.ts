@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import { wholeMillis } from "../Rows.js"
 import type { ExecutorInfo, Executors, Millis } from "../RunStore.js"
+import { toldFor } from "../Terminate.js"
 import type { Operation } from "../Write.js"
 import { takenOver } from "./Fragments.js"
 import { forget } from "./Outcome.js"
@@ -57,6 +58,8 @@ const sumCounts = `
   INSERT INTO workflow_counts (status, runs)
   SELECT status, sum(runs)::bigint FROM changes GROUP BY status`
 
+const forgetTerminations = "DELETE FROM workflow_terminations WHERE at < $1::bigint"
+
 export const renew =
   (
     executor: number,
@@ -75,6 +78,7 @@ export const renew =
         known?.startedAt ?? null
       ])
       yield* transaction.changes(sumCounts)
+      yield* transaction.changes(forgetTerminations, [transaction.now - toldFor])
       return renewed > 0
     })
 

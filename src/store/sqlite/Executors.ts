@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { wholeMillis } from "../Rows.js"
 import type { ExecutorInfo, Executors, Millis } from "../RunStore.js"
+import { toldFor } from "../Terminate.js"
 import type { Operation } from "../Write.js"
 import { takenOver } from "./Claims.js"
 import type { Sql } from "./Sql.js"
@@ -35,20 +36,21 @@ const renewLease = `
   UPDATE workflow_executors SET lease_until = ?, state = ?
   WHERE id = ? AND lease_until <> ${takenOver}`
 
+const forgetTerminations = "DELETE FROM workflow_terminations WHERE at < ?"
+
 export const renew =
   (
     executor: number,
     lease: { readonly leaseMillis: number; readonly state: ExecutorInfo["state"] }
   ): Operation<Transaction, boolean> =>
   (transaction) =>
-    Effect.map(
-      transaction.changes(renewLease, [
-        wholeMillis(transaction.now + lease.leaseMillis),
-        lease.state,
-        executor
-      ]),
-      (count) => count > 0
-    )
+    Effect.gen(function* () {
+      const { now } = transaction
+      const until = wholeMillis(now + lease.leaseMillis)
+      const renewed = yield* transaction.changes(renewLease, [until, lease.state, executor])
+      yield* transaction.changes(forgetTerminations, [now - toldFor])
+      return renewed > 0
+    })
 
 /** While it holds runs its row stays, so that they are taken over when the lease lapses. */
 const deleteExecutor = `

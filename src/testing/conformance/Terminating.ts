@@ -132,11 +132,15 @@ export const terminating = (layer: Layer.Layer<RunStore, RunStoreError>) => {
         expect(told).toMatchObject([{ held: { runId: "a" }, over: true }])
         expect(told[0]?.held.claim).toBeGreaterThan(held.claim)
         expect(yield* store.wokenRuns(executor + 1)).toEqual([])
-        // also when the run is gone by then, and for an hour
+        // also when the run is gone by then, and until somebody renews a lease ten minutes later
         yield* store.remove("a")
+        yield* TestClock.adjust("9 minutes")
+        const lease = { leaseMillis, state: "running" } as const
+        yield* store.renew(executor, lease)
         expect(yield* store.wokenRuns(executor)).toHaveLength(1)
-        yield* TestClock.adjust("61 minutes")
+        yield* TestClock.adjust("2 minutes")
         yield* terminate("b")
+        yield* store.renew(executor, lease)
         expect(yield* store.wokenRuns(executor)).toMatchObject([{ held: { runId: "b" } }])
       }).pipe(Effect.provide(layer))
     )
