@@ -48,7 +48,10 @@ export const make = (): Looks => {
     const { cause: _, payload: __, steps: ___, stepsCursor: ____, ...rest } = run
     const told = (at: string): RunEvent => ({ at, event: "run", ...rest })
     const time = timeOfRun(before, run)
-    if (run.status !== "running") return { before: steps, after: [told(time ?? now)] }
+    if (run.status !== "running") {
+      const since = before === undefined ? sinceOf(run) : undefined
+      return { before: steps, after: [told(time ?? since ?? now)] }
+    }
     const [first] = steps
     const began = time ?? (first !== undefined && first.at < now ? first.at : now)
     return { before: [told(began), ...steps], after: [] }
@@ -62,6 +65,18 @@ const keyOf = ({ attempt, name, startedAt, status }: StepView) =>
   JSON.stringify([name, attempt, status, startedAt])
 
 const timeOfStep = ({ completedAt, startedAt }: StepView) => completedAt ?? startedAt
+
+/** Of a run that is seen suspended at the first look: the last that is recorded of it before it was. */
+const sinceOf = ({ startedAt, status, steps, waitsFor }: RunWithStepsView): string | undefined =>
+  status === "suspended"
+    ? [
+        ...(startedAt === undefined ? [] : [startedAt]),
+        ...steps.map(timeOfStep),
+        ...(waitsFor?.first ?? []).flatMap((wait) => ("since" in wait ? [wait.since] : []))
+      ]
+        .sort()
+        .at(-1)
+    : undefined
 
 /** Of what happens to a run more than once, only the first time is recorded. */
 const timeOfRun = (before: Known | undefined, after: RunWithStepsView) => {

@@ -134,6 +134,7 @@ describe("runs", () => {
         const url = yield* first.url
         const runId = yield* first.run("Waiting", { id: "1" })
         yield* first.whenRun(runId, ({ status }) => status === "suspended")
+        const wasSuspended = new Date().toISOString()
         const watching = yield* begin(["runs", "watch", runId, "--json", "--url", url])
         yield* watching.stdoutHas('"status":"suspended"')
 
@@ -156,8 +157,10 @@ describe("runs", () => {
             ...{ event: "step", at: completedAt, name, status }
           }))
         )
-        const run = over.filter(({ event }) => event === "run").map(({ status }) => status)
-        expect(run).toEqual(["suspended", "completed"])
+        const run = over.filter(({ event }) => event === "run")
+        expect(run.map(({ status }) => status)).toEqual(["suspended", "completed"])
+        // not when the watch began
+        expect(run[0] !== undefined && run[0].at <= wasSuspended).toBe(true)
       }),
     60_000
   )
