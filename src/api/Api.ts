@@ -227,9 +227,10 @@ const ListParams = Schema.Struct({
   cursor: Schema.optional(Schema.String)
 })
 
-/**
- * The same in a body. A name that is none would be no filter, and more runs would be meant: it is refused.
- */
+/** What is misspelt, or stands beside where it belongs, would say nothing: it is refused. */
+const exact = { parseOptions: { onExcessProperty: "error" } } as const
+
+/** The same in a body. */
 const BulkFilterBody = Schema.Struct({
   workflow: Schema.optional(Schema.String),
   key: Schema.optional(Schema.String),
@@ -256,7 +257,7 @@ const BulkBody = Schema.Struct({
   reason: Schema.optional(Schema.String),
   children: Schema.optional(Schema.Boolean),
   withChildren: Schema.optional(Schema.Boolean)
-}).annotations({ parseOptions: { onExcessProperty: "error" } })
+}).annotations(exact)
 
 /** Of the last event that the reader knows. */
 const LastEventId = Schema.Struct({ "last-event-id": Schema.optional(Schema.String) })
@@ -289,7 +290,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
           workflow: Schema.String,
           payload: Schema.Unknown,
           options: Schema.optional(StartOptionsBody)
-        })
+        }).annotations(exact)
       )
       .addSuccess(RunId, { status: 202 })
       .addSuccess(FoundView)
@@ -378,7 +379,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
         Schema.Struct({
           reason: Schema.optional(Schema.String),
           children: Schema.optional(Schema.Boolean)
-        })
+        }).annotations(exact)
       )
       .addSuccess(Schema.Struct({ runId: Schema.String, terminated: Schema.Int }), { status: 202 })
       .addError(RunNotFound, { status: 404 })
@@ -416,7 +417,7 @@ export class RunsGroup extends HttpApiGroup.make("runs")
     HttpApiEndpoint.post(
       "signal"
     )`/runs/${runId}/signals/${HttpApiSchema.param("name", Schema.String)}`
-      .setPayload(Schema.Struct({ value: Schema.optional(Schema.Unknown) }))
+      .setPayload(Schema.Struct({ value: Schema.optional(Schema.Unknown) }).annotations(exact))
       .addSuccess(RunId, { status: 202 })
       .addError(RunNotFound, { status: 404 })
       .addError(UnknownSignal, { status: 404 })
@@ -570,10 +571,7 @@ export class QueuesGroup extends HttpApiGroup.make("queues")
           limits: Schema.optional(Schema.NullOr(QueueLimitsView)),
           paused: Schema.optional(Schema.Boolean),
           park: Schema.optional(Schema.Boolean)
-        }).annotations({
-          // a misspelt limit would be none
-          parseOptions: { onExcessProperty: "error" }
-        })
+        }).annotations(exact)
       )
       .addSuccess(HttpApiSchema.NoContent)
       .addError(QueueNotFound, { status: 404 })
@@ -597,11 +595,7 @@ export class PausesGroup extends HttpApiGroup.make("pauses")
   )
   .add(
     HttpApiEndpoint.put("pause")`/pauses/${workflowName}`
-      .setPayload(
-        Schema.Struct({ park: Schema.optional(Schema.Boolean) }).annotations({
-          parseOptions: { onExcessProperty: "error" }
-        })
-      )
+      .setPayload(Schema.Struct({ park: Schema.optional(Schema.Boolean) }).annotations(exact))
       .addSuccess(HttpApiSchema.NoContent)
       .addError(UnknownWorkflow, { status: 404 })
       .annotateContext(needs("admin"))

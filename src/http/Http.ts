@@ -39,6 +39,7 @@ import * as Dashboard from "./Dashboard.js"
 import * as Docs from "./Docs.js"
 import * as EventHandlers from "./EventHandlers.js"
 import * as EventStreams from "./EventStreams.js"
+import * as NoBody from "./NoBody.js"
 import * as Readiness from "./Readiness.js"
 import * as SchedulesHandlers from "./Schedules.js"
 import * as Server from "./Server.js"
@@ -176,19 +177,19 @@ const RunsLive = HttpApiBuilder.group(Api, "runs", (handlers) =>
           orNotAvailable
         )
       )
-      .handle("interrupt", ({ path: { runId } }) =>
-        orNotAvailable(Effect.as(runs.interrupt(runId), { runId }))
+      .handle("interrupt", ({ path: { runId }, request }) =>
+        NoBody.expected(request, orNotAvailable(Effect.as(runs.interrupt(runId), { runId })))
       )
       .handle("terminate", ({ path: { runId }, payload }) =>
         orNotAvailable(
           Effect.map(runs.terminate({ ...payload, runId }), (ended) => ({ runId, ...ended }))
         )
       )
-      .handle("resume", ({ path: { runId } }) =>
-        orNotAvailable(Effect.as(runs.resume(runId), { runId }))
+      .handle("resume", ({ path: { runId }, request }) =>
+        NoBody.expected(request, orNotAvailable(Effect.as(runs.resume(runId), { runId })))
       )
-      .handle("retry", ({ path: { runId }, urlParams }) =>
-        orNotAvailable(Effect.as(runs.retry(runId, urlParams), { runId }))
+      .handle("retry", ({ path: { runId }, request, urlParams }) =>
+        NoBody.expected(request, orNotAvailable(Effect.as(runs.retry(runId, urlParams), { runId })))
       )
       .handle("remove", ({ path: { runId } }) => orNotAvailable(runs.remove(runId)))
       .handle("signal", ({ path: { name, runId }, payload: { value } }) =>
@@ -255,7 +256,12 @@ const ExecutorsLive = HttpApiBuilder.group(Api, "executors", (handlers) =>
           orNotAvailable
         )
       )
-      .handle("drain", () => Effect.flatMap(SubscriptionRef.get(dispatcher.state), drain(shutdown)))
+      .handle("drain", ({ request }) =>
+        NoBody.expected(
+          request,
+          Effect.flatMap(SubscriptionRef.get(dispatcher.state), drain(shutdown))
+        )
+      )
   })
 )
 

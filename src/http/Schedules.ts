@@ -12,6 +12,7 @@ import { layerService, Schedules } from "../runner/Schedules.js"
 import { scheduleNotFound } from "../runner/schedules/Refusals.js"
 import { prefix } from "../store/ScheduleIds.js"
 import * as Access from "./Access.js"
+import * as NoBody from "./NoBody.js"
 import { orNotAvailable } from "./StoreFailures.js"
 import * as Values from "./Values.js"
 
@@ -67,22 +68,22 @@ export const layer = HttpApiBuilder.group(Api, "schedules", (handlers) =>
       .handle("remove", ({ path: { name } }) =>
         orNotAvailable(Effect.zipRight(authorized(name), schedules.remove(name)))
       )
-      .handle("pause", ({ path: { name } }) =>
-        authorized(name).pipe(
+      .handle("pause", ({ path: { name }, request }) =>
+        NoBody.expected(request, authorized(name)).pipe(
           Effect.zipRight(schedules.pause(name)),
           Effect.flatMap(Values.ofSchedule),
           orNotAvailable
         )
       )
-      .handle("resume", ({ path: { name } }) =>
-        authorized(name).pipe(
+      .handle("resume", ({ path: { name }, request }) =>
+        NoBody.expected(request, authorized(name)).pipe(
           Effect.zipRight(schedules.resume(name)),
           Effect.flatMap(Values.ofSchedule),
           orNotAvailable
         )
       )
-      .handle("trigger", ({ path: { name } }) =>
-        authorized(name).pipe(
+      .handle("trigger", ({ path: { name }, request }) =>
+        NoBody.expected(request, authorized(name)).pipe(
           Effect.zipRight(schedules.trigger(name)),
           Effect.map(({ runId }) =>
             HttpServerResponse.unsafeJson(

@@ -69,14 +69,16 @@ const start = (id: string) => ({ workflow: "Order", payload: { id } })
 
 const everything = { action: "retry", all: true } as const
 
-/** What any request may have; but for those that refuse what they do not know. */
-const bodyOf = ({ method, path }: Endpoint) => {
-  if (path === "/runs/bulk") return everything
-  if (path.startsWith("/queues")) return { paused: false }
-  if (path.startsWith("/pauses")) return { park: true }
-  if (method === "PUT") return { ...start("2"), every: "1 hour" }
-  if (path.endsWith("/backfill")) return { from: "2026-01-01", to: "2026-01-02" }
-  return { ...start("2"), value: true, children: true }
+/** By its path; the others take nothing. */
+const bodies: Readonly<Record<string, unknown>> = {
+  "/runs": start("2"),
+  "/runs/bulk": everything,
+  "/runs/:runId/terminate": { children: true },
+  "/runs/:runId/signals/:name": { value: true },
+  "/queues/:name": { paused: false },
+  "/pauses/:workflow": { park: true },
+  "/schedules/:name": { ...start("2"), every: "1 hour" },
+  "/schedules/:name/backfill": { from: "2026-01-01", to: "2026-01-02" }
 }
 
 /** A run that is over is not resumed, whoever asks. */
@@ -135,7 +137,7 @@ const serveRun = Effect.fnUntraced(function* (
             signal,
             headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
             ...(endpoint.method === "POST" || endpoint.method === "PUT"
-              ? { body: JSON.stringify(bodyOf(endpoint)) }
+              ? { body: JSON.stringify(bodies[endpoint.path] ?? {}) }
               : {})
           })
           // what has no end, such as events, is not refused
