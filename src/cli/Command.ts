@@ -9,6 +9,7 @@ import * as HashMap from "effect/HashMap"
 import { version } from "../internal/Version.js"
 import * as Arguments from "./Arguments.js"
 import * as Failures from "./Failures.js"
+import * as Output from "./Output.js"
 import * as Printed from "./Printed.js"
 import { bulkCommand } from "./syntax/Bulk.js"
 import { drainCommand, executorsCommand, startCommand, tokenCommand } from "./syntax/Executors.js"
@@ -50,9 +51,13 @@ const commands: Printed.Commands = {
   schedules: [...HashMap.keys(Cli.getSubcommands(schedulesCommand))].sort()
 }
 
+/** These are answered before any command is. */
+const builtIn: ReadonlySet<string> = new Set(["--help", "-h", "--version", "--completions"])
+
 /** Runs the command; `argv` as Node gives it. How it fails says the exit code: `exitCodeOf`. */
 export const run = (argv: ReadonlyArray<string>) =>
-  Effect.suspend(() =>
+  Effect.zipRight(
+    Effect.when(Output.endWithReader, () => argv.some((word) => builtIn.has(word))),
     Either.match(Arguments.separated(argv), {
       onLeft: (message) => Failures.reported(Effect.fail(new Failures.UsageError({ message }))),
       onRight: Cli.run(command, {

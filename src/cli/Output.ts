@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import { exitCodes } from "./Failures.js"
 import * as Table from "./Table.js"
 
 /** A reader that is slower than the answer comes is waited for: what it has not taken is kept. */
@@ -61,9 +62,18 @@ export const logBeside =
       )
     )
 
-/** Whoever reads the answer may go away (`| head`): nobody is left to be told anything. */
+/**
+ * Whoever reads the answer may go away (`| head`): nobody is left to be told anything. An answer that
+ * cannot be written, as on a disk that is full, is none.
+ */
 export const endWithReader = Effect.sync(() => {
-  for (const output of [process.stdout, process.stderr]) {
-    output.on("error", () => process.exit(0))
-  }
+  const ended = ({ code }: NodeJS.ErrnoException) =>
+    process.exit(code === "EPIPE" ? exitCodes.ok : exitCodes.error)
+  process.stderr.on("error", ended)
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") {
+      console.error(`The answer cannot be written to standard output: ${error.message}`)
+    }
+    ended(error)
+  })
 })
