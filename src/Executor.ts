@@ -30,6 +30,7 @@ import * as Http from "./http/Http.js"
 import type { HttpListenError } from "./http/Server.js"
 import * as HashOnTheSpot from "./internal/HashOnTheSpot.js"
 import { isLoopback } from "./internal/Loopback.js"
+import type { PostgresOptions } from "./PostgresOptions.js"
 import * as PostgresStore from "./PostgresStore.js"
 import type * as Runner from "./runner/Runner.js"
 import * as Settings from "./Settings.js"
@@ -138,7 +139,7 @@ export const layer = <WA, WE, WR>(
  * }).pipe(Layer.launch, NodeRuntime.runMain)
  */
 export const layerPostgres = <WA, WE, WR>(
-  options: Options<WA, WE, WR> & PostgresStore.Options
+  options: Options<WA, WE, WR> & PostgresOptions
 ): Complete<WA, WE, WR> =>
   complete(options, PostgresStore.layer(options), PostgresStore.describe(options))
 

@@ -2,30 +2,13 @@
  * The RunStore on PostgreSQL, loaded when it is asked for: its driver need not be there otherwise, not
  * for a bundler either, which is why the module is not named where it is imported.
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import type { PostgresOptions } from "./PostgresOptions.js"
 import type { RunStore } from "./store/RunStore.js"
 import { RunStoreError } from "./store/RunStore.js"
-
-export interface Options {
-  /** `postgres://user:password@host:port/database`, and whatever else `pg` understands. */
-  readonly url: Redacted.Redacted
-  /**
-   * The database schema that the tables are in; made where it is missing. Default:
-   * `workflow_executor`.
-   */
-  readonly schema?: string | undefined
-  /** Connections to the database at most, beside the one that listens. Default: 4. */
-  readonly maxConnections?: number | undefined
-  /**
-   * How long an answer of the database may take. Then the connection is given up, and what became of a
-   * write is asked for on another. Default: 15 seconds.
-   */
-  readonly answerTimeout?: Duration.DurationInput | undefined
-}
 
 type Module = typeof import("./store/postgres/PostgresRunStore.js")
 
@@ -51,11 +34,11 @@ export const load: Effect.Effect<Module, RunStoreError> = Effect.tryPromise(
   )
 )
 
-export const layer = (options: Options): Layer.Layer<RunStore, RunStoreError> =>
+export const layer = (options: PostgresOptions): Layer.Layer<RunStore, RunStoreError> =>
   Layer.unwrapEffect(Effect.map(load, ({ layerUrl }) => layerUrl(options)))
 
 /** Which database it is, without who asks and with what. */
-export const describe = ({ schema, url }: Pick<Options, "url" | "schema">): string => {
+export const describe = ({ schema, url }: Pick<PostgresOptions, "url" | "schema">): string => {
   const text = Redacted.value(url)
   if (!URL.canParse(text)) return "PostgreSQL"
   const { host, pathname, protocol } = new URL(text)

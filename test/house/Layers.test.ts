@@ -11,7 +11,7 @@ const layers = [
   ["index", "bin", "core", "sqlite", "postgres", "http", "client", "command", "testing"],
   ["cli/"],
   ["facade/"],
-  ["Executor", "PostgresStore", "CoreLayers", "Misplaced", "Settings"],
+  ["Executor", "PostgresStore", "PostgresOptions", "CoreLayers", "Misplaced", "Settings"],
   ["http/"],
   ["client/"],
   ["queues/"],

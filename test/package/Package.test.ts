@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -27,6 +27,22 @@ const modules = readdirSync(join(App.root, "src"), { recursive: true, encoding: 
 /** What a program may import. */
 const entries = ["client", "command", "core", "http", "postgres", "sqlite"]
 
+/** The packages of which the types of a module need types, and those of the modules that it takes them from. */
+const packagesOf = (file: string, seen = new Set<string>()): ReadonlySet<string> => {
+  const packages = new Set<string>()
+  if (seen.has(file)) return packages
+  seen.add(file)
+  for (const [, from = ""] of readFileSync(file, "utf8").matchAll(imported)) {
+    if (from.startsWith(".")) {
+      const module = join(dirname(file), from.replace(/\.js$/, ".d.ts"))
+      for (const name of packagesOf(module, seen)) packages.add(name)
+    } else packages.add(from.split("/", from.startsWith("@") ? 2 : 1).join("/"))
+  }
+  return packages
+}
+
+const imported = /(?:\bfrom\s+|\bimport\s+|\bimport\()"([^"]+)"/g
+
 describe("the package", () => {
   it("holds every module's code and types, their sources, and none that is no more", () => {
     const built = [".js", ".d.ts", ".js.map", ".d.ts.map"].flatMap((extension) =>
@@ -41,6 +57,20 @@ describe("the package", () => {
       app.files.filter((path) => path.startsWith("src/")).sort(),
       ["src/engine/README.md", ...modules.map((module) => `src/${module}.ts`)].sort()
     )
+  })
+
+  it("asks for the types of no optional peer where its entry does not", () => {
+    for (const entry of ["index", ...entries]) {
+      const asked = packagesOf(join(app.unpacked, "dist", `${entry}.d.ts`))
+      const optional = ["@effect/sql-pg", "pg", "@effect/opentelemetry", "vitest"]
+      const expected = entry === "postgres" ? ["@effect/sql-pg"] : []
+      assert.deepStrictEqual(
+        optional.filter((name) => asked.has(name)),
+        expected,
+        entry
+      )
+      assert.isTrue(asked.has("effect"), entry)
+    }
   })
 
   it("holds the dashboard as it is built, with the licenses of what is in it", () => {
