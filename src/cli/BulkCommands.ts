@@ -78,8 +78,13 @@ export const bulk = (options: BulkOptions, request: BulkRequest) =>
       yield* options.json
         ? Output.json(begun)
         : Output.line(`operation ${begun.id}: ${request.action} ${runs(begun.matched)}`)
-    })
+    }).pipe(Effect.catchTag("EmptyFilter", () => saysNothing(request)))
   )
+
+const saysNothing = ({ action }: BulkRequest) =>
+  new UsageError({
+    message: `Which runs to ${action} is not said: give a filter, such as --workflow or --status; or --all, where all runs are meant`
+  })
 
 export const list = (options: Options) =>
   on(options)((target) =>

@@ -40,7 +40,29 @@ const choices: Readonly<Record<string, string | undefined>> = {
   include: "payload",
   only: "payload",
   scope: "runs:read",
-  overlap: "skip"
+  overlap: "skip",
+  "on-conflict": "use"
+}
+
+/** The one argument with choices, by the first of them. */
+const ofAction = (text: string, argv: ReadonlyArray<string>): string | undefined => {
+  const [, list] = /^Expected one of the following cases: (retry, .*)/.exec(text) ?? []
+  const given = argv[argv.indexOf("bulk") + 1]
+  return list === undefined || given === undefined
+    ? undefined
+    : `${JSON.stringify(given)} is no action of runs bulk; expected one of ${list}`
+}
+
+const noOption = (word: string, of: string) =>
+  `${word} is no option of ${of}, or its value is missing`
+
+/** An option that the command does not have is taken for an argument that it does not take. */
+const ofUnknown = (text: string, argv: ReadonlyArray<string>): string | undefined => {
+  const [, flag] = /^The flag '(--[^']+)' is not recognized/.exec(text) ?? []
+  // another is offered for one that is misspelt, and so it is for one that only lacks its value
+  if (flag !== undefined && argv.at(-1) === flag) return noOption(flag, "this command")
+  const [, option] = /^Received unknown argument: '(--[^']+)'/.exec(text) ?? []
+  return option === undefined ? undefined : noOption(option, "this command")
 }
 
 /** Options of all commands, and their choices. */
@@ -48,6 +70,10 @@ const ofAll = {
   "log-level": ["all", "trace", "debug", "info", "warning", "error", "fatal", "none"],
   completions: ["sh", "bash", "fish", "zsh"]
 }
+
+const isOfAll = (word: string) => ofAllNames.has(word.replace(/=.*$/, ""))
+
+const ofAllNames = new Set([...Object.keys(ofAll), "help", "version"].map((name) => `--${name}`))
 
 /** Whatever is wrong before the command, or with it, those of the top are offered: here is what. */
 const ofCommand = (text: string, argv: ReadonlyArray<string>, commands: Commands) => {
@@ -62,6 +88,10 @@ const ofCommand = (text: string, argv: ReadonlyArray<string>, commands: Commands
   const words = argv.slice(2).filter((word) => !isOption(word) && !values.has(word))
   const [first = "", second = ""] = words
   const own = commands[first]
+  const none = argv.slice(2).find((word) => isOption(word) && !isOfAll(word))
+  if (none !== undefined && (first === "" || (own !== undefined && second === ""))) {
+    return noOption(none, first === "" ? "workflow-executor" : first)
+  }
   if (own === undefined) {
     return `There is no command ${JSON.stringify(first)}; there are ${Object.keys(commands).join(", ")}`
   }
@@ -81,7 +111,11 @@ export const mended =
     }
     const onError = (text: string) => {
       const bare = text.replace(escapes, "")
-      const mend = ofChoice(bare, argv) ?? ofCommand(bare, argv, commands)
+      const mend =
+        ofChoice(bare, argv) ??
+        ofAction(bare, argv) ??
+        ofUnknown(bare, argv) ??
+        ofCommand(bare, argv, commands)
       return mend ?? (isPlain(process.stderr) ? bare : text)
     }
     return Console.consoleWith((console) =>

@@ -117,6 +117,21 @@ describe("a command line that is none", () => {
       ["run"],
       'There is no command "run"; there are bulk, copy, doctor, drain, executors, migrate, prune, queues, runs, schedules, start, token, workflows'
     ],
+    [["--nope"], "--nope is no option of workflow-executor, or its value is missing"],
+    [["runs", "--nope"], "--nope is no option of runs, or its value is missing"],
+    [
+      ["runs", "list", "--workflow"],
+      "--workflow is no option of this command, or its value is missing"
+    ],
+    [["start", "--port"], "--port is no option of this command, or its value is missing"],
+    [
+      ["runs", "start", "Order", "--on-conflict", "bogus"],
+      '--on-conflict is "bogus"; expected one of use, fail, replace'
+    ],
+    [
+      ["runs", "bulk", "bogus"],
+      '"bogus" is no action of runs bulk; expected one of retry, interrupt, terminate, resume, delete'
+    ],
     [["runs", "show", "--all"], "--all is no option of this command, or its value is missing"]
   ] as const) {
     it.scopedLive(`is told what it could be: ${args.join(" ")}`, () =>

@@ -29,8 +29,9 @@ describe("runs bulk", () => {
         const bulk = (...args: ReadonlyArray<string>) => command(["runs", "bulk", ...args, ...at])
 
         const none = yield* bulk("delete", "--yes")
-        expect(none).toMatchObject({ code: 1, out: "" })
+        expect(none).toMatchObject({ code: 2, out: "" })
         expect(none.err).toContain("Which runs to delete is not said")
+        expect(none.err).toContain("or --all, where all runs are meant")
         const unsaid = yield* bulk("terminate", "--workflow", "Waiting")
         expect(unsaid).toMatchObject({ code: 2, out: "" })
         expect(unsaid.err).toContain("This would terminate 3 runs; nothing was done: say --yes")
