@@ -333,7 +333,7 @@ describe("a clock that is set while an executor works", () => {
             }
           })
         )
-        const options = { database, clock: time.clock, workflows, leaseMillis: 300 }
+        const options = { database, clock: time.clock, workflows, leaseMillis: 1_000 }
         const [a, b] = [yield* start(options), yield* start(options)]
         const ids = Array.from({ length: 60 }, (_, id) => `${id}`)
         const runIds = yield* Effect.forEach(ids, (id) => [a, b][Number(id) % 2]!.run("One", id), {
