@@ -61,10 +61,10 @@ export interface RunnerOptions {
   readonly maxRunSize: number
   /**
    * How many executors in a row may die while a run is under way, from the second on in its code or
-   * in a step of it, without a step of it being recorded in between, before the run is set aside:
-   * suspended, with an error that names the step, until somebody resumes it. From the second on it
-   * comes back after a pause, and one run at a time. At least 3, for with fewer nothing tells it from
-   * the runs beside it. `Infinity` does none of this, and counts nothing. Default: 3.
+   * in a step of it, without its getting somewhere in between (a step that is recorded, or a wait),
+   * before the run is set aside: suspended, with an error that names the step, until somebody resumes
+   * it. From the second on it comes back after a pause, and one run at a time. At least 3, for with
+   * fewer nothing tells it from the runs beside it. `Infinity` does none of this, and counts nothing. Default: 3.
    */
   readonly maxCrashes: number
   /** How many steps this executor has in flight at a time. At least 1. Default: 500. */
@@ -77,7 +77,7 @@ export interface RunnerOptions {
   readonly maxValueSize: number
   /**
    * How long runs are kept that are over. They are removed in small batches, once a minute.
-   * `Duration.infinity` keeps them. Default: for ever.
+   * `Duration.infinity` keeps them. At least 1 second. Default: for ever.
    */
   readonly retention: Duration.DurationInput
   /**
@@ -89,7 +89,7 @@ export interface RunnerOptions {
    * How long a signal is kept whose run is not there: it came before its run, which nobody has
    * started. So long it is also remembered which runs were removed, for a signal that comes for one
    * of those is not for another that is started under the same key, and is dropped.
-   * `Duration.infinity` keeps both for ever. Default: 7 days.
+   * `Duration.infinity` keeps both for ever. At least 1 second. Default: 7 days.
    */
   readonly signalRetention: Duration.DurationInput
 }

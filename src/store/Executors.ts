@@ -74,7 +74,10 @@ export interface Executors {
    */
   readonly letOthersTry: (held: Held) => Effect.Effect<void, RunStoreError>
 
-  /** A step of the run was recorded: it forgets its `crashes`. For runs that have any. */
+  /**
+   * The run has got somewhere, as by a step that was recorded: it forgets its `crashes`. For runs that
+   * have any.
+   */
   readonly progressed: (held: Held) => Effect.Effect<void, RunStoreError>
 
   /**

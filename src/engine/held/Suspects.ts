@@ -20,7 +20,7 @@ import * as Crashes from "../run/Crashes.js"
 /** After so long what it waits beside is not what executors die of. */
 const patience = Duration.seconds(5)
 
-/** How long one is tried alone. Also after it has noted a step, which tries it anew. */
+/** How long one is tried alone; for as long again from a step on that it begins. */
 const trial = Duration.minutes(1)
 
 export interface Suspects {
